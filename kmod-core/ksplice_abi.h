@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The interface between update modules and the core (ksplice.ko). The only file that C++ and
+ * kernel code share: objdiff/update_object.cc writes these structures into an update object as
+ * ELF data with relocations, the core reads them.
+ *
+ * One update has one update module per target. Each registers one struct ksplice_object; when all
+ * nr_objects of an id are registered, the update can be applied through
+ * /sys/kernel/ksplice/ID/stage.
+ *
+ * Pointers are __u64 here so that both languages agree on the layout; in a loaded module they are
+ * ordinary relocated addresses. Tables are sorted by address or offset where it is said.
+ */
+#ifndef KSPLICE_ABI_H
+#define KSPLICE_ABI_H
+
+#include <linux/types.h>
+
+#define KSPLICE_ABI_VERSION 1
+
+/*
+ * Kinds of ranges in run code that the kernel rewrites itself. Each accepts the bytes of a listed
+ * variant (variant 0 is what the image file has), and in addition what the kind says.
+ * "Padding" after a variant's counted bytes: any sequence of x86 nops, int3, or a jump over int3s to the end.
+ */
+enum ksplice_range_kind {
+	KSPLICE_RANGE_VARIANTS = 1,	/* only the variants: alternatives, jump labels, smp locks, endbr */
+	KSPLICE_RANGE_FTRACE = 2,	/* 5 bytes: also nop5, or a call into an ftrace trampoline */
+	KSPLICE_RANGE_STATIC_CALL = 3,	/* 5 bytes; param: address of struct static_call_key. Also a
+					 * call/jmp (as variant 0) to key->func, nop5, xor eax, ret forms */
+	KSPLICE_RANGE_PARAVIRT = 4,	/* param: address of a function pointer (pv_ops slot). Also a
+					 * direct call to what it holds, or nops */
+	KSPLICE_RANGE_RETPOLINE = 5,	/* param: register number 0..15, | 0x100 for jmp, | 0x200 for a
+					 * conditional jmp. Also the inline, lfence and ITS forms */
+	KSPLICE_RANGE_RETURN_THUNK = 6,	/* 5 bytes: also ret+int3, or a jmp to a return thunk that the kernel has */
+};
+
+/* variants: nr_variants records, each one __u8 counted length and then exactly length bytes. */
+struct ksplice_range {
+	__u32 offset;		/* in the function; ranges are sorted and disjoint */
+	__u16 length;
+	__u8 kind;
+	__u8 nr_variants;
+	__u64 variants;		/* const __u8 * */
+	__u64 param;
+};
+
+#define KSPLICE_RUN_MODULE_DATA	0x1	/* reserved */
+
+/* Code that must be in the running kernel exactly so, and must not be on any stack at the switch. */
+struct ksplice_run {
+	__u64 name;		/* const char * */
+	__u64 addr;		/* run address; an absolute symbol that the finalizer fills in */
+	__u64 bytes;		/* const __u8 *: expected bytes, size of them */
+	__u64 ranges;		/* const struct ksplice_range * */
+	__u32 size;
+	__u32 nr_ranges;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/* A function that is redirected. */
+struct ksplice_function {
+	__u64 name;		/* const char * */
+	__u64 run;		/* const struct ksplice_run *: the body that is replaced */
+	__u64 new_addr;		/* entry of the new body in the update module */
+	__u64 new_size;
+};
+
+/* Hooks, in the order of the original's names; see ksplice-patch.h. */
+enum ksplice_hook_kind {
+	KSPLICE_HOOK_PRE_APPLY,
+	KSPLICE_HOOK_CHECK_APPLY,
+	KSPLICE_HOOK_APPLY,
+	KSPLICE_HOOK_POST_APPLY,
+	KSPLICE_HOOK_FAIL_APPLY,
+	KSPLICE_HOOK_PRE_REVERSE,
+	KSPLICE_HOOK_CHECK_REVERSE,
+	KSPLICE_HOOK_REVERSE,
+	KSPLICE_HOOK_POST_REVERSE,
+	KSPLICE_HOOK_FAIL_REVERSE,
+	KSPLICE_NR_HOOKS
+};
+
+struct ksplice_hook_table {
+	__u64 hooks;		/* array of function pointers */
+	__u64 nr;
+};
+
+/* The symbol ksplice_update_object of an update object. */
+struct ksplice_object {
+	__u32 abi_version;	/* KSPLICE_ABI_VERSION */
+	__u32 nr_objects;	/* update modules that the update with this id has on this host */
+	__u64 id;		/* const char * */
+	__u64 description;	/* const char *, may be empty */
+	__u64 target;		/* const char *: "vmlinux" or a module name */
+	__u64 target_module;	/* struct module * of the target, 0 for vmlinux */
+	__u64 runs;		/* const struct ksplice_run * */
+	__u64 functions;	/* const struct ksplice_function * */
+	__u32 nr_runs;
+	__u32 nr_functions;
+	struct ksplice_hook_table hooks[KSPLICE_NR_HOOKS];
+};
+
+#endif

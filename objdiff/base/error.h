@@ -1,0 +1,55 @@
+// The one exception class of the toolkit, and the one verdict type.
+//
+// Error: something could not be done (a file is unreadable, an object is malformed). Caught once,
+// in run_tool. Refusal: the input was understood and must not be turned into an update; data, not
+// an exception.
+#pragma once
+
+#include <cstdint>
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ksplice {
+
+// The exit codes of every tool; also in the man pages.
+enum ExitCode { ExitDone = 0, ExitFailed = 1, ExitUsage = 2, ExitRefused = 3 };
+
+// code: a stable word from codes.h (D12), e.g. "no_match"; "failed" where no class exists.
+// hint: what a person can do next, or empty.
+class Error : public std::runtime_error {
+ public:
+  Error(std::string code, const std::string& message, std::string hint = "",
+        std::source_location where = std::source_location::current())
+      : std::runtime_error(message), code(std::move(code)), hint(std::move(hint)), where(where) {}
+  std::string code;
+  std::string hint;
+  std::source_location where;
+};
+
+struct Refusal {
+  std::string code;      // stable word, listed in objdiff/base/codes.h
+  std::string object;    // file or target the finding is in
+  std::string section;
+  std::string symbol;    // function or variable
+  uint64_t offset = 0;   // in the symbol, or in the section when symbol is empty
+  std::string message;   // lower-case sentence without a final stop
+  std::string expected;  // evidence; may be several lines
+  std::string found;
+  std::string advice;    // what to do next
+};
+
+// Thrown when a tool ends because of refusals: exit code 3, all of them printed.
+class Refused : public Error {
+ public:
+  explicit Refused(std::vector<Refusal> list)
+      : Error(list.empty() ? "refused" : list.front().code,
+              list.empty() ? "refused" : list.front().message,
+              list.empty() ? "" : list.front().advice),
+        refusals(std::move(list)) {}
+  std::vector<Refusal> refusals;
+};
+
+}  // namespace ksplice

@@ -1,0 +1,126 @@
+#include "objdiff/base/process.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
+
+namespace ksplice {
+
+namespace {
+
+volatile sig_atomic_t signal_seen = 0;
+
+void note_signal(int number) { signal_seen = number; }
+
+struct Pipe {
+  Fd read_end, write_end;
+  Pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+      throw Error("failed", fmt::format("cannot make a pipe: {}", std::strerror(errno)));
+    read_end = Fd(ends[0]);
+    write_end = Fd(ends[1]);
+  }
+};
+
+// Runs in the child; does not return.
+[[noreturn]] void start_child(const std::vector<std::string>& argv, const CommandOptions& options,
+                              int in, int out, int report) {
+  ::setpgid(0, 0);
+  for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(number, SIG_DFL);
+  ::dup2(in, 0);
+  ::dup2(out, 1);
+  ::dup2(out, 2);
+  for (const auto& [name, value] : options.env)
+    value.empty() ? ::unsetenv(name.c_str()) : ::setenv(name.c_str(), value.c_str(), 1);
+  std::vector<char*> args;
+  for (const std::string& arg : argv) args.push_back(const_cast<char*>(arg.c_str()));
+  args.push_back(nullptr);
+  if (options.directory.empty() || ::chdir(options.directory.c_str()) == 0)
+    ::execvp(args[0], args.data());
+  int error = errno;
+  if (::write(report, &error, sizeof error) < 0) ::_exit(126);
+  ::_exit(127);
+}
+
+// Feeds input and collects output until the child closes it; kills the group on a signal.
+void exchange(pid_t pid, Fd input, std::string_view text, int output, std::string& collected) {
+  if (text.empty()) input = Fd();
+  if (input.get() >= 0) ::fcntl(input.get(), F_SETFL, O_NONBLOCK);
+  bool killed = false;
+  for (;;) {
+    if (signal_seen != 0 && !killed) {
+      ::kill(-pid, SIGTERM);
+      killed = true;
+    }
+    pollfd polled[2] = {{output, POLLIN, 0}, {input.get(), POLLOUT, 0}};
+    int ready = ::poll(polled, 2, 200);
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready < 0) return;
+    if ((polled[1].revents & (POLLOUT | POLLERR)) != 0) {
+      ssize_t put = ::write(input.get(), text.data(), text.size());
+      if (put > 0) text.remove_prefix(static_cast<size_t>(put));
+      if (text.empty() || (put < 0 && errno != EAGAIN && errno != EINTR)) input = Fd();
+    }
+    if (polled[0].revents != 0) {
+      char buffer[16384];
+      ssize_t got = ::read(output, buffer, sizeof buffer);
+      if (got == 0 || (got < 0 && errno != EINTR)) return;
+      if (got > 0) collected.append(buffer, static_cast<size_t>(got));
+    }
+  }
+}
+
+}  // namespace
+
+CommandResult run_command(const std::vector<std::string>& argv, const CommandOptions& options) {
+  check_interrupted();
+  ::signal(SIGPIPE, SIG_IGN);
+  Pipe out, in, report;
+  Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  pid_t pid = ::fork();
+  if (pid < 0)
+    throw Error("failed", fmt::format("cannot start {}: {}", argv[0], std::strerror(errno)));
+  if (pid == 0)
+    start_child(argv, options, options.input.empty() ? null.get() : in.read_end.get(),
+                out.write_end.get(), report.write_end.get());
+  out.write_end = Fd();
+  in.read_end = Fd();
+  report.write_end = Fd();
+  CommandResult result;
+  exchange(pid, std::move(in.write_end), options.input, out.read_end.get(), result.output);
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    if (signal_seen != 0) ::kill(-pid, SIGKILL);
+  }
+  check_interrupted();
+  int error = 0;
+  if (::read(report.read_end.get(), &error, sizeof error) == sizeof error)
+    throw Error("failed", fmt::format("cannot start {}: {}", argv[0], std::strerror(error)),
+                error == ENOENT ? fmt::format("install the package that has {}", argv[0]) : "");
+  result.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  return result;
+}
+
+void install_signal_flag() {
+  struct sigaction action = {};
+  action.sa_handler = note_signal;
+  for (int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(number, &action, nullptr);
+}
+
+void check_interrupted() {
+  if (signal_seen != 0)
+    throw Error("interrupted", fmt::format("interrupted by {}", ::strsignal(signal_seen)));
+}
+
+}  // namespace ksplice

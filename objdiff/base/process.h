@@ -1,0 +1,31 @@
+// Child processes, and the flag that Ctrl-C sets.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace ksplice {
+
+struct CommandResult {
+  int status = 0;      // exit status, or 128 + signal
+  std::string output;  // stdout and stderr together
+};
+
+struct CommandOptions {
+  std::filesystem::path directory;            // working folder; empty: ours
+  std::map<std::string, std::string> env;     // added to ours; an empty value unsets
+  std::string input;                          // given on stdin; otherwise stdin is /dev/null
+};
+
+// Runs argv[0] (found in PATH) in a process group of its own and waits. Throws Error("failed") if it cannot be
+// started and Error("interrupted") after killing the group when SIGINT, SIGTERM or SIGHUP came.
+CommandResult run_command(const std::vector<std::string>& argv, const CommandOptions& options = {});
+
+// Installs the handlers that set the flag; run_tool calls it.
+void install_signal_flag();
+// Throws Error("interrupted") if a signal came. Long loops call it.
+void check_interrupted();
+
+}  // namespace ksplice

@@ -1,0 +1,96 @@
+#include "objdiff/base/tool.h"
+
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <new>
+#include <nlohmann/json.hpp>
+
+#include "objdiff/base/process.h"
+
+namespace ksplice {
+
+namespace {
+
+nlohmann::ordered_json to_json(const Refusal& refusal) {
+  return {{"code", refusal.code},         {"object", refusal.object},
+          {"section", refusal.section},   {"symbol", refusal.symbol},
+          {"offset", refusal.offset},     {"message", refusal.message},
+          {"expected", refusal.expected}, {"found", refusal.found},
+          {"advice", refusal.advice}};
+}
+
+std::string indent(const std::string& text) {
+  std::string result = "    ";
+  for (char c : text) {
+    result += c;
+    if (c == '\n') result += "    ";
+  }
+  return result;
+}
+
+void print_error(const std::string& name, const Error& error, const std::vector<Refusal>& refusals,
+                 bool json, bool raw) {
+  if (raw) fmt::print(stderr, "{}\n", error.code);
+  if (json) {
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    for (const Refusal& refusal : refusals) list.push_back(to_json(refusal));
+    nlohmann::ordered_json text = {{"error",
+                                    {{"code", error.code},
+                                     {"message", error.what()},
+                                     {"hint", error.hint},
+                                     {"refusals", list}}}};
+    constexpr auto Replace = nlohmann::ordered_json::error_handler_t::replace;
+    fmt::print("{}\n", text.dump(2, ' ', false, Replace));
+    return;
+  }
+  for (const Refusal& refusal : refusals)
+    fmt::print(stderr, "{}: refused: {}", name, format_refusal(refusal));
+  if (!refusals.empty()) return;
+  fmt::print(stderr, "{}: {}\n", name, error.what());
+  if (!error.hint.empty()) fmt::print(stderr, "hint: {}\n", error.hint);
+}
+
+}  // namespace
+
+std::string refusal_to_json(const Refusal& refusal) {
+  return to_json(refusal).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+std::string format_refusal(const Refusal& refusal) {
+  std::string text = fmt::format("{}: {}", refusal.code, refusal.message);
+  std::string place = refusal.object;
+  if (!refusal.section.empty()) place += fmt::format(" section {}", refusal.section);
+  if (!refusal.symbol.empty()) place += fmt::format(" {}", refusal.symbol);
+  if (!place.empty()) text += fmt::format("\n  at {}+{:#x}", place, refusal.offset);
+  if (!refusal.expected.empty()) text += "\n  expected:\n" + indent(refusal.expected);
+  if (!refusal.found.empty()) text += "\n  found:\n" + indent(refusal.found);
+  text += "\n";
+  if (!refusal.advice.empty()) text += fmt::format("hint: {}\n", refusal.advice);
+  return text;
+}
+
+int run_tool(const std::string& name, const std::function<int()>& body, const bool* json,
+             const bool* raw_errors) {
+  install_signal_flag();
+  bool no = false;
+  if (json == nullptr) json = &no;
+  if (raw_errors == nullptr) raw_errors = &no;
+  try {
+    return body();
+  } catch (const Refused& refused) {
+    print_error(name, refused, refused.refusals, *json, *raw_errors);
+    return ExitRefused;
+  } catch (const Error& error) {
+    print_error(name, error, {}, *json, *raw_errors);
+    return error.code == "usage" ? ExitUsage : ExitFailed;
+  } catch (const std::bad_alloc&) {
+    print_error(name, Error("out_of_memory", "out of memory"), {}, *json, *raw_errors);
+  } catch (const std::exception& other) {
+    print_error(name, Error("internal", fmt::format("internal error: {}", other.what())), {}, *json,
+                *raw_errors);
+  }
+  return ExitFailed;
+}
+
+}  // namespace ksplice
