@@ -13,11 +13,9 @@ namespace ksplice {
 namespace {
 
 nlohmann::ordered_json to_json(const Refusal& refusal) {
-  return {{"code", refusal.code},         {"object", refusal.object},
-          {"section", refusal.section},   {"symbol", refusal.symbol},
-          {"offset", refusal.offset},     {"message", refusal.message},
-          {"expected", refusal.expected}, {"found", refusal.found},
-          {"advice", refusal.advice}};
+  return {{"code", refusal.code},         {"object", refusal.object}, {"section", refusal.section},
+          {"symbol", refusal.symbol},     {"offset", refusal.offset}, {"message", refusal.message},
+          {"expected", refusal.expected}, {"found", refusal.found},   {"advice", refusal.advice}};
 }
 
 std::string indent(const std::string& text) {
