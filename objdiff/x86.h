@@ -18,28 +18,29 @@ namespace ksplice {
 
 enum class InstructionKind : uint8_t {
   Other,
-  Nop,           // nop, 0f 1f forms with any prefixes, 66 90; not pause, not endbr
-  Int3,          // cc
-  Call,          // direct
-  Jump,          // direct, rel8 or rel32
-  CondJump,      // direct: jcc rel8 or rel32, loop, jrcxz
+  Nop,       // nop, 0f 1f forms with any prefixes, 66 90; not pause, not endbr
+  Int3,      // cc
+  Call,      // direct
+  Jump,      // direct, rel8 or rel32
+  CondJump,  // direct: jcc rel8 or rel32, loop, jrcxz
   IndirectCall,
   IndirectJump,
   Return,
-  Trap,          // ud2, ud1, ud0
-  Endbr,         // endbr64
+  Trap,   // ud2, ud1, ud0
+  Endbr,  // endbr64
 };
 
 // One decoded instruction. Offsets named *_offset are in the instruction, unless said otherwise.
 struct Instruction {
-  uint64_t offset = 0;        // in the code that was decoded
+  uint64_t offset = 0;  // in the code that was decoded
   uint8_t size = 0;
   InstructionKind kind = InstructionKind::Other;
   uint8_t opcode_offset = 0;  // of the first opcode byte, after legacy prefixes and REX
   uint8_t modrm_offset = 0;   // 0 if there is none
   uint8_t disp_offset = 0;    // memory displacement or moffs; valid if disp_size is not 0
   uint8_t disp_size = 0;
-  uint8_t imm_offset = 0;     // immediate, or the relative target of a branch; valid if imm_size is not 0
+  uint8_t imm_offset =
+      0;  // immediate, or the relative target of a branch; valid if imm_size is not 0
   uint8_t imm_size = 0;
   bool rip_relative = false;  // the displacement is relative to the end of the instruction
   int64_t target = 0;         // Call, Jump, CondJump: offset in the code, as encoded
@@ -55,7 +56,8 @@ struct Instruction {
            kind == InstructionKind::Return || kind == InstructionKind::Trap;
   }
   uint64_t end() const { return offset + size; }
-  // How many bytes of the instruction follow the field at field_offset (in the code decoded) of 4 bytes.
+  // How many bytes of the instruction follow the field at field_offset (in the code decoded) of 4
+  // bytes.
   uint64_t bytes_after(uint64_t field_offset) const { return end() - (field_offset + 4); }
 };
 
@@ -68,7 +70,7 @@ std::vector<Instruction> decode_range(std::span<const uint8_t> code, uint64_t be
 // Condition code 0..15 of a jcc (the low nibble of its opcode), or -1.
 int condition_code(std::span<const uint8_t> code, const Instruction& instruction);
 
-// "mov    rax, qword ptr [rbp - 8]" in AT&T syntax; "(bad)" for bytes that are no instruction.
+// "movq   -8(%rbp), %rax" (AT&T syntax); "(bad)" for bytes that are no instruction.
 // address is that of the first byte, for branch targets.
 std::string instruction_text(std::span<const uint8_t> bytes, uint64_t address);
 
@@ -77,7 +79,7 @@ unsigned reloc_size(uint32_t type);
 bool reloc_is_pc_relative(uint32_t type);
 // Sign-extended when loaded (32S, PC32, PLT32), as against zero-extended (32).
 bool reloc_is_signed(uint32_t type);
-std::string reloc_name(uint32_t type);  // "R_X86_64_PC32"; throws Error("bad_file") when not known
+std::string reloc_name(uint32_t type);  // "R_X86_64_PC32"
 
 // The instructions of an executable section, decoded once, to find the one that holds a field.
 // Decoding restarts at every function symbol, so data between functions does no harm.
@@ -92,20 +94,22 @@ class CodeMap {
   std::vector<Instruction> instructions_;  // by offset
 };
 
-// The offset from relocation.symbol that is really referred to: the addend, with the distance from the
-// field to the end of the instruction added back for pc-relative fields in code. For data (code is
-// null) and absolute fields it is the addend alone.
+// The offset from relocation.symbol that is really referred to: the addend, with the distance from
+// the field to the end of the instruction added back for pc-relative fields in code. For data (code
+// is null) and absolute fields it is the addend alone.
 int64_t reloc_target_offset(const Relocation& relocation, const CodeMap* code);
 
-// "symbol+0x10" of what a relocation refers to; section symbols are resolved to the symbol that covers the place.
+// "symbol+0x10" of what a relocation refers to; section symbols are resolved to the symbol that
+// covers the place.
 std::string reloc_target_text(const Object& object, const Relocation& relocation,
                               const CodeMap* code);
 
-// Up to count instructions before and after the one at offset, one per line, the one marked with "=>";
-// relocated fields are shown by symbol. begin and end bound what is shown (usually a function).
+// Up to count instructions before and after the one at offset, one per line, the one marked with
+// "=>"; relocated fields are shown by symbol. begin and end bound what is shown (usually a
+// function).
 std::string disassemble_around(const Object& object, const Section& section, uint64_t begin,
                                uint64_t end, uint64_t offset, unsigned count = 4);
-// The same for bytes without relocations; address is that of bytes[0], and name(addr) names branch targets.
+// The same for bytes without relocations; address is that of bytes[0].
 std::string disassemble_around(std::span<const uint8_t> bytes, uint64_t address, uint64_t offset,
                                unsigned count = 4);
 
