@@ -15,11 +15,12 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "objdiff/object.h"
+#include "objdiff/x86.h"
 
 namespace ksplice {
 
@@ -72,6 +73,8 @@ class Atoms {
   std::vector<const Atom*> in(const Section* section) const;
   // The relocations of atom: a range of its section's, sorted by offset.
   std::vector<const Relocation*> relocations(const Atom& atom) const;
+  // The decoded instructions of an executable section; null for others.
+  const CodeMap* code(const Section& section) const;
   // What relocation, one of from's, means.
   Reference resolve(const Section& from, const Relocation& relocation) const;
 
@@ -79,25 +82,23 @@ class Atoms {
   void split(const Section& section, std::vector<const Symbol*> symbols);
   void split_merged(const Section& section);
   void add_gap(const Section& section, uint64_t begin, uint64_t end);
-  int64_t field_to_end(const Section& from, const Relocation& relocation) const;
+  Atom& add(AtomKind kind, const Section& section, uint64_t begin, uint64_t end);
 
   const Object& object_;
   std::deque<Atom> atoms_;
-  std::map<const Section*, std::vector<const Atom*>> by_section_;
-  std::map<const Symbol*, const Atom*> by_symbol_;
-  // Executable section -> offset of a relocated field -> bytes from it to the end of its
-  // instruction.
-  std::map<const Section*, std::map<uint64_t, uint8_t>> tails_;
+  std::unordered_map<const Section*, std::vector<const Atom*>> by_section_;
+  std::unordered_map<const Symbol*, const Atom*> by_symbol_;
+  // Executable sections, decoded when first asked for.
+  mutable std::unordered_map<const Section*, CodeMap> code_;
 };
 
 // True for sections whose content belongs to code elsewhere and is handled by entry or dropped
 // (special.h says how): __bug_table, .altinstructions, __mcount_loc, .orc_unwind, .discard.*, ...
 bool is_special_section(const Section& section);
 
-// Name without what the compiler numbers: ".isra.0", ".constprop.3", ".part.1", ".123", the digits
-// of
-// __UNIQUE_ID_x123, CSWTCH.45, ".llvm.123". Keeps ".cold" and ".part"-like words themselves:
-// "foo.part.0.cold" gives "foo.part.cold".
+// Name without what the compiler numbers: "foo.isra.0.cold" gives "foo.isra.cold", "__key.12"
+// "__key", "CSWTCH.45" "CSWTCH", "__UNIQUE_ID_addressable_x12" "__UNIQUE_ID_addressable_x",
+// "f.llvm.9" "f".
 std::string plain_name(const std::string& name);
 
 // Rewrites object so that every reference from one function to another has a relocation: branches
