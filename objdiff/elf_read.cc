@@ -71,6 +71,11 @@ void Reader::read_header() {
         ehdr.e_ident[EI_CLASS], ehdr.e_ident[EI_DATA], ehdr.e_machine));
   if (ehdr.e_type != ET_REL && ehdr.e_type != ET_EXEC && ehdr.e_type != ET_DYN)
     fail(fmt::format("ELF type {}; expected a relocatable or executable file", ehdr.e_type));
+  // libelf takes a table that is cut off for an empty one.
+  uint64_t table = uint64_t{ehdr.e_shnum} * ehdr.e_shentsize;
+  if (ehdr.e_shoff > file_size || table > file_size - ehdr.e_shoff)
+    fail(fmt::format("section table at {:#x}, size {:#x}, does not fit in a file of {:#x} bytes",
+                     ehdr.e_shoff, table, file_size));
   object.elf_type = ehdr.e_type;
 }
 
@@ -79,6 +84,7 @@ void Reader::read_sections() {
   size_t names = 0;
   if (elf_getshdrnum(elf, &count) != 0 || elf_getshdrstrndx(elf, &names) != 0)
     fail_libelf("unreadable section table");
+  if (count == 0) fail("no sections");
   sections.assign(count, nullptr);
   for (size_t index = 1; index < count; ++index) {
     Elf_Scn* scn = elf_getscn(elf, index);
