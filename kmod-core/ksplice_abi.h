@@ -59,10 +59,15 @@ struct ksplice_run {
 	__u32 reserved;
 };
 
-/* A function that is redirected. */
+/*
+ * A function that is redirected. run->addr is the entry of the original function, or, for an
+ * update made on top of another one, the entry (new_addr) of the body that the other update put in
+ * its place; the core redirects the original's entry in both cases.
+ */
 struct ksplice_function {
 	__u64 name;		/* const char * */
-	__u64 run;		/* const struct ksplice_run *: the body that is replaced */
+	__u64 run;		/* const struct ksplice_run *: the body that is replaced, in this
+				 * object's own table of runs */
 	__u64 new_addr;		/* entry of the new body in the update module */
 	__u64 new_size;
 };
@@ -82,6 +87,25 @@ enum ksplice_hook_kind {
 	KSPLICE_NR_HOOKS
 };
 
+/*
+ * ksplice-patch.h places one pointer to each hook in the section of its kind (8 bytes each, no
+ * other contents). The writer of update objects gathers the pointers of each kind into one array
+ * and puts its address and length into hooks[kind]; the sections themselves are not needed later.
+ * Indexed by enum ksplice_hook_kind.
+ */
+#define KSPLICE_HOOK_SECTIONS {			\
+	".ksplice.call_pre_apply",		\
+	".ksplice.call_check_apply",		\
+	".ksplice.call_apply",			\
+	".ksplice.call_post_apply",		\
+	".ksplice.call_fail_apply",		\
+	".ksplice.call_pre_reverse",		\
+	".ksplice.call_check_reverse",		\
+	".ksplice.call_reverse",		\
+	".ksplice.call_post_reverse",		\
+	".ksplice.call_fail_reverse",		\
+}
+
 struct ksplice_hook_table {
 	__u64 hooks;		/* array of function pointers */
 	__u64 nr;
@@ -94,12 +118,21 @@ struct ksplice_object {
 	__u64 id;		/* const char * */
 	__u64 description;	/* const char *, may be empty */
 	__u64 target;		/* const char *: "vmlinux" or a module name */
-	__u64 target_module;	/* struct module * of the target, 0 for vmlinux */
+	__u64 target_module;	/* struct module * of the target; 0 for vmlinux, and 0 is accepted for a
+				 * module, which is then found by its name only */
 	__u64 runs;		/* const struct ksplice_run * */
 	__u64 functions;	/* const struct ksplice_function * */
 	__u32 nr_runs;
 	__u32 nr_functions;
 	struct ksplice_hook_table hooks[KSPLICE_NR_HOOKS];
 };
+
+#ifdef __KERNEL__
+struct module;
+
+/* Exported by ksplice.ko for the stub (update.c) in each update module. */
+int ksplice_register(struct ksplice_object *object, struct module *module);
+void ksplice_unregister(struct ksplice_object *object);
+#endif
 
 #endif
