@@ -1,0 +1,294 @@
+// How a tarball is read: the whole file is inflated in memory by zlib, which checks the gzip
+// checksum and that nothing is cut off or added; libarchive then walks the tar without ever
+// touching the disk; every entry is judged by its name and kind before its content is taken; and at
+// the end the files are held against the manifest. Sizes are bounded before memory is spent.
+#include "create/package.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fmt/core.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <zlib.h>
+
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "create/package_manifest.h"
+#include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
+
+namespace ksplice {
+
+namespace {
+
+constexpr uint64_t MaxTarball = 128 << 20;   // bytes on disk
+constexpr uint64_t MaxUnpacked = 256 << 20;  // bytes of the tar
+constexpr size_t MaxFiles = 4096;
+constexpr const char* ManifestName = "manifest.json";
+
+using Content = std::vector<uint8_t>;
+
+[[noreturn]] void fail(const std::string& message) {
+  throw Error("bad_tarball", message, "get the tarball again or create it again");
+}
+
+// Names from outside go into messages only with their control characters made visible.
+std::string shown(std::string_view name) {
+  std::string result;
+  for (unsigned char c : name.substr(0, 200))
+    result += c < 0x20 || c >= 0x7f ? fmt::format("\\x{:02x}", c) : std::string(1, c);
+  return result;
+}
+
+std::string reason_of(archive* reader) {
+  const char* reason = archive_error_string(reader);
+  return shown(reason != nullptr ? reason : "no reason given");
+}
+
+std::string sha256(const Content& content) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned length = 0;
+  if (EVP_Digest(content.data(), content.size(), digest, &length, EVP_sha256(), nullptr) != 1)
+    throw Error("failed", "libcrypto cannot compute SHA-256");
+  std::string text;
+  for (unsigned i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
+  return text;
+}
+
+Content inflate_whole(const Content& packed) {
+  if (packed.size() < 2 || packed[0] != 0x1f || packed[1] != 0x8b) fail("not a gzip file");
+  z_stream stream = {};
+  if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK) throw std::bad_alloc();
+  std::unique_ptr<z_stream, int (*)(z_stream*)> owner(&stream, inflateEnd);
+  stream.next_in = const_cast<Bytef*>(packed.data());
+  stream.avail_in = static_cast<uInt>(packed.size());
+  Content result;
+  Content buffer(1 << 18);
+  for (int status = Z_OK; status != Z_STREAM_END;) {
+    stream.next_out = buffer.data();
+    stream.avail_out = static_cast<uInt>(buffer.size());
+    status = inflate(&stream, Z_NO_FLUSH);
+    size_t got = buffer.size() - stream.avail_out;
+    if (result.size() + got > MaxUnpacked)
+      fail(fmt::format("it unpacks to more than {} MiB", MaxUnpacked >> 20));
+    result.insert(result.end(), buffer.begin(), buffer.begin() + static_cast<ptrdiff_t>(got));
+    if (status == Z_BUF_ERROR || (status == Z_OK && got == 0 && stream.avail_in == 0))
+      fail("it is truncated");
+    if (status != Z_OK && status != Z_STREAM_END)
+      fail(fmt::format("gzip data is damaged: {}",
+                       stream.msg != nullptr ? stream.msg : "no dictionary"));
+  }
+  if (stream.avail_in != 0) fail(fmt::format("{} bytes follow its gzip data", stream.avail_in));
+  return result;
+}
+
+// Splits "ksplice-ID/rest" after checking that the name cannot lead anywhere else.
+std::pair<std::string, std::string> split_name(const std::string& name) {
+  if (name.empty() || name[0] == '/') fail(fmt::format("entry \"{}\": absolute path", shown(name)));
+  for (size_t begin = 0; begin <= name.size();) {
+    size_t end = std::min(name.find('/', begin), name.size());
+    std::string_view part = std::string_view(name).substr(begin, end - begin);
+    if (part == "..") fail(fmt::format("entry \"{}\": path with \"..\"", shown(name)));
+    if ((part.empty() && end != name.size()) || part == ".")
+      fail(fmt::format("entry \"{}\": path that is not plain", shown(name)));
+    begin = end + 1;
+  }
+  for (unsigned char c : name)
+    if (c < 0x20 || c >= 0x7f)
+      fail(fmt::format("entry \"{}\": path that is not plain", shown(name)));
+  size_t slash = name.find('/');
+  if (slash == std::string::npos) return {name, ""};
+  return {name.substr(0, slash), name.substr(slash + 1)};
+}
+
+const char* kind_word(const archive_entry* entry) {
+  if (archive_entry_hardlink(const_cast<archive_entry*>(entry)) != nullptr) return "a hard link";
+  switch (archive_entry_filetype(const_cast<archive_entry*>(entry))) {
+    case AE_IFREG:
+      return nullptr;
+    case AE_IFLNK:
+      return "a symbolic link";
+    case AE_IFCHR:
+    case AE_IFBLK:
+      return "a device";
+    case AE_IFIFO:
+      return "a pipe";
+    default:
+      return "neither file nor folder";
+  }
+}
+
+Content read_entry(archive* reader, const archive_entry* entry, const std::string& name) {
+  int64_t size = archive_entry_size(const_cast<archive_entry*>(entry));
+  if (size < 0 || static_cast<uint64_t>(size) > MaxUnpacked)
+    fail(fmt::format("entry \"{}\": size {}", shown(name), size));
+  Content content(static_cast<size_t>(size));
+  size_t done = 0;
+  while (done < content.size()) {
+    la_ssize_t got = archive_read_data(reader, content.data() + done, content.size() - done);
+    if (got < 0) fail(fmt::format("entry \"{}\": {}", shown(name), reason_of(reader)));
+    if (got == 0) fail(fmt::format("entry \"{}\" is truncated", shown(name)));
+    done += static_cast<size_t>(got);
+  }
+  return content;
+}
+
+struct Entries {
+  std::string top;
+  std::map<std::string, Content> files;
+};
+
+Entries read_entries(const Content& tar) {
+  std::unique_ptr<archive, int (*)(archive*)> reader(archive_read_new(), archive_read_free);
+  if (!reader) throw std::bad_alloc();
+  if (archive_read_support_format_tar(reader.get()) != ARCHIVE_OK ||
+      archive_read_open_memory(reader.get(), tar.data(), tar.size()) != ARCHIVE_OK)
+    fail(fmt::format("not a tar archive: {}", reason_of(reader.get())));
+  Entries entries;
+  uint64_t total = 0;
+  for (;;) {
+    archive_entry* entry = nullptr;
+    int status = archive_read_next_header(reader.get(), &entry);
+    if (status == ARCHIVE_EOF) break;
+    if (status != ARCHIVE_OK) fail(fmt::format("tar data is damaged: {}", reason_of(reader.get())));
+    const char* given = archive_entry_pathname(entry);
+    std::string name = given != nullptr ? given : "";
+    auto [top, rest] = split_name(name);
+    if (entries.top.empty()) entries.top = top;
+    if (top != entries.top)
+      fail(fmt::format("entry \"{}\": a second top folder beside \"{}\"", shown(name),
+                       shown(entries.top)));
+    if (archive_entry_filetype(entry) == AE_IFDIR && archive_entry_hardlink(entry) == nullptr)
+      continue;
+    if (const char* kind = kind_word(entry))
+      fail(fmt::format("entry \"{}\" is {}", shown(name), kind));
+    if (rest.empty() || rest.back() == '/')
+      fail(fmt::format("entry \"{}\": a file outside the top folder", shown(name)));
+    // A sparse entry may claim any size; only real bytes are in tar.
+    int64_t size = archive_entry_size(entry);
+    total += size > 0 ? static_cast<uint64_t>(size) : 0;
+    if (total > MaxUnpacked || entries.files.size() >= MaxFiles)
+      fail(fmt::format("entry \"{}\": too many or too large files", shown(name)));
+    if (!entries.files.emplace(rest, read_entry(reader.get(), entry, name)).second)
+      fail(fmt::format("entry \"{}\" is there twice", shown(name)));
+  }
+  return entries;
+}
+
+// Takes the listed files out of entries into the package.
+void take_files(const std::vector<FileEntry>& list, Entries& entries, Package& package) {
+  for (const FileEntry& file : list) {
+    auto found = entries.files.find(file.path);
+    if (found == entries.files.end())
+      fail(fmt::format("file \"{}\" is listed and not there", shown(file.path)));
+    if (found->second.size() != file.size)
+      fail(fmt::format("file \"{}\" has {} bytes, the manifest says {}", shown(file.path),
+                       found->second.size(), file.size));
+    std::string digest = sha256(found->second);
+    if (digest != file.sha256)
+      fail(fmt::format("file \"{}\" has the SHA-256 {}, the manifest says {}", shown(file.path),
+                       digest, shown(file.sha256)));
+    package.files.insert(entries.files.extract(found));
+  }
+  if (!entries.files.empty())
+    fail(fmt::format("file \"{}\" is not listed in the manifest",
+                     shown(entries.files.begin()->first)));
+}
+
+Package read_checked(const std::string& path) {
+  struct stat st = {};
+  if (::stat(path.c_str(), &st) == 0 && static_cast<uint64_t>(st.st_size) > MaxTarball)
+    fail(fmt::format("it is larger than {} MiB", MaxTarball >> 20));
+  if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode) || S_ISFIFO(st.st_mode)) fail("not a plain file");
+  Entries entries = read_entries(inflate_whole(read_file(path)));
+  auto manifest = entries.files.find(ManifestName);
+  if (manifest == entries.files.end()) fail(fmt::format("no {} in it", ManifestName));
+  std::vector<FileEntry> list;
+  Package package =
+      read_manifest(std::string(manifest->second.begin(), manifest->second.end()), list);
+  entries.files.erase(manifest);
+  take_files(list, entries, package);
+  check_package(package);
+  if (entries.top != "ksplice-" + package.id)
+    fail(fmt::format("top folder \"{}\" does not belong to the id {}", shown(entries.top),
+                     package.id));
+  return package;
+}
+
+// --- writing
+
+la_ssize_t append(archive*, void* target, const void* data, size_t size) {
+  const uint8_t* bytes = static_cast<const uint8_t*>(data);
+  static_cast<Content*>(target)->insert(static_cast<Content*>(target)->end(), bytes, bytes + size);
+  return static_cast<la_ssize_t>(size);
+}
+
+void check_write(archive* writer, int status) {
+  if (status != ARCHIVE_OK)
+    throw Error("failed", fmt::format("cannot make the tarball: {}", reason_of(writer)));
+}
+
+// Everything that could differ from one run to the next is fixed: order, times, owners, modes.
+void add_file(archive* writer, const std::string& name, const Content& content) {
+  std::unique_ptr<archive_entry, void (*)(archive_entry*)> entry(archive_entry_new(),
+                                                                 archive_entry_free);
+  if (!entry) throw std::bad_alloc();
+  archive_entry_set_pathname(entry.get(), name.c_str());
+  archive_entry_set_filetype(entry.get(), AE_IFREG);
+  archive_entry_set_perm(entry.get(), 0644);
+  archive_entry_set_size(entry.get(), static_cast<int64_t>(content.size()));
+  archive_entry_set_mtime(entry.get(), 0, 0);
+  archive_entry_set_uname(entry.get(), "root");
+  archive_entry_set_gname(entry.get(), "root");
+  check_write(writer, archive_write_header(writer, entry.get()));
+  if (archive_write_data(writer, content.data(), content.size()) !=
+      static_cast<la_ssize_t>(content.size()))
+    check_write(writer, ARCHIVE_FATAL);
+}
+
+}  // namespace
+
+std::string write_package(const Package& package, const std::string& directory) {
+  check_package(package);
+  std::vector<FileEntry> list;
+  for (const auto& [path, content] : package.files) {
+    auto [top, rest] = split_name(path);
+    if (path == ManifestName) fail("a file may not be named manifest.json");
+    list.push_back({path, content.size(), sha256(content)});
+  }
+  std::string manifest = write_manifest(package, list);
+  std::string top = "ksplice-" + package.id;
+
+  Content tarball;
+  std::unique_ptr<archive, int (*)(archive*)> writer(archive_write_new(), archive_write_free);
+  if (!writer) throw std::bad_alloc();
+  check_write(writer.get(), archive_write_set_format_ustar(writer.get()));
+  check_write(writer.get(), archive_write_set_bytes_in_last_block(writer.get(), 1));
+  check_write(writer.get(), archive_write_add_filter_gzip(writer.get()));
+  check_write(writer.get(),
+              archive_write_set_options(writer.get(), "gzip:!timestamp,gzip:compression-level=9"));
+  check_write(writer.get(), archive_write_open(writer.get(), &tarball, nullptr, append, nullptr));
+  add_file(writer.get(), top + "/" + ManifestName, Content(manifest.begin(), manifest.end()));
+  for (const auto& [path, content] : package.files)
+    add_file(writer.get(), top + "/" + path, content);
+  check_write(writer.get(), archive_write_close(writer.get()));
+
+  std::filesystem::path path = std::filesystem::path(directory) / (top + ".tar.gz");
+  write_file(path, tarball);
+  return path.string();
+}
+
+Package read_package(const std::string& path) {
+  try {
+    return read_checked(path);
+  } catch (const Error& error) {
+    if (error.code != "bad_tarball") throw;
+    throw Error("bad_tarball", fmt::format("{}: {}", path, error.what()), error.hint);
+  }
+}
+
+}  // namespace ksplice
