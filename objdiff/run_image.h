@@ -7,13 +7,15 @@
 //   vmlinux   ELF, with or without a symbol table.
 //   *.ko      ELF relocatable. Its sections are laid out at made-up addresses
 //             (from ModuleBase, sections SectionGap apart), its relocations are applied, and
-//             symbols it imports get made-up addresses in an import area, ImportGap apart. So matching sees
-//             bytes and addresses only, and locate() turns an address back into its meaning.
+//             symbols it imports get made-up addresses in an import area, ImportGap apart. So
+//             matching sees bytes and addresses only, and locate() turns an address back into its
+//             meaning.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,11 +43,12 @@ struct RunSymbol {
 // What a run address means, independent of where this boot placed things.
 // vmlinux: section is empty and offset is the link-time address minus that of _text
 // (or, with percpu set, the per-cpu offset: never slid by KASLR).
-// module: section of the .ko and the offset in it. import: the name of a symbol that the module imports.
+// module: section of the .ko and the offset in it. import: the name of a symbol that the module
+// imports.
 struct RunLocation {
-  std::string target;   // "vmlinux" or the module's name (with underscores)
+  std::string target;  // "vmlinux" or the module's name (with underscores)
   std::string section;
-  std::string import;   // if not empty: an undefined symbol of the .ko; offset is relative to it
+  std::string import;  // if not empty: an undefined symbol of the .ko; offset is relative to it
   int64_t offset = 0;
   bool percpu = false;
 };
@@ -53,12 +56,14 @@ struct RunLocation {
 class RunImage {
  public:
   std::string path;
-  std::string target;      // "vmlinux" or module name, from .modinfo name= (else the file name), '-' as '_'
-  std::string build_id;    // lower-case hex of NT_GNU_BUILD_ID; empty if none
-  std::string release;     // "6.1.0-50-cloud-amd64", from the banner or vermagic
-  std::string banner;      // linux_banner, vmlinux only
+  std::string
+      target;  // "vmlinux" or module name, from .modinfo name= (else the file name), '-' as '_'
+  std::string build_id;              // lower-case hex of NT_GNU_BUILD_ID; empty if none
+  std::string release;               // "6.1.0-50-cloud-amd64", from the banner or vermagic
+  std::string banner;                // linux_banner, vmlinux only
   std::vector<RunSection> sections;  // by address
   std::vector<RunSymbol> symbols;    // by address, then name
+  std::set<std::string> exports;     // EXPORT_SYMBOL and EXPORT_SYMBOL_GPL, from __ksymtab*
 
   bool is_module() const { return target != "vmlinux"; }
   std::vector<const RunSymbol*> find_symbols(const std::string& name) const;
@@ -79,8 +84,9 @@ class RunImage {
   std::map<uint64_t, std::string> imports;  // made-up address -> name
 };
 
-// Reads any of the three kinds. cache_dir, if not empty, keeps what was decoded (vmlinuz only), keyed by
-// content. Throws Error("bad_file") or Error("bad_image") naming file, what was expected and found.
+// Reads any of the three kinds. cache_dir, if not empty, keeps what was decoded (vmlinuz only),
+// keyed by content. Throws Error("bad_file") or Error("bad_image") naming file, what was expected
+// and found.
 RunImage read_run_image(const std::string& path, const std::string& cache_dir = "");
 
 // A System.map given by the user. check_system_map compares it with the image: returns "" if it is
