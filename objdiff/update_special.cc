@@ -1,0 +1,196 @@
+// Special sections of an update object: which entries belong to included code.
+//
+//   kept by entry    tables that the module loader processes for a module's own code, and
+//                    annotations that objtool reads
+//   made again       what objtool derives from code (.orc_*, .retpoline_sites, .static_call_sites):
+//                    it runs over the finished update object
+//   dropped          what must exist once (exports, tracepoints, initcalls) or is no code
+//   refused by name  any other section without symbols that refers to included code
+#include <elf.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+
+#include "objdiff/update_builder.h"
+
+namespace ksplice {
+
+namespace {
+
+// minimum: where a smaller size would also explain the relocations (static calls: two per entry).
+struct KeptTable {
+  const char* name;
+  uint64_t minimum;
+};
+constexpr KeptTable KeptTables[] = {
+    {".altinstructions", 12}, {".parainstructions", 16},
+    {".smp_locks", 4},        {"__ex_table", 8},
+    {"__bug_table", 4},       {"__jump_table", 16},
+    {"__mcount_loc", 8},      {"__patchable_function_entries", 8},
+    {"_kprobe_blacklist", 8}, {".kcfi_traps", 4},
+};
+
+constexpr const char* DroppedPrefixes[] = {
+    "__ksymtab",
+    "___ksymtab",
+    ".export_symbol",
+    "__kcrctab",
+    "___kcrctab",
+    ".initcall",
+    ".init",
+    ".exit",
+    ".con_initcall",
+    "__tracepoints",
+    "__bpf_raw_tp",
+    "_ftrace_",
+    ".printk_index",
+    "_error_injection",
+    ".orc_",
+    ".return_sites",
+    ".retpoline_sites",
+    ".call_sites",
+    ".static_call_sites",
+    ".ibt_endbr_seal",
+    ".cfi_sites",
+    ".BTF",
+    ".modinfo",
+    "__param",
+    "__modver",
+    ".static_call_tramp_key",
+    "__syscalls",
+    "__syscall_",
+    ".note",
+    ".eh_frame",
+    ".ksplice.",
+    ".altinstr_",
+    ".fixup",
+    "__verbose",
+    ".pci_fixup",
+    ".llvm",
+    "__kcfi",
+    ".gnu.linkonce",
+    "__lsm_info",
+    ".apicdrivers",
+    "__dyndbg",
+    ".data..once",
+};
+
+bool starts_with(const std::string& text, const char* prefix) { return text.rfind(prefix, 0) == 0; }
+
+bool is_dropped(const std::string& name) {
+  return name == ".discard.addressable" ||
+         std::any_of(std::begin(DroppedPrefixes), std::end(DroppedPrefixes),
+                     [&](const char* prefix) { return starts_with(name, prefix); });
+}
+
+// The smallest divisor of the section's size for which every entry has relocations of the same
+// types at the same places. So entry sizes are read off the object, and never assumed for a
+// version. 0 if there is none.
+uint64_t entry_size(const Section& section, uint64_t minimum) {
+  const std::vector<Relocation>& all = section.relocations;
+  for (uint64_t size = std::max<uint64_t>(minimum, 1); size <= section.size; ++size) {
+    if (section.size % size != 0) continue;
+    size_t per_entry = 0;
+    while (per_entry < all.size() && all[per_entry].offset < size) ++per_entry;
+    if (per_entry == 0 || all.size() != per_entry * (section.size / size)) continue;
+    bool is_regular = true;
+    for (size_t i = per_entry; i < all.size() && is_regular; ++i)
+      is_regular = all[i].offset == all[i - per_entry].offset + size &&
+                   all[i].type == all[i - per_entry].type;
+    if (is_regular) return size;
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool UpdateBuilder::is_included_code(UnitState& unit, const Section& from,
+                                     const Relocation& relocation) {
+  Reference reference = unit.atoms->resolve(from, relocation);
+  if (reference.atom == nullptr) return false;
+  if (reference.atom->is_function()) return is_included(unit, *reference.atom);
+  if (reference.atom->kind != AtomKind::Special || !reference.atom->section->is_exec())
+    return false;
+  // Replacement code: included if the piece that covers the place is.
+  uint64_t offset =
+      static_cast<uint64_t>(static_cast<int64_t>(reference.atom->entry) + reference.offset);
+  auto piece = unit.placed.upper_bound({reference.atom->section, offset});
+  if (piece == unit.placed.begin()) return false;
+  --piece;
+  return piece->first.first == reference.atom->section && piece->second != nullptr &&
+         offset < piece->first.second + piece->second->section->size;
+}
+
+bool UpdateBuilder::entry_refers_to_included(UnitState& unit, const Section& section,
+                                             uint64_t begin, uint64_t end) {
+  return std::any_of(section.relocations.begin(), section.relocations.end(),
+                     [&](const Relocation& relocation) {
+                       return relocation.offset >= begin && relocation.offset < end &&
+                              is_included_code(unit, section, relocation);
+                     });
+}
+
+void UpdateBuilder::add_entries(UnitState& unit, const Section& section, uint64_t size) {
+  size_t per_entry = section.relocations.size() / (section.size / size);
+  for (size_t i = 0; i < section.relocations.size(); i += per_entry) {
+    bool is_kept = false;
+    for (size_t j = i; j < i + per_entry; ++j)
+      is_kept |= is_included_code(unit, section, section.relocations[j]);
+    uint64_t begin = section.relocations[i].offset / size * size;
+    if (is_kept) include_piece(unit, section, begin, begin + size, begin, "", STT_SECTION);
+  }
+}
+
+void UpdateBuilder::refuse_unknown_section(UnitState& unit, const Section& section) {
+  for (const Relocation& relocation : section.relocations) {
+    const Atom* holder = unit.atoms->at(&section, relocation.offset);
+    if (holder != nullptr && (holder->kind == AtomKind::Data || holder->is_function())) continue;
+    if (!is_included_code(unit, section, relocation)) continue;
+    Reference reference = unit.atoms->resolve(section, relocation);
+    refuse(unit, "unknown_section", &section, reference.atom->name, relocation.offset,
+           fmt::format("section {} has an entry for {} and is not one that this tool understands",
+                       section.name, reference.atom->name),
+           "such code cannot be proven right in a module; change the patch to avoid it, or report "
+           "the section's name");
+    return;
+  }
+}
+
+void UpdateBuilder::add_special_sections(UnitState& unit) {
+  for (const auto& section : unit.unit->post->sections) {
+    if (section->relocations.empty() || section->is_exec()) continue;
+    const std::string& name = section->name;
+    bool is_annotation = starts_with(name, ".discard.") && name != ".discard.addressable";
+    const KeptTable* kept =
+        std::find_if(std::begin(KeptTables), std::end(KeptTables),
+                     [&](const KeptTable& table) { return name == table.name; });
+    if (kept != std::end(KeptTables) || is_annotation) {
+      uint64_t size = entry_size(*section, is_annotation ? 4 : kept->minimum);
+      if (size != 0) {
+        add_entries(unit, *section, size);
+      } else if (entry_refers_to_included(unit, *section, 0, section->size)) {
+        refuse(unit, "unknown_section", section.get(), "", 0,
+               fmt::format("section {} of {:#x} bytes with {} relocations has no regular entries",
+                           name, section->size, section->relocations.size()),
+               "report this with the object file");
+      }
+    } else if (section->is_alloc() && !is_dropped(name) && !starts_with(name, ".rodata") &&
+               !starts_with(name, ".data") && !starts_with(name, ".bss")) {
+      refuse_unknown_section(unit, *section);
+    }
+  }
+}
+
+// ksplice-patch.h puts a pointer to each hook into a section of its kind.
+void UpdateBuilder::add_hooks(UnitState& unit) {
+  for (const auto& section : unit.unit->post->sections) {
+    if (!starts_with(section->name, ".ksplice.call_")) continue;
+    for (const Relocation& relocation : section->relocations) {
+      Target target = resolve(unit, *section, relocation);
+      if (target.symbol != nullptr) hooks_[section->name].push_back(target.symbol);
+    }
+  }
+}
+
+}  // namespace ksplice

@@ -1,0 +1,233 @@
+// Writes the tables of kmod-core/ksplice_abi.h into the update object, as data with relocations.
+//
+//   .ksplice.object     ksplice_update_object
+//   .ksplice.runs       struct ksplice_run: code that must be there, functions and fragments
+//   .ksplice.functions  struct ksplice_function: what is redirected
+//   .ksplice.ranges     struct ksplice_range
+//   .ksplice.bytes      expected bytes and variants; fields that depend on the boot are zero here
+//   and
+//                       listed in the finalization
+//   .ksplice.strings, .ksplice.hooks
+#include <elf.h>
+#include <fmt/core.h>
+
+#include <cstddef>
+#include <cstring>
+
+#include "kmod-core/ksplice_abi.h"
+#include "objdiff/update_builder.h"
+
+namespace ksplice {
+
+namespace {
+
+template <typename Record>
+uint64_t append(Section* section, const Record& record) {
+  uint64_t at = section->data.size();
+  const uint8_t* bytes = reinterpret_cast<const uint8_t*>(&record);
+  section->data.insert(section->data.end(), bytes, bytes + sizeof record);
+  section->size = section->data.size();
+  return at;
+}
+
+RunLocation advanced(RunLocation location, int64_t by) {
+  location.offset += by;
+  return location;
+}
+
+}  // namespace
+
+Section* UpdateBuilder::table(const std::string& name) {
+  Section*& section = tables_[name];
+  if (section == nullptr) section = new_section(name, SHT_PROGBITS, SHF_ALLOC, 8);
+  return section;
+}
+
+void UpdateBuilder::add_pointer(Section* section, uint64_t offset, Section* to,
+                                uint64_t to_offset) {
+  section->relocations.push_back(
+      {offset, R_X86_64_64, section_symbol(to), static_cast<int64_t>(to_offset)});
+}
+
+uint64_t UpdateBuilder::add_string(const std::string& text) {
+  Section* strings = table(".ksplice.strings");
+  uint64_t at = strings->data.size();
+  strings->data.insert(strings->data.end(), text.begin(), text.end());
+  strings->data.push_back(0);
+  strings->size = strings->data.size();
+  return at;
+}
+
+void UpdateBuilder::add_fields(const RunCode& run, uint64_t bytes_at, uint64_t run_offset,
+                               const std::vector<RunField>& fields) {
+  for (const RunField& field : fields) {
+    FinalField final;
+    final.offset = bytes_at + field.offset;
+    final.size = field.size;
+    final.pc_relative = field.pc_relative;
+    final.target = field.target;
+    final.addend = field.addend;
+    final.place = advanced(run.location, static_cast<int64_t>(run_offset + field.offset));
+    out_.finalization.fields.push_back(final);
+  }
+}
+
+// Returns the offset of the first range's record.
+uint64_t UpdateBuilder::add_ranges(const RunCode& run) {
+  Section* ranges = table(".ksplice.ranges");
+  Section* bytes = table(".ksplice.bytes");
+  uint64_t first = ranges->data.size();
+  for (const RunRange& range : run.ranges) {
+    uint64_t variants_at = bytes->data.size();
+    for (const RunVariant& variant : range.variants) {
+      bytes->data.push_back(variant.length);
+      add_fields(run, bytes->data.size(), range.offset, variant.fields);
+      bytes->data.insert(bytes->data.end(), variant.bytes.begin(), variant.bytes.end());
+    }
+    bytes->size = bytes->data.size();
+    ksplice_range record = {};
+    record.offset = range.offset;
+    record.length = range.length;
+    record.kind = range.kind;
+    record.nr_variants = static_cast<uint8_t>(range.variants.size());
+    record.param = range.param_number;
+    uint64_t at = append(ranges, record);
+    add_pointer(ranges, at + offsetof(ksplice_range, variants), bytes, variants_at);
+    if (range.has_param) {
+      Symbol* param;
+      if (!range.param.import.empty()) {
+        Symbol like;
+        like.name = range.param.import;
+        like.bind = STB_GLOBAL;
+        param = import_symbol(like);
+      } else {
+        param = absolute_symbol(
+            fmt::format("ksplice_param_{}_{:x}", range.param.section, range.param.offset),
+            range.param);
+      }
+      ranges->relocations.push_back({at + offsetof(ksplice_range, param), R_X86_64_64, param,
+                                     range.param.import.empty() ? 0 : range.param.offset});
+    }
+  }
+  return first;
+}
+
+// Returns the offset of the run's record.
+uint64_t UpdateBuilder::add_run(const FunctionMatch& match) {
+  const RunCode& run = match.run;
+  Section* runs = table(".ksplice.runs");
+  Section* bytes = table(".ksplice.bytes");
+  uint64_t bytes_at = bytes->data.size();
+  add_fields(run, bytes_at, 0, run.fields);
+  bytes->data.insert(bytes->data.end(), run.bytes.begin(), run.bytes.end());
+  bytes->size = bytes->data.size();
+  uint64_t ranges_at = add_ranges(run);
+  ksplice_run record = {};
+  record.size = static_cast<uint32_t>(run.bytes.size());
+  record.nr_ranges = static_cast<uint32_t>(run.ranges.size());
+  uint64_t at = append(runs, record);
+  add_pointer(runs, at + offsetof(ksplice_run, name), table(".ksplice.strings"),
+              add_string(run.name));
+  runs->relocations.push_back(
+      {at + offsetof(ksplice_run, addr), R_X86_64_64, absolute_symbol(run.name, run.location), 0});
+  add_pointer(runs, at + offsetof(ksplice_run, bytes), bytes, bytes_at);
+  add_pointer(runs, at + offsetof(ksplice_run, ranges), table(".ksplice.ranges"), ranges_at);
+  return at;
+}
+
+void UpdateBuilder::add_object_record() {
+  Section* object = table(".ksplice.object");
+  Section* strings = table(".ksplice.strings");
+  ksplice_object record = {};
+  record.abi_version = KSPLICE_ABI_VERSION;
+  record.nr_objects = info_.nr_objects;
+  record.nr_runs = static_cast<uint32_t>(table(".ksplice.runs")->size / sizeof(ksplice_run));
+  record.nr_functions = static_cast<uint32_t>(replaced_.size());
+  static const char* const HookSections[] = KSPLICE_HOOK_SECTIONS;
+  for (size_t kind = 0; kind < KSPLICE_NR_HOOKS; ++kind)
+    record.hooks[kind].nr = hooks_[HookSections[kind]].size();
+  append(object, record);
+  object->flags |= SHF_WRITE;  // the core links registered objects
+  add_pointer(object, offsetof(ksplice_object, id), strings, add_string(info_.id));
+  add_pointer(object, offsetof(ksplice_object, description), strings,
+              add_string(info_.description));
+  add_pointer(object, offsetof(ksplice_object, target), strings, add_string(image_.target));
+  add_pointer(object, offsetof(ksplice_object, runs), table(".ksplice.runs"), 0);
+  add_pointer(object, offsetof(ksplice_object, functions), table(".ksplice.functions"), 0);
+  if (image_.is_module())
+    object->relocations.push_back(
+        {offsetof(ksplice_object, target_module), R_X86_64_64,
+         absolute_symbol("ksplice_target_module", {.target = image_.target,
+                                                   .section = ".gnu.linkonce.this_module",
+                                                   .import = "",
+                                                   .offset = 0,
+                                                   .percpu = false}),
+         0});
+  Section* hooks = table(".ksplice.hooks");
+  for (size_t kind = 0; kind < KSPLICE_NR_HOOKS; ++kind) {
+    if (record.hooks[kind].nr == 0) continue;
+    add_pointer(object, offsetof(ksplice_object, hooks) + kind * sizeof(ksplice_hook_table), hooks,
+                hooks->data.size());
+    for (Symbol* hook : hooks_[HookSections[kind]]) {
+      uint64_t at = append(hooks, uint64_t{0});
+      hooks->relocations.push_back({at, R_X86_64_64, hook, 0});
+    }
+  }
+  new_symbol("ksplice_update_object", STB_GLOBAL, STT_OBJECT, object, 0, sizeof record);
+}
+
+void UpdateBuilder::add_tables() {
+  for (const char* name : {".ksplice.runs", ".ksplice.functions", ".ksplice.ranges",
+                           ".ksplice.bytes", ".ksplice.strings"})
+    table(name);
+  Section* functions = table(".ksplice.functions");
+  for (const Replaced& replaced : replaced_) {
+    uint64_t run_at = add_run(*replaced.match);
+    ksplice_function record = {};
+    record.new_size = replaced.body->size;
+    uint64_t at = append(functions, record);
+    add_pointer(functions, at + offsetof(ksplice_function, name), table(".ksplice.strings"),
+                add_string(replaced.diff->name));
+    add_pointer(functions, at + offsetof(ksplice_function, run), table(".ksplice.runs"), run_at);
+    functions->relocations.push_back(
+        {at + offsetof(ksplice_function, new_addr), R_X86_64_64, replaced.body, 0});
+  }
+  // The old function's fragments are proven with it, and must be off every stack too.
+  for (const Replaced& replaced : replaced_)
+    for (const FunctionMatch& fragment : replaced.unit->unit->match->functions) {
+      if (!is_fragment(fragment.pre->name) ||
+          fragment_parent(fragment.pre->name) != replaced.diff->pre->name)
+        continue;
+      if (fragment.status == MatchStatus::Matched)
+        add_run(fragment);
+      else
+        refuse(*replaced.unit, "no_match", fragment.pre->section, fragment.pre->name, 0,
+               fmt::format("{} belongs to {}, which the patch changes, and does not match {}{}",
+                           fragment.pre->name, replaced.diff->name, image_.path,
+                           fragment.reason.empty() ? "" : " (" + fragment.reason + ")"),
+               "build with the compiler and configuration of the running kernel");
+    }
+  add_object_record();
+  rename_shadowed_symbols();
+}
+
+// A local body and the absolute symbol of the function that it replaces have one name; objtool
+// looks for the parent of foo.cold by name and must find the body. An import and a static thing can
+// have one name too, and the linker would take one for the other.
+void UpdateBuilder::rename_shadowed_symbols() {
+  std::set<std::string> taken;
+  for (const auto& symbol : out_.object.symbols)
+    if (!symbol->is_section() && symbol->shndx != SHN_ABS) taken.insert(symbol->name);
+  std::map<std::string, std::string> renamed;
+  for (const auto& symbol : out_.object.symbols) {
+    if (symbol->shndx != SHN_ABS || symbol->section != nullptr || !taken.contains(symbol->name))
+      continue;
+    std::string name = symbol->name + "..run";
+    renamed[symbol->name] = name;
+    symbol->name = name;
+  }
+  for (FinalSymbol& symbol : out_.finalization.symbols)
+    if (auto found = renamed.find(symbol.name); found != renamed.end()) symbol.name = found->second;
+}
+
+}  // namespace ksplice
