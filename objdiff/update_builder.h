@@ -58,8 +58,6 @@ class UpdateBuilder {
   void drain_queue();
   void copy_relocation(const Piece& piece, const Relocation& relocation);
   Target resolve(UnitState& unit, const Section& from, const Relocation& relocation);
-  Target resolve_atom(UnitState& unit, const Section& from, const Relocation& relocation,
-                      const Atom& atom);
   Target resolve_function(UnitState& unit, const Atom& atom);
   Target resolve_named_data(UnitState& unit, const Atom* atom, const Symbol& symbol);
   Target resolve_unnamed(UnitState& unit, const Atom& atom, const Reference& reference);

@@ -198,6 +198,10 @@ void UpdateBuilder::copy_relocation(const Piece& piece, const Relocation& reloca
     from_base += static_cast<int64_t>(target.symbol->value);
     target.symbol = section_symbol(target.symbol->section);
   }
+  if ((piece.from->flags & SHF_LINK_ORDER) != 0 && target.symbol->section != nullptr) {
+    piece.to->flags |= SHF_LINK_ORDER;
+    piece.to->link = target.symbol->section;
+  }
   piece.to->relocations.push_back(
       {relocation.offset - piece.begin, relocation.type, target.symbol, from_base});
 }
@@ -216,7 +220,14 @@ Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Reloca
     return {};
   }
   const Atom& atom = *reference.atom;
-  if (atom.is_function()) return resolve_function(unit, atom);
+  if (atom.is_function()) {
+    // The function's own jumps, jump tables and table entries; everything else means its entry and
+    // goes to the run address (see above).
+    auto body = unit.placed.find({atom.section, atom.offset});
+    if (body != unit.placed.end() && (reference.offset != 0 || is_special_section(from)))
+      return {body->second, static_cast<int64_t>(atom.entry)};
+    return resolve_function(unit, atom);
+  }
   if (atom.kind == AtomKind::Data) return resolve_named_data(unit, &atom, *atom.symbol);
   return resolve_unnamed(unit, atom, reference);
 }

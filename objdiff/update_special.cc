@@ -10,25 +10,19 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
+#include <string_view>
 
+#include "objdiff/special_tables.h"
 #include "objdiff/update_builder.h"
 
 namespace ksplice {
 
 namespace {
 
-// minimum: where a smaller size would also explain the relocations (static calls: two per entry).
-struct KeptTable {
-  const char* name;
-  uint64_t minimum;
-};
-constexpr KeptTable KeptTables[] = {
-    {".altinstructions", 12}, {".parainstructions", 16},
-    {".smp_locks", 4},        {"__ex_table", 8},
-    {"__bug_table", 4},       {"__jump_table", 16},
-    {"__mcount_loc", 8},      {"__patchable_function_entries", 8},
-    {"_kprobe_blacklist", 8}, {".kcfi_traps", 4},
+constexpr std::string_view KeptTables[] = {
+    ".altinstructions",  ".parainstructions", ".smp_locks",   "__ex_table",
+    "__bug_table",       "__jump_table",      "__mcount_loc", "__patchable_function_entries",
+    "_kprobe_blacklist", ".kcfi_traps",
 };
 
 constexpr const char* DroppedPrefixes[] = {
@@ -84,12 +78,12 @@ bool is_dropped(const std::string& name) {
                      [&](const char* prefix) { return starts_with(name, prefix); });
 }
 
-// The smallest divisor of the section's size for which every entry has relocations of the same
-// types at the same places. So entry sizes are read off the object, and never assumed for a
-// version. 0 if there is none.
-uint64_t entry_size(const Section& section, uint64_t minimum) {
+// For annotations of objtool (.discard.*), whose formats are many: the smallest divisor of the
+// section's size for which every entry has relocations of the same types at the same places. 0 if
+// there is none.
+uint64_t annotation_size(const Section& section) {
   const std::vector<Relocation>& all = section.relocations;
-  for (uint64_t size = std::max<uint64_t>(minimum, 1); size <= section.size; ++size) {
+  for (uint64_t size = 4; size <= section.size; size += 4) {
     if (section.size % size != 0) continue;
     size_t per_entry = 0;
     while (per_entry < all.size() && all[per_entry].offset < size) ++per_entry;
@@ -124,22 +118,18 @@ bool UpdateBuilder::is_included_code(UnitState& unit, const Section& from,
 
 bool UpdateBuilder::entry_refers_to_included(UnitState& unit, const Section& section,
                                              uint64_t begin, uint64_t end) {
-  return std::any_of(section.relocations.begin(), section.relocations.end(),
-                     [&](const Relocation& relocation) {
-                       return relocation.offset >= begin && relocation.offset < end &&
-                              is_included_code(unit, section, relocation);
-                     });
+  auto first = std::lower_bound(
+      section.relocations.begin(), section.relocations.end(), begin,
+      [](const Relocation& relocation, uint64_t offset) { return relocation.offset < offset; });
+  for (; first != section.relocations.end() && first->offset < end; ++first)
+    if (is_included_code(unit, section, *first)) return true;
+  return false;
 }
 
 void UpdateBuilder::add_entries(UnitState& unit, const Section& section, uint64_t size) {
-  size_t per_entry = section.relocations.size() / (section.size / size);
-  for (size_t i = 0; i < section.relocations.size(); i += per_entry) {
-    bool is_kept = false;
-    for (size_t j = i; j < i + per_entry; ++j)
-      is_kept |= is_included_code(unit, section, section.relocations[j]);
-    uint64_t begin = section.relocations[i].offset / size * size;
-    if (is_kept) include_piece(unit, section, begin, begin + size, begin, "", STT_SECTION);
-  }
+  for (uint64_t begin = 0; begin + size <= section.size; begin += size)
+    if (entry_refers_to_included(unit, section, begin, begin + size))
+      include_piece(unit, section, begin, begin + size, begin, "", STT_SECTION);
 }
 
 void UpdateBuilder::refuse_unknown_section(UnitState& unit, const Section& section) {
@@ -162,11 +152,10 @@ void UpdateBuilder::add_special_sections(UnitState& unit) {
     if (section->relocations.empty() || section->is_exec()) continue;
     const std::string& name = section->name;
     bool is_annotation = starts_with(name, ".discard.") && name != ".discard.addressable";
-    const KeptTable* kept =
-        std::find_if(std::begin(KeptTables), std::end(KeptTables),
-                     [&](const KeptTable& table) { return name == table.name; });
-    if (kept != std::end(KeptTables) || is_annotation) {
-      uint64_t size = entry_size(*section, is_annotation ? 4 : kept->minimum);
+    bool is_kept =
+        std::find(std::begin(KeptTables), std::end(KeptTables), name) != std::end(KeptTables);
+    if (is_kept || is_annotation) {
+      uint64_t size = is_table(name) ? table_entry_size(*section) : annotation_size(*section);
       if (size != 0) {
         add_entries(unit, *section, size);
       } else if (entry_refers_to_included(unit, *section, 0, section->size)) {
