@@ -61,6 +61,7 @@ class UpdateBuilder {
   Target resolve_function(UnitState& unit, const Atom& atom);
   Target resolve_named_data(UnitState& unit, const Atom* atom, const Symbol& symbol);
   Target resolve_unnamed(UnitState& unit, const Atom& atom, const Reference& reference);
+  Symbol* kernel_symbol(const std::string& name);
   Symbol* undefined_symbol(UnitState& unit, const Symbol& symbol);
   Symbol* include_atom(UnitState& unit, const Atom& atom);
   Symbol* include_piece(UnitState& unit, const Section& from, uint64_t begin, uint64_t end,
@@ -72,7 +73,7 @@ class UpdateBuilder {
   Symbol* absolute_symbol(const std::string& name, const RunLocation& location);
   Symbol* run_symbol(const std::string& name, uint64_t addr);
   Symbol* import_symbol(const Symbol& like);
-  void need_static_call_key(UnitState& unit, const std::string& trampoline);
+  void need_static_call_key(const std::string& trampoline);
   void refuse(const UnitState& unit, const std::string& code, const Section* section,
               const std::string& symbol, uint64_t offset, const std::string& message,
               const std::string& advice);
@@ -83,6 +84,7 @@ class UpdateBuilder {
   bool entry_refers_to_included(UnitState& unit, const Section& section, uint64_t begin,
                                 uint64_t end);
   bool is_included_code(UnitState& unit, const Section& from, const Relocation& relocation);
+  void rewrite_runtime_pointers(UnitState& unit, const Section& section);
   void refuse_unknown_section(UnitState& unit, const Section& section);
   void add_hooks(UnitState& unit);
 
@@ -113,6 +115,7 @@ class UpdateBuilder {
   std::map<std::tuple<std::string, std::string, std::string, int64_t, bool>, Symbol*> absolute_;
   std::set<std::string> absolute_names_;
   std::set<std::tuple<std::string, std::string, uint64_t>> refused_;  // one refusal per place
+  std::set<std::pair<const Section*, uint64_t>> runtime_sites_;       // rewritten
   std::map<const Section*, Symbol*> section_symbols_;
   std::map<std::string, Section*> tables_;
   struct Replaced {

@@ -56,6 +56,17 @@ bool is_init_section(const std::string& name) {
          name.rfind(".meminit", 0) == 0;
 }
 
+// The global symbol of that name, null if there is none or if two differ.
+const RunSymbol* only_global(const RunImage& image, const std::string& name) {
+  const RunSymbol* only = nullptr;
+  for (const RunSymbol* candidate : image.find_symbols(name)) {
+    if (!candidate->is_global() || candidate->type == 'U') continue;
+    if (only != nullptr && only->addr != candidate->addr) return nullptr;
+    only = candidate;
+  }
+  return only;
+}
+
 }  // namespace
 
 UpdateObject make_update_object(const std::vector<Unit>& units, const RunImage& image,
@@ -260,7 +271,7 @@ Target UpdateBuilder::resolve_function(UnitState& unit, const Atom& atom) {
            "check that source and configuration are those of the running kernel");
     return {};
   }
-  if (atom.name.rfind("__SCT__", 0) == 0) need_static_call_key(unit, atom.name);
+  if (atom.name.rfind("__SCT__", 0) == 0) need_static_call_key(atom.name);
   return {run_symbol(atom.name, *addr), base};
 }
 
@@ -352,6 +363,19 @@ Symbol* UpdateBuilder::import_symbol(const Symbol& like) {
   return symbol;
 }
 
+// What vmlinux has under a global name: an import if it is exported, otherwise absolute. Null if
+// there is none, or more than one.
+Symbol* UpdateBuilder::kernel_symbol(const std::string& name) {
+  if (vmlinux_.exports.contains(name)) {
+    Symbol like;
+    like.name = name;
+    like.bind = STB_GLOBAL;
+    return import_symbol(like);
+  }
+  const RunSymbol* global = only_global(vmlinux_, name);
+  return global == nullptr ? nullptr : absolute_symbol(name, vmlinux_.locate(global->addr));
+}
+
 Symbol* UpdateBuilder::undefined_symbol(UnitState& unit, const Symbol& symbol) {
   const std::string& name = symbol.name;
   if (image_.is_module() && name == "__this_module")
@@ -360,23 +384,14 @@ Symbol* UpdateBuilder::undefined_symbol(UnitState& unit, const Symbol& symbol) {
                                   .import = "",
                                   .offset = 0,
                                   .percpu = false});
-  if (name.rfind("__SCT__", 0) == 0) need_static_call_key(unit, name);
-  auto only_global = [&](const RunImage& image) -> const RunSymbol* {
-    const RunSymbol* only = nullptr;
-    for (const RunSymbol* candidate : image.find_symbols(name)) {
-      if (!candidate->is_global() || candidate->type == 'U') continue;
-      if (only != nullptr && only->addr != candidate->addr) return nullptr;
-      only = candidate;
-    }
-    return only;
-  };
+  if (name.rfind("__SCT__", 0) == 0) need_static_call_key(name);
   if (image_.is_module()) {
-    if (const RunSymbol* own = only_global(image_)) return run_symbol(name, own->addr);
+    if (const RunSymbol* own = only_global(image_, name)) return run_symbol(name, own->addr);
     return import_symbol(symbol);  // modpost checks that somebody exports it
   }
   if (vmlinux_.exports.contains(name)) return import_symbol(symbol);
   if (std::optional<uint64_t> addr = run_address(unit, symbol)) return run_symbol(name, *addr);
-  if (const RunSymbol* global = only_global(vmlinux_)) return run_symbol(name, global->addr);
+  if (Symbol* global = kernel_symbol(name)) return global;
   if (symbol.bind == STB_WEAK) return import_symbol(symbol);
   refuse(unit, "failed_to_find", nullptr, name, 0,
          fmt::format("new code refers to {}, which {} does not have", name, vmlinux_.path),
@@ -385,21 +400,18 @@ Symbol* UpdateBuilder::undefined_symbol(UnitState& unit, const Symbol& symbol) {
 }
 
 // A static call site is patched through its key, and objtool looks the key up by name.
-void UpdateBuilder::need_static_call_key(UnitState& unit, const std::string& trampoline) {
+void UpdateBuilder::need_static_call_key(const std::string& trampoline) {
   std::string key = "__SCK__" + trampoline.substr(7);
-  for (const RunImage* image : {&image_, &vmlinux_})
-    if (const RunSymbol* only = image->unique_symbol(key)) {
-      if (image->exports.contains(key)) {
-        Symbol like;
-        like.name = key;
-        like.bind = STB_GLOBAL;
-        import_symbol(like);
-      } else {
-        absolute_symbol(key, image->locate(only->addr));
-      }
+  if (image_.is_module())
+    if (const RunSymbol* own = image_.unique_symbol(key)) {
+      run_symbol(key, own->addr);
       return;
     }
-  (void)unit;  // a key that only another module has: objtool falls back to the trampoline
+  // A key that only another module has stays unknown: objtool then falls back to the trampoline.
+  if (vmlinux_.exports.contains(key))
+    kernel_symbol(key);
+  else if (const RunSymbol* only = vmlinux_.unique_symbol(key))
+    absolute_symbol(key, vmlinux_.locate(only->addr));
 }
 
 // The absolute symbol of that meaning; its name is made unique among the absolute ones.

@@ -14,7 +14,7 @@ namespace ksplice {
 
 // An absolute symbol (SHN_ABS) of the update object whose value is filled in on the host.
 struct FinalSymbol {
-  std::string name;      // in the object's symbol table; unique among the absolute ones
+  std::string name;  // in the object's symbol table; unique among the absolute ones
   RunLocation location;
 };
 
@@ -26,7 +26,7 @@ struct FinalField {
   bool pc_relative = false;
   RunLocation target;
   int64_t addend = 0;
-  RunLocation place;     // run location of the field; used if pc_relative
+  RunLocation place;  // run location of the field; used if pc_relative
 };
 
 struct Finalization {
