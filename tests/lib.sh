@@ -70,3 +70,34 @@ boot_vm() {
   cat >"$WORK/guest-script"
   "$SOURCE_TREE/tests/vm/boot" --config "$CONFIG" --script "$WORK/guest-script" "$@"
 }
+
+# refused STATUS CODE COMMAND...: the command must end with this status and, as it is given
+# --raw-errors, print this code alone on the first line of stderr; stderr stays in $WORK/err.
+refused() {
+  local status=0 wanted=$1 code=$2 first
+  shift 2
+  "$@" --raw-errors >"$WORK/out" 2>"$WORK/err" </dev/null || status=$?
+  first=$(grep -m 1 -xE '[a-z_]+' "$WORK/err" || true)
+  [ "$status/$first" = "$wanted/$code" ] || fail "status $status, code '$first', expected $wanted and '$code': $*
+$(head -c 6000 "$WORK/err")"
+}
+
+# refused_create STATUS CODE [options of ksplice-create] SOURCE: and no tarball is left behind.
+refused_create() {
+  local status=$1 code=$2
+  shift 2
+  mkdir -p "$WORK/output"
+  refused "$status" "$code" "$create" --config="${CONFIG_DIR:-$CONFIG}" --id=bad --output="$WORK/output" "$@"
+  [ -z "$(ls -A "$WORK/output")" ] || fail "something was left in the output folder"
+}
+
+# make_patch FILE SED_SCRIPT: a patch to that file of $SOURCE, in $WORK/patch.
+make_patch() {
+  sed -e "$2" "$SOURCE/$1" >"$WORK/new-file"
+  diff -up --label "a/$1" --label "b/$1" "$SOURCE/$1" "$WORK/new-file" >"$WORK/patch" &&
+    fail "the edit '$2' does not change $1"
+  true
+}
+
+# link_tree FROM TO: a tree of symbolic links, in which single files can be replaced by others.
+link_tree() { cp -as "$(realpath "$1")" "$2"; }
