@@ -58,6 +58,7 @@ expect_no() {
   ! grep -nE -- "$1" "$2" >&2 || fail "a line of $2 matches '$1'"
 }
 
+# shellcheck disable=SC2120
 # get_kernel [options of tests/kernel fetch]: sets VERSION RELEASE CONFIG SOURCE.
 get_kernel() {
   local paths

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# The C++ is as clang-format 14 writes it, and the shell scripts are as shellcheck likes them.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+cd "$SOURCE_TREE"
+command -v clang-format-14 >/dev/null && command -v shellcheck >/dev/null || skip "no clang-format-14 or no shellcheck"
+mapfile -t sources < <(find objdiff create apply tests -name '*.cc' -o -name '*.h')
+for source in "${sources[@]}"; do
+  clang-format-14 "$source" | cmp -s - "$source" || echo "$source"
+done >"$WORK/unformatted"
+[ ! -s "$WORK/unformatted" ] || fail "not as clang-format-14 writes it: $(tr '\n' ' ' <"$WORK/unformatted")"
+mapfile -t scripts < <(grep -rlE '^#!.*\b(ba)?sh$' .ci examples tests)
+shellcheck -x "${scripts[@]}" tests/lib.sh
