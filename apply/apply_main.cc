@@ -1,0 +1,108 @@
+// ksplice-apply: applies the update of a tarball to the running kernel.
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apply/kernel_updates.h"
+#include "apply/load.h"
+#include "apply/options.h"
+#include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
+
+namespace ksplice {
+namespace {
+
+struct Options : CommonOptions {
+  std::string tarball;
+  double timeout = 0;
+  LoadOptions load;
+};
+
+const char* result_word(ApplyResult result) {
+  switch (result) {
+    case ApplyResult::Applied:
+      return "applied";
+    case ApplyResult::Extended:
+      return "extended";
+    case ApplyResult::AlreadyApplied:
+      return "already_applied";
+    case ApplyResult::Checked:
+      return "checked";
+  }
+  return "";
+}
+
+void print_json(const Package& package, const ApplyOutcome& outcome,
+                const std::optional<UpdateState>& state) {
+  nlohmann::ordered_json json = {{"id", package.id},
+                                 {"description", package.description},
+                                 {"result", result_word(outcome.result)},
+                                 {"targets", outcome.targets},
+                                 {"skipped", outcome.skipped},
+                                 {"copy", outcome.copy}};
+  if (state) {
+    json["stage"] = state->stage;
+    json["functions"] = state->functions.size();
+    for (const auto& [name, value] : state->values) json["kernel"][name] = value;
+  }
+  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+void print_text(const Options& options, const Package& package, const ApplyOutcome& outcome,
+                const std::optional<UpdateState>& state) {
+  if (options.verbose && state) {
+    for (const FunctionState& function : state->functions)
+      fmt::print("{}: {} replaced, {} -> {}\n", function.target, function.name, function.old_addr,
+                 function.new_addr);
+    auto pause = state->values.find("pause_ns");
+    if (pause != state->values.end())
+      fmt::print("the machine was stopped for {} ns\n", pause->second);
+  }
+  for (const std::string& name : outcome.skipped) fmt::print("Skipped {}: not loaded\n", name);
+  if (outcome.result == ApplyResult::AlreadyApplied)
+    fmt::print("Update {} is already applied.\n", package.id);
+  else if (outcome.result == ApplyResult::Checked)
+    fmt::print("Update {} can be applied.\n", package.id);
+  else
+    fmt::print("Done!\n");
+}
+
+int apply(Options& options) {
+  if (options.timeout > 0) options.load.timeout_ms = static_cast<unsigned>(options.timeout * 1000);
+  options.load.report = make_report(options);
+  Host host;
+  Package package = read_package(options.tarball);
+  options.load.report(fmt::format("read {}: update {}, {} kernels", options.tarball, package.id,
+                                  package.kernels.size()));
+  ApplyOutcome outcome = apply_update(host, package, read_file(options.tarball), options.load);
+  std::optional<UpdateState> state;
+  if (outcome.result != ApplyResult::Checked) state = read_update(host, package.id);
+  if (options.json)
+    print_json(package, outcome, state);
+  else if (!options.quiet)
+    print_text(options, package, outcome, state);
+  return ExitDone;
+}
+
+}  // namespace
+}  // namespace ksplice
+
+int main(int argc, char** argv) {
+  ksplice::Options options;
+  CLI::App app("Applies the update of a tarball to the running kernel.", "ksplice-apply");
+  ksplice::add_common_options(app, options);
+  app.add_option("TARBALL", options.tarball, "made by ksplice-create")->required();
+  app.add_flag("--partial", options.load.partial, "skip targets that are not loaded");
+  app.add_flag("--check", options.load.check,
+               "do everything up to the switch, then take it away again");
+  app.add_option("--attempts", options.load.attempts, "how often to look for a quiet moment")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--timeout", options.timeout, "seconds after which to give up waiting")
+      ->check(CLI::Range(0.001, 3600.0));
+  app.add_option("--allow-busy", options.load.allow_busy,
+                 "function that may be running at the switch; may be given again")
+      ->type_name("FUNCTION")
+      ->allow_extra_args(false);
+  app.footer("Exit codes: 0 done or already applied, 1 failed, 2 usage, 3 refused.");
+  return ksplice::run_app(app, argc, argv, options, [&] { return ksplice::apply(options); });
+}

@@ -1,0 +1,61 @@
+// What the running kernel says about itself: identity, addresses of this boot, loaded modules.
+//
+// Sources: /sys/kernel/notes and /sys/module/X/notes/.note.gnu.build-id (ELF notes, see the gABI),
+// /proc/kallsyms ("ADDRESS TYPE NAME\t[MODULE]"; addresses are 0 where kptr_restrict hides them),
+// /sys/module/X/sections/NAME (one hexadecimal address; root only),
+// /sys/module/module/parameters/sig_enforce and /sys/kernel/security/lockdown.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "objdiff/run_image.h"
+
+namespace ksplice {
+
+class Host {
+ public:
+  // root is another place than / only in unit tests.
+  explicit Host(std::filesystem::path root = "/") : root_(std::move(root)) {}
+
+  std::filesystem::path path(const std::string& absolute) const {
+    return root_ / std::filesystem::path(absolute).relative_path();
+  }
+
+  std::string release() const;   // as uname -r
+  std::string build_id() const;  // of the kernel, lower-case hex
+  bool is_module_loaded(const std::string& name) const;
+  std::string module_build_id(const std::string& name) const;  // empty if it has none
+  // Modules that hold a reference on name through a symbol they use.
+  std::vector<std::string> module_users(const std::string& name) const;
+  // Loaded modules whose name starts with prefix, sorted.
+  std::vector<std::string> modules_with_prefix(const std::string& prefix) const;
+
+  // Why modules that are made on this host cannot be loaded at all; empty if nothing is known.
+  std::string loading_obstacle() const;
+
+  // The address on this boot. Throws Error("failed_to_find") naming what is missing.
+  uint64_t address(const RunLocation& location) const;
+
+ private:
+  uint64_t text_address() const;
+  uint64_t section_address(const std::string& module, const std::string& section) const;
+  uint64_t import_address(const std::string& name) const;
+  void read_kallsyms() const;
+
+  std::filesystem::path root_;
+  // Caches of files that are read once: kallsyms has some 10 MB.
+  mutable std::string kallsyms_;
+  mutable std::optional<uint64_t> text_;
+  mutable std::map<std::string, uint64_t> imports_;
+  mutable std::map<std::pair<std::string, std::string>, uint64_t> sections_;
+};
+
+// Build id in a file of ELF notes, or empty. Exposed for its test.
+std::string build_id_of_notes(const std::vector<uint8_t>& notes, const std::string& name);
+
+}  // namespace ksplice

@@ -1,0 +1,132 @@
+#include "apply/kernel_updates.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <sstream>
+
+#include "create/package.h"
+#include "objdiff/base/error.h"
+#include "objdiff/base/process.h"
+
+namespace ksplice {
+
+namespace {
+
+constexpr const char* Folder = "/sys/kernel/ksplice";
+
+// The file's text without its last newline; nothing if it is gone or the kernel does not give it.
+std::optional<std::string> read_value(const std::filesystem::path& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) return std::nullopt;
+  std::string text;
+  char buffer[4096];
+  for (;;) {
+    ssize_t got = ::read(fd.get(), buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return std::nullopt;
+    if (got == 0) break;
+    text.append(buffer, static_cast<size_t>(got));
+  }
+  if (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+std::string take(std::map<std::string, std::string>& values, const char* name) {
+  auto node = values.extract(name);
+  return node.empty() ? "" : node.mapped();
+}
+
+// One line per function: TARGET NAME OLD NEW CALLS
+std::vector<FunctionState> parse_functions(const std::string& text) {
+  std::vector<FunctionState> functions;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    FunctionState function;
+    std::istringstream words(line);
+    words >> function.target >> function.name >> function.old_addr >> function.new_addr >>
+        function.calls;
+    if (!function.name.empty()) functions.push_back(std::move(function));
+  }
+  return functions;
+}
+
+}  // namespace
+
+std::vector<std::string> list_updates(const Host& host) {
+  std::vector<std::string> ids;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(host.path(Folder), error)) {
+    std::string id = entry.path().filename();
+    std::error_code ignored;
+    if (is_valid_id(id) && std::filesystem::exists(entry.path() / "stage", ignored))
+      ids.push_back(id);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::optional<UpdateState> read_update(const Host& host, const std::string& id) {
+  std::filesystem::path folder = host.path(Folder) / id;
+  if (!is_valid_id(id)) return std::nullopt;
+  UpdateState state;
+  state.id = id;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    std::error_code ignored;
+    if (!entry.is_regular_file(ignored)) continue;
+    if (std::optional<std::string> text = read_value(entry.path()))
+      state.values[entry.path().filename()] = *text;
+  }
+  if (!state.values.contains("stage")) return std::nullopt;
+  state.stage = take(state.values, "stage");
+  state.description = take(state.values, "description");
+  state.abort_cause = take(state.values, "abort_cause");
+  state.message = take(state.values, "message");
+  state.conflicts = take(state.values, "conflicts");
+  state.functions = parse_functions(take(state.values, "functions"));
+  return state;
+}
+
+// A module's name does not say where the id ends and the target begins: ksplice_a_b_vmlinux may
+// belong to id a or to id a_b. The ids that the kernel knows decide.
+std::vector<std::string> update_modules(const Host& host, const std::string& id) {
+  std::vector<std::string> modules = host.modules_with_prefix("ksplice_" + id + "_");
+  for (const std::string& other : list_updates(host)) {
+    if (other.rfind(id + "_", 0) != 0) continue;
+    std::string prefix = "ksplice_" + other + "_";
+    std::erase_if(modules, [&](const std::string& module) { return module.rfind(prefix, 0) == 0; });
+  }
+  return modules;
+}
+
+int write_update(const Host& host, const std::string& id, const std::string& file,
+                 const std::string& text) {
+  std::filesystem::path path = host.path(Folder) / id / file;
+  Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (fd.get() < 0) return errno;
+  ssize_t put = ::write(fd.get(), text.data(), text.size());
+  if (put < 0) return errno;
+  return put == static_cast<ssize_t>(text.size()) ? 0 : EIO;
+}
+
+// The lock is on a folder that every kernel has and nobody can remove; it leaves no file behind and
+// ends with the process.
+ToolLock::ToolLock(const Host& host)
+    : fd_(::open(host.path("/sys/kernel").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (fd_.get() < 0)
+    throw Error("failed", fmt::format("cannot open /sys/kernel: {}", std::strerror(errno)),
+                "the tools need sysfs mounted on /sys");
+  while (::flock(fd_.get(), LOCK_EX) != 0) {
+    check_interrupted();
+    if (errno != EINTR)
+      throw Error("failed", fmt::format("cannot lock /sys/kernel: {}", std::strerror(errno)));
+  }
+}
+
+}  // namespace ksplice

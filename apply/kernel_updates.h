@@ -1,0 +1,55 @@
+// The updates that the kernel knows, as the core tells in /sys/kernel/ksplice (format: head of
+// kmod-core/sysfs.c). This is the only truth about what is loaded and applied.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apply/host.h"
+#include "objdiff/base/file.h"
+
+namespace ksplice {
+
+constexpr const char* CoreModule = "ksplice";
+
+struct FunctionState {
+  std::string target, name;
+  std::string old_addr, new_addr;  // as text: hidden or missing ones stay as the kernel says
+  std::string calls;               // a number, or why there is none
+};
+
+struct UpdateState {
+  std::string id, description;
+  std::string stage;  // preparing, applied, reversed
+  std::string abort_cause, message, conflicts;
+  std::vector<FunctionState> functions;
+  // The files with one line each that are not above, e.g. pause_ns; name -> text.
+  std::map<std::string, std::string> values;
+};
+
+// Ids in the order of their names.
+std::vector<std::string> list_updates(const Host& host);
+std::optional<UpdateState> read_update(const Host& host, const std::string& id);
+
+// Loaded update modules of the update.
+std::vector<std::string> update_modules(const Host& host, const std::string& id);
+
+// Writes a file of the update, e.g. "stage" or "attempts". Returns 0 or the errno with which the
+// kernel refused.
+int write_update(const Host& host, const std::string& id, const std::string& file,
+                 const std::string& text);
+
+// Held while a tool changes something, so that two tools do not meet. Waits for the other one;
+// throws Error("interrupted") if a signal comes first.
+class ToolLock {
+ public:
+  explicit ToolLock(const Host& host);
+
+ private:
+  Fd fd_;
+};
+
+}  // namespace ksplice

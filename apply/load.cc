@@ -1,0 +1,296 @@
+// The order of things when an update is applied:
+//
+//   1. everything that can be judged without the core: the kernel's and modules' identity, what an
+//      earlier run left, all modules finished in memory; nothing has changed so far;
+//   2. the copy of the tarball, so that a crash later leaves at most a copy too many;
+//   3. load the core and the update modules: still nothing is redirected;
+//   4. one write to the stage file: the core verifies, waits and switches, or says why not.
+//
+// Whatever fails after 2 unloads what was loaded. A tool that is killed leaves either loaded
+// modules of stage "preparing", which the next run takes away, or an applied update. Signals during
+// 3 and 4 only set a flag (objdiff/base/process.h); the core ends its waiting early and the step
+// fails like any other.
+#include "apply/load.h"
+
+#include <fmt/core.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "apply/abort_codes.h"
+#include "apply/kernel_updates.h"
+#include "apply/modules.h"
+#include "apply/store.h"
+#include "objdiff/base/error.h"
+#include "objdiff/base/process.h"
+
+namespace ksplice {
+
+namespace {
+
+// Keeps signals that run_tool does not turn into its flag from stopping or ending us half way.
+class SignalGuard {
+ public:
+  SignalGuard() {
+    sigset_t blocked;
+    ::sigemptyset(&blocked);
+    for (int number : {SIGQUIT, SIGTSTP, SIGTTOU, SIGTTIN, SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2})
+      ::sigaddset(&blocked, number);
+    ::sigprocmask(SIG_BLOCK, &blocked, &before_);
+  }
+  SignalGuard(const SignalGuard&) = delete;
+  SignalGuard& operator=(const SignalGuard&) = delete;
+  ~SignalGuard() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
+// A module may be held for a moment by somebody who reads its files in sysfs.
+bool unload_patiently(const std::string& name) {
+  for (int i = 0; i < 50; ++i) {
+    if (unload_module(name)) return true;
+    ::usleep(20'000);
+  }
+  return false;
+}
+
+// The core goes when no update module needs it any more; otherwise it stays, which is no error.
+void unload_idle_core(const Host& host, const std::function<void(const std::string&)>& report) {
+  if (!host.is_module_loaded(CoreModule) || !host.module_users(CoreModule).empty()) return;
+  if (unload_patiently(CoreModule)) report("unloaded the core");
+}
+
+// What this run has loaded, taken away again unless the update is in place.
+class Loading {
+ public:
+  Loading(const Host& host, const LoadOptions& options) : host_(host), options_(options) {}
+  Loading(const Loading&) = delete;
+  Loading& operator=(const Loading&) = delete;
+  ~Loading() {
+    if (is_kept_) return;
+    for (auto name = names_.rbegin(); name != names_.rend(); ++name) take_away(*name);
+    try {
+      unload_idle_core(host_, options_.report);
+    } catch (const Error& error) {
+      options_.report(error.what());
+    }
+  }
+  void load(const LoadedModule& module) {
+    load_module(host_, module.name, module.content);
+    options_.report(fmt::format("loaded module {} ({} bytes)", module.name, module.content.size()));
+    if (module.name != CoreModule) names_.push_back(module.name);
+  }
+  void keep() { is_kept_ = true; }
+
+ private:
+  void take_away(const std::string& name) {
+    try {
+      options_.report(unload_patiently(name) ? fmt::format("unloaded module {}", name)
+                                             : fmt::format("module {} is in use and stays", name));
+    } catch (const Error& error) {
+      options_.report(error.what());  // the first failure is the one to tell
+    }
+  }
+  const Host& host_;
+  const LoadOptions& options_;
+  std::vector<std::string> names_;
+  bool is_kept_ = false;
+};
+
+[[noreturn]] void throw_abort(const std::string& id, const UpdateState& state, int error,
+                              Action action) {
+  std::string code = state.abort_cause;
+  if (code.empty() || code == "ok") {
+    if (error == EINTR) code = "interrupted";
+    if (error == ENOMEM) code = "out_of_memory";
+    if (code.empty()) code = "unexpected";
+  }
+  AbortCode abort = explain_abort(code, action);
+  std::string message = abort.message;
+  if (!state.message.empty()) message += ": " + state.message;
+  if (code == "ok" || code == "unexpected")
+    message += fmt::format(" (the kernel said: {})", std::strerror(error));
+  if (!abort.is_verdict && state.conflicts.empty()) throw Error(code, message, abort.advice);
+  Refusal refusal;
+  refusal.code = code;
+  refusal.object = id;
+  refusal.message = message;
+  refusal.found = state.conflicts;
+  refusal.advice = abort.advice;
+  throw Refused({refusal});
+}
+
+void write_settings(const Host& host, const std::string& id, const LoadOptions& options,
+                    const std::vector<std::string>& skipped) {
+  auto set = [&](const std::string& file, const std::string& text) {
+    int error = write_update(host, id, file, text);
+    if (error != 0)
+      throw Error("failed", fmt::format("the core does not take {} \"{}\": {}", file, text,
+                                        std::strerror(error)));
+  };
+  if (options.attempts != 0) set("attempts", std::to_string(options.attempts));
+  if (options.timeout_ms != 0) set("timeout_ms", std::to_string(options.timeout_ms));
+  auto join = [](const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : " ") + name;
+    return text;
+  };
+  if (!options.allow_busy.empty()) set("allow_busy", join(options.allow_busy));
+  if (options.partial) set("partial", "1");
+  if (!skipped.empty()) set("skipped", join(skipped));
+}
+
+// Writes the stage and judges the result by the state that the kernel shows afterwards.
+void change_stage(const Host& host, const std::string& id, const std::string& word, Action action) {
+  int error = write_update(host, id, "stage", word);
+  std::optional<UpdateState> state = read_update(host, id);
+  if (!state)
+    throw Error("unexpected", fmt::format("the kernel lost update {} while it was at work", id),
+                explain_abort("unexpected", action).advice);
+  if (word == "check" ? error != 0 : state->stage != word) throw_abort(id, *state, error, action);
+}
+
+void unload_modules(const Host& host, const std::string& id,
+                    const std::function<void(const std::string&)>& report) {
+  std::vector<std::string> modules = update_modules(host, id);
+  for (auto name = modules.rbegin(); name != modules.rend(); ++name) {
+    if (!unload_patiently(*name)) {
+      std::string users;
+      for (const std::string& user : host.module_users(*name)) users += " " + user;
+      Refusal refusal;
+      refusal.code = "module_busy";
+      refusal.object = *name;
+      refusal.message = "the update is not applied, but its module is in use";
+      refusal.found = users.empty() ? "" : "used by" + users;
+      refusal.advice = "unload what uses it, and run ksplice-undo " + id + " again";
+      throw Refused({refusal});
+    }
+    report(fmt::format("unloaded module {}", *name));
+  }
+}
+
+// Two updates of one id must be the same update, or nobody knows which one is meant.
+void check_same_update(const Host& host, const Package& package) {
+  std::string copy = find_copy(host, package.id);
+  if (copy.empty()) return;
+  if (read_package(copy).files == package.files) return;
+  Refusal refusal;
+  refusal.code = "id_in_use";
+  refusal.object = package.id;
+  refusal.message = "another update with the same id is in the kernel";
+  refusal.found = copy;
+  refusal.advice = "undo that one first, or create this one with another --id";
+  throw Refused({refusal});
+}
+
+void check_permitted(const Host& host) {
+  if (::geteuid() != 0)
+    throw Error("not_permitted", "only root can change the running kernel", "run it as root");
+  std::string obstacle = host.loading_obstacle();
+  if (!obstacle.empty())
+    throw Error(
+        "signature_required", obstacle,
+        "modules that are finished on this host cannot be signed; boot with Secure Boot and "
+        "module.sig_enforce off");
+}
+
+}  // namespace
+
+ApplyOutcome apply_update(const Host& host, const Package& package,
+                          const std::vector<uint8_t>& tarball, const LoadOptions& options) {
+  check_permitted(host);
+  ToolLock lock(host);
+  Plan plan = make_plan(host, package, options.partial);
+  options.report(
+      fmt::format("kernel {}, build id {}", plan.kernel->release, plan.kernel->build_id));
+
+  ApplyOutcome outcome;
+  outcome.skipped = plan.skipped;
+  std::optional<UpdateState> state = read_update(host, package.id);
+  bool is_applied = state && state->stage == "applied";
+  if (is_applied) check_same_update(host, package);
+  if (!is_applied && !update_modules(host, package.id).empty()) {
+    options.report("an earlier run was interrupted; taking away what it loaded");
+    unload_modules(host, package.id, options.report);
+  }
+
+  std::vector<const PackageTarget*> missing;
+  for (const PackageTarget* target : plan.targets)
+    if (!host.is_module_loaded(target->module)) missing.push_back(target);
+  if (missing.empty()) {
+    outcome.result = ApplyResult::AlreadyApplied;
+    std::string why;
+    outcome.copy = find_copy(host, package.id);
+    if (outcome.copy.empty())
+      outcome.copy = store_copy(host, package.id, tarball, why).value_or("");
+    return outcome;
+  }
+
+  std::vector<LoadedModule> modules;
+  if (!host.is_module_loaded(CoreModule))
+    modules.push_back(finalize_core(host, package, *plan.kernel));
+  for (const PackageTarget* target : missing) {
+    modules.push_back(finalize_target(host, package, *target, plan.targets.size()));
+    outcome.targets.push_back(target->name);
+  }
+  options.report(fmt::format("finished {} modules for this boot", modules.size()));
+
+  check_interrupted();
+  SignalGuard guard;
+  bool had_copy = !find_copy(host, package.id).empty();
+  if (!options.check) {
+    std::string why;
+    outcome.copy = store_copy(host, package.id, tarball, why).value_or("");
+    options.report(outcome.copy.empty() ? "cannot keep a copy of the tarball: " + why
+                                        : "kept a copy of the tarball in " + outcome.copy);
+  }
+  try {
+    Loading loading(host, options);
+    for (const LoadedModule& module : modules) loading.load(module);
+    write_settings(host, package.id, options, plan.skipped);
+    change_stage(host, package.id, options.check ? "check" : "applied", Action::Apply);
+    if (!options.check) loading.keep();
+  } catch (const Error&) {
+    if (!options.check && !had_copy) remove_copy(host, package.id);
+    throw;
+  }
+  outcome.result = options.check ? ApplyResult::Checked
+                   : is_applied  ? ApplyResult::Extended
+                                 : ApplyResult::Applied;
+  return outcome;
+}
+
+UndoResult undo_update(const Host& host, const std::string& id, const LoadOptions& options) {
+  if (::geteuid() != 0)
+    throw Error("not_permitted", "only root can change the running kernel", "run it as root");
+  ToolLock lock(host);
+  std::optional<UpdateState> state = read_update(host, id);
+  if (!state && update_modules(host, id).empty()) {
+    if (remove_copy(host, id)) {
+      unload_idle_core(host, options.report);
+      return UndoResult::CopyRemoved;
+    }
+    throw Error("unknown_update", fmt::format("there is no update {} in the kernel", id),
+                "ksplice-view lists the updates that are there");
+  }
+  check_interrupted();
+  SignalGuard guard;
+  bool was_applied = state && state->stage == "applied";
+  if (was_applied) {
+    write_settings(host, id, options, {});
+    change_stage(host, id, "reversed", Action::Undo);
+    options.report(fmt::format("update {} is reversed", id));
+  }
+  unload_modules(host, id, options.report);
+  // The copy goes last: as long as it is there, running this again finishes what a crash left.
+  unload_idle_core(host, options.report);
+  remove_copy(host, id);
+  return was_applied ? UndoResult::Undone : UndoResult::CleanedUp;
+}
+
+}  // namespace ksplice

@@ -1,0 +1,67 @@
+// Applying and undoing one update: all steps, each undone if a later one fails.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "apply/host.h"
+#include "create/package.h"
+
+namespace ksplice {
+
+struct LoadOptions {
+  bool partial = false;                 // skip targets that are not loaded
+  bool check = false;                   // everything up to the switch, then take it away again
+  unsigned attempts = 0;                // 0: the core's default
+  unsigned timeout_ms = 0;              // 0: the core's default
+  std::vector<std::string> allow_busy;  // functions
+  std::function<void(const std::string&)> report = [](const std::string&) {};
+};
+
+// What an update means on this host.
+struct Plan {
+  const PackageKernel* kernel = nullptr;
+  std::vector<const PackageTarget*> targets;  // that are to be patched
+  std::vector<std::string> skipped;           // targets that are not loaded
+};
+
+// Throws Refused: wrong_kernel, wrong_module, target_not_loaded.
+Plan make_plan(const Host& host, const Package& package, bool partial);
+
+// Modules that the update covers and that were loaded after it was applied: not patched.
+std::vector<std::string> late_targets(const Host& host, const Package& package);
+
+struct LoadedModule {
+  std::string name;
+  std::vector<uint8_t> content;
+};
+
+// The finished bytes of the core or of a target's update module for this boot.
+LoadedModule finalize_core(const Host& host, const Package& package, const PackageKernel& kernel);
+LoadedModule finalize_target(const Host& host, const Package& package, const PackageTarget& target,
+                             size_t count);
+
+enum class ApplyResult { Applied, Extended, AlreadyApplied, Checked };
+enum class UndoResult {
+  Undone,
+  CleanedUp,    // it was loaded but not applied
+  CopyRemoved,  // only the stored copy was there
+};
+
+struct ApplyOutcome {
+  ApplyResult result = ApplyResult::Applied;
+  std::vector<std::string> targets, skipped;
+  std::string copy;  // path of the stored copy, may be empty
+};
+
+// tarball: the bytes of the file that package was read from, for the stored copy. Throws Refused
+// with the core's abort code, conflicts and advice; then nothing of the update is loaded.
+ApplyOutcome apply_update(const Host& host, const Package& package,
+                          const std::vector<uint8_t>& tarball, const LoadOptions& options);
+
+// Throws Refused, or Error("unknown_update").
+UndoResult undo_update(const Host& host, const std::string& id, const LoadOptions& options);
+
+}  // namespace ksplice

@@ -1,0 +1,109 @@
+// Which targets of a package this host patches, and their modules finished for this boot.
+#include <fmt/core.h>
+
+#include "apply/abort_codes.h"
+#include "apply/load.h"
+#include "objdiff/base/error.h"
+#include "objdiff/finalize.h"
+
+namespace ksplice {
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& code, const std::string& object,
+                         const std::string& message, const std::string& expected,
+                         const std::string& found, const std::string& advice) {
+  Refusal refusal;
+  refusal.code = code;
+  refusal.object = object;
+  refusal.message = message;
+  refusal.expected = expected;
+  refusal.found = found;
+  refusal.advice = advice;
+  throw Refused({refusal});
+}
+
+const PackageKernel& find_kernel(const Host& host, const Package& package) {
+  std::string build_id = host.build_id();
+  std::string expected;
+  for (const PackageKernel& kernel : package.kernels) {
+    if (kernel.build_id == build_id) return kernel;
+    if (!expected.empty()) expected += "\n";
+    expected += fmt::format("{}, build id {}", kernel.release, kernel.build_id);
+  }
+  refuse("wrong_kernel", package.id, "the update is not for the running kernel", expected,
+         fmt::format("{}, build id {}", host.release(), build_id),
+         "create the update for the running kernel");
+}
+
+std::vector<uint8_t> finalize(const Host& host, const Package& package, const std::string& file,
+                              const std::string& final) {
+  const std::vector<uint8_t>& text = package.files.at(final);
+  try {
+    return finalize_module(package.files.at(file),
+                           read_finalization(std::string(text.begin(), text.end())),
+                           [&host](const RunLocation& where) { return host.address(where); });
+  } catch (const Error& error) {
+    throw Error(error.code, fmt::format("{}: {}", file, error.what()), error.hint);
+  }
+}
+
+}  // namespace
+
+Plan make_plan(const Host& host, const Package& package, bool partial) {
+  Plan plan;
+  plan.kernel = &find_kernel(host, package);
+  for (const PackageTarget& target : plan.kernel->targets) {
+    if (target.name == "vmlinux") {
+      plan.targets.push_back(&target);
+      continue;
+    }
+    if (!host.is_module_loaded(target.name)) {
+      plan.skipped.push_back(target.name);
+      continue;
+    }
+    std::string build_id = host.module_build_id(target.name);
+    if (build_id != target.build_id)
+      refuse("wrong_module", target.name,
+             fmt::format("the loaded module {} is not the one that the update was made for",
+                         target.name),
+             "build id " + target.build_id,
+             build_id.empty() ? "no build id" : "build id " + build_id,
+             "load the module that belongs to the kernel, or create the update for this one");
+    plan.targets.push_back(&target);
+  }
+  if (plan.skipped.empty() || (partial && !plan.targets.empty())) return plan;
+  std::string names;
+  for (const std::string& name : plan.skipped) names += (names.empty() ? "" : ", ") + name;
+  refuse("target_not_loaded", package.id,
+         fmt::format("{}: {}", explain_abort("target_not_loaded", Action::Apply).message, names),
+         "", "",
+         plan.targets.empty()
+             ? fmt::format("nothing else is to be patched; load it first: {}", names)
+             : explain_abort("target_not_loaded", Action::Apply).advice);
+}
+
+std::vector<std::string> late_targets(const Host& host, const Package& package) {
+  std::vector<std::string> late;
+  std::string build_id = host.build_id();
+  for (const PackageKernel& kernel : package.kernels) {
+    if (kernel.build_id != build_id) continue;
+    for (const PackageTarget& target : kernel.targets)
+      if (target.name != "vmlinux" && host.is_module_loaded(target.name) &&
+          !host.is_module_loaded(target.module))
+        late.push_back(target.name);
+  }
+  return late;
+}
+
+LoadedModule finalize_core(const Host& host, const Package& package, const PackageKernel& kernel) {
+  return {"ksplice", finalize(host, package, kernel.core_file, kernel.core_final)};
+}
+
+LoadedModule finalize_target(const Host& host, const Package& package, const PackageTarget& target,
+                             size_t count) {
+  return {target.module, set_object_count(finalize(host, package, target.file, target.final),
+                                          static_cast<uint32_t>(count))};
+}
+
+}  // namespace ksplice

@@ -1,0 +1,79 @@
+#include "apply/store.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
+
+namespace ksplice {
+
+namespace {
+
+constexpr const char* Places[] = {"/var/lib/ksplice", "/run/ksplice"};
+
+std::filesystem::path folder(const Host& host, const char* place, const std::string& id) {
+  return host.path(place) / "updates" / id;
+}
+
+std::string file_name(const std::string& id) { return "ksplice-" + id + ".tar.gz"; }
+
+// Removes what interrupted writes left in the folder.
+void remove_others(const std::filesystem::path& directory, const std::filesystem::path& keep) {
+  std::error_code ignored;
+  std::vector<std::filesystem::path> others;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored))
+    if (entry.path().filename() != keep) others.push_back(entry.path());
+  for (const std::filesystem::path& path : others) std::filesystem::remove_all(path, ignored);
+}
+
+}  // namespace
+
+std::optional<std::string> store_copy(const Host& host, const std::string& id,
+                                      const std::vector<uint8_t>& tarball, std::string& why) {
+  for (const char* place : Places) {
+    std::filesystem::path directory = folder(host, place, id);
+    std::filesystem::path file = directory / file_name(id);
+    std::error_code error;
+    std::filesystem::create_directories(directory, error);
+    if (error) {
+      why += (why.empty() ? "" : "; ") + directory.string() + ": " + error.message();
+      continue;
+    }
+    try {
+      write_file(file, tarball);
+      remove_others(directory, file.filename());
+      return file.string();
+    } catch (const Error& failure) {
+      why += (why.empty() ? "" : "; ") + std::string(failure.what());
+      remove_others(directory, "");
+    }
+  }
+  return std::nullopt;
+}
+
+std::string find_copy(const Host& host, const std::string& id) {
+  for (const char* place : Places) {
+    std::filesystem::path file = folder(host, place, id) / file_name(id);
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(file, ignored)) return file.string();
+  }
+  return "";
+}
+
+bool remove_copy(const Host& host, const std::string& id) {
+  bool found = false;
+  for (const char* place : Places) {
+    std::error_code ignored;  // a read-only place has nothing that we could have written
+    std::filesystem::path directory = folder(host, place, id);
+    // uintmax_t(-1) means an error.
+    std::uintmax_t removed = std::filesystem::remove_all(directory, ignored);
+    found = found || (removed != 0 && removed != static_cast<std::uintmax_t>(-1));
+    // The folders above go too when they are empty.
+    if (std::filesystem::remove(directory.parent_path(), ignored))
+      std::filesystem::remove(host.path(place), ignored);
+  }
+  return found;
+}
+
+}  // namespace ksplice

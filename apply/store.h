@@ -1,0 +1,25 @@
+// The copies of applied tarballs: /var/lib/ksplice/updates/ID/ksplice-ID.tar.gz, or below
+// /run/ksplice where /var/lib cannot be written. Only so that ksplice-view can show the patch; what
+// is applied is known by the kernel alone (kernel_updates.h). A copy that is there is whole: it is
+// written beside and renamed into place.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apply/host.h"
+
+namespace ksplice {
+
+// Copies the file; returns where to, or nothing if no place takes it (why then says so).
+std::optional<std::string> store_copy(const Host& host, const std::string& id,
+                                      const std::vector<uint8_t>& tarball, std::string& why);
+
+// Path of the copy, or empty if there is none.
+std::string find_copy(const Host& host, const std::string& id);
+
+// Removes the copy and what interrupted writes left beside it. Returns whether something was there.
+bool remove_copy(const Host& host, const std::string& id);
+
+}  // namespace ksplice

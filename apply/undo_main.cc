@@ -1,0 +1,57 @@
+// ksplice-undo: takes an update back out of the running kernel.
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apply/load.h"
+#include "apply/options.h"
+#include "objdiff/base/error.h"
+
+namespace ksplice {
+namespace {
+
+struct Options : CommonOptions {
+  std::string id;
+  double timeout = 0;
+  LoadOptions load;
+};
+
+int undo(Options& options) {
+  if (!is_valid_id(options.id))
+    throw Error("unknown_update", fmt::format("\"{}\" is not an update id", options.id),
+                "ksplice-view lists the updates that are there");
+  if (options.timeout > 0) options.load.timeout_ms = static_cast<unsigned>(options.timeout * 1000);
+  options.load.report = make_report(options);
+  UndoResult result = undo_update(Host(), options.id, options.load);
+  if (options.json) {
+    const char* word = result == UndoResult::Undone      ? "undone"
+                       : result == UndoResult::CleanedUp ? "cleaned_up"
+                                                         : "copy_removed";
+    fmt::print("{}\n", nlohmann::ordered_json({{"id", options.id}, {"result", word}}).dump(2));
+    return ExitDone;
+  }
+  if (options.quiet) return ExitDone;
+  if (result == UndoResult::CleanedUp)
+    fmt::print("Update {} was loaded but not applied; it is cleaned up.\n", options.id);
+  else if (result == UndoResult::CopyRemoved)
+    fmt::print("Update {} was not in the kernel; its stored copy is removed.\n", options.id);
+  else
+    fmt::print("Done!\n");
+  return ExitDone;
+}
+
+}  // namespace
+}  // namespace ksplice
+
+int main(int argc, char** argv) {
+  ksplice::Options options;
+  CLI::App app("Takes an update back out of the running kernel.", "ksplice-undo");
+  ksplice::add_common_options(app, options);
+  app.add_option("ID", options.id, "as ksplice-view lists it")->required();
+  app.add_option("--attempts", options.load.attempts, "how often to look for a quiet moment")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--timeout", options.timeout, "seconds after which to give up waiting")
+      ->check(CLI::Range(0.001, 3600.0));
+  app.footer("Exit codes: 0 done, 1 failed, 2 usage, 3 refused.");
+  return ksplice::run_app(app, argc, argv, options, [&] { return ksplice::undo(options); });
+}

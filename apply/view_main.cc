@@ -1,0 +1,227 @@
+// ksplice-view: shows the updates in the running kernel, and what is in a tarball.
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apply/kernel_updates.h"
+#include "apply/load.h"
+#include "apply/options.h"
+#include "apply/store.h"
+#include "objdiff/base/error.h"
+
+namespace ksplice {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options : CommonOptions {
+  std::string id, file;
+};
+
+void print(const Json& json) {
+  fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+// An update in the kernel, with the stored tarball where there is one.
+struct View {
+  std::optional<UpdateState> state;
+  std::optional<Package> package;
+  std::string copy;
+  std::string copy_error;         // why the stored tarball cannot be read
+  std::vector<std::string> late;  // modules that were loaded later
+};
+
+View look(const Host& host, const std::string& id) {
+  View view;
+  view.state = read_update(host, id);
+  view.copy = find_copy(host, id);
+  if (view.copy.empty()) return view;
+  try {
+    view.package = read_package(view.copy);
+  } catch (const Error& error) {
+    view.copy_error = error.what();
+    return view;
+  }
+  if (view.state && view.state->stage == "applied") view.late = late_targets(host, *view.package);
+  return view;
+}
+
+std::string patch_text(const Package& package) {
+  const std::vector<uint8_t>& patch = package.files.at("patch");
+  return std::string(patch.begin(), patch.end());
+}
+
+std::string description(const View& view) {
+  if (view.state && !view.state->description.empty()) return view.state->description;
+  return view.package ? view.package->description : "";
+}
+
+Json to_json(const Package& package) {
+  Json kernels = Json::array();
+  for (const PackageKernel& kernel : package.kernels) {
+    Json targets = Json::array();
+    for (const PackageTarget& target : kernel.targets) {
+      Json functions = Json::array();
+      for (const PackageFunction& function : target.functions)
+        functions.push_back({{"name", function.name},
+                             {"unit", function.unit},
+                             {"status", function.status},
+                             {"reasons", function.reasons}});
+      targets.push_back({{"name", target.name},
+                         {"module", target.module},
+                         {"build_id", target.build_id},
+                         {"functions", functions},
+                         {"added", target.added}});
+    }
+    kernels.push_back({{"release", kernel.release},
+                       {"build_id", kernel.build_id},
+                       {"arch", kernel.arch},
+                       {"targets", targets}});
+  }
+  return {{"id", package.id},           {"description", package.description},
+          {"created", package.created}, {"tool", package.tool},
+          {"kernels", kernels},         {"patch", patch_text(package)}};
+}
+
+Json to_json(const std::string& id, const View& view) {
+  Json json = {{"id", id},
+               {"description", description(view)},
+               {"present", view.state.has_value()},
+               {"applied", view.state && view.state->stage == "applied"}};
+  if (view.state) {
+    json["stage"] = view.state->stage;
+    json["abort_cause"] = view.state->abort_cause;
+    json["message"] = view.state->message;
+    json["conflicts"] = view.state->conflicts;
+    Json functions = Json::array();
+    for (const FunctionState& function : view.state->functions)
+      functions.push_back({{"target", function.target},
+                           {"name", function.name},
+                           {"old", function.old_addr},
+                           {"new", function.new_addr},
+                           {"calls", function.calls}});
+    json["functions"] = functions;
+    json["kernel"] = Json::object();
+    for (const auto& [name, value] : view.state->values) json["kernel"][name] = value;
+  }
+  json["late_targets"] = view.late;
+  json["copy"] = view.copy;
+  if (!view.copy_error.empty()) json["copy_error"] = view.copy_error;
+  json["package"] = view.package ? to_json(*view.package) : Json();
+  return json;
+}
+
+void print_patch(const Package& package) {
+  std::string text = patch_text(package);
+  fmt::print("\n{}{}", text, text.empty() || text.back() == '\n' ? "" : "\n");
+}
+
+void warn_late(const std::string& id, const View& view) {
+  for (const std::string& name : view.late)
+    fmt::print("  module {} was loaded later and is not patched; run ksplice-apply {} again\n",
+               name, view.copy.empty() ? id : view.copy);
+}
+
+int list(const Options& options) {
+  Host host;
+  Json all = Json::array();
+  for (const std::string& id : list_updates(host)) {
+    if (options.quiet && !options.json) {
+      fmt::print("{}\n", id);
+      continue;
+    }
+    View view = look(host, id);
+    if (!view.state) continue;  // gone since the list was made
+    if (options.json) {
+      all.push_back(to_json(id, view));
+      continue;
+    }
+    std::string stage = view.state->stage == "applied" ? "" : " (" + view.state->stage + ")";
+    fmt::print("{}: {}{}\n", id, description(view), stage);
+    warn_late(id, view);
+  }
+  if (options.json) print({{"updates", all}});
+  return ExitDone;
+}
+
+void print_state(const UpdateState& state) {
+  if (!state.abort_cause.empty() && state.abort_cause != "ok")
+    fmt::print("abort cause: {}{}{}\n", state.abort_cause, state.message.empty() ? "" : ": ",
+               state.message);
+  if (!state.conflicts.empty()) fmt::print("conflicts:\n{}\n", state.conflicts);
+  for (const FunctionState& function : state.functions)
+    fmt::print("function {} of {}: {} -> {}, calls {}\n", function.name, function.target,
+               function.old_addr, function.new_addr, function.calls);
+  for (const auto& [name, value] : state.values)
+    if (!value.empty()) fmt::print("{}: {}\n", name, value);
+}
+
+int show_update(const Options& options) {
+  Host host;
+  if (!is_valid_id(options.id))
+    throw Error("unknown_update", fmt::format("\"{}\" is not an update id", options.id),
+                "ksplice-view lists the updates that are there");
+  View view = look(host, options.id);
+  if (options.json) {
+    print(to_json(options.id, view));
+    return ExitDone;
+  }
+  if (options.quiet) {
+    if (view.state) fmt::print("{}\n", options.id);
+    return ExitDone;
+  }
+  fmt::print("Update {}: {}\n", options.id, description(view));
+  if (!view.state)
+    fmt::print("It is not present in the kernel.\n");
+  else if (view.state->stage == "applied")
+    fmt::print("It is present and applied.\n");
+  else
+    fmt::print("It is present and not applied (stage {}).\n", view.state->stage);
+  warn_late(options.id, view);
+  if (view.state) print_state(*view.state);
+  if (!view.copy_error.empty())
+    fmt::print("The stored tarball cannot be read: {}\n", view.copy_error);
+  if (view.package) print_patch(*view.package);
+  return ExitDone;
+}
+
+int show_file(const Options& options) {
+  Package package = read_package(options.file);
+  if (options.json) {
+    print(to_json(package));
+    return ExitDone;
+  }
+  if (options.quiet) {
+    fmt::print("{}\n", package.id);
+    return ExitDone;
+  }
+  fmt::print("Update {}: {}\ncreated {} by {}\n", package.id, package.description, package.created,
+             package.tool);
+  for (const PackageKernel& kernel : package.kernels) {
+    fmt::print("kernel {}, build id {}\n", kernel.release, kernel.build_id);
+    for (const PackageTarget& target : kernel.targets) {
+      fmt::print("  target {}\n", target.name);
+      for (const PackageFunction& function : target.functions)
+        fmt::print("    {} {} ({})\n", function.status, function.name, function.unit);
+    }
+  }
+  print_patch(package);
+  return ExitDone;
+}
+
+}  // namespace
+}  // namespace ksplice
+
+int main(int argc, char** argv) {
+  ksplice::Options options;
+  CLI::App app("Shows the updates in the running kernel, or what is in a tarball.", "ksplice-view");
+  ksplice::add_common_options(app, options);
+  CLI::Option* id = app.add_option("--id", options.id, "show one update and its patch");
+  CLI::Option* file = app.add_option("--file", options.file, "show a tarball");
+  id->excludes(file);
+  app.footer("Exit codes: 0 done, 1 failed, 2 usage.");
+  return ksplice::run_app(app, argc, argv, options, [&] {
+    if (!options.file.empty()) return ksplice::show_file(options);
+    return options.id.empty() ? ksplice::list(options) : ksplice::show_update(options);
+  });
+}
