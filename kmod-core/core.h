@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The parts of ksplice.ko and the order in which they meet.
+ *
+ * An update (struct ksplice_update, found by id) has one member per update module. Applying takes
+ * all members that are not applied yet, checks them (object.c at registration, verify.c now), makes
+ * one batch of redirections for them (redirect.c), arms it while it is switched off, and switches it
+ * on when no task is in the code that is replaced (safety.c decides, switch.c stops the machine).
+ * Reversing switches all batches of the update off in the same way, then disarms and frees them.
+ *
+ * Locks: ksplice_mutex guards everything here: the list of updates, their members, batches and
+ * sites. Exempt are the ftrace handler, which reads a batch's slots and bodies without any lock (see
+ * redirect.c for how they are freed), and the code under stop_machine, which runs while the holder
+ * of the mutex waits for it.
+ */
+#ifndef KSPLICE_CORE_H
+#define KSPLICE_CORE_H
+
+#include <linux/ftrace.h>
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/version.h>
+
+#include "ksplice_abi.h"
+
+struct ksplice_update;
+struct ksplice_batch;
+struct ksplice_walk;
+
+enum ksplice_stage {
+	KSPLICE_PREPARING,
+	KSPLICE_APPLIED,
+	KSPLICE_REVERSED,
+};
+
+/* Abort codes; the words and their meaning are in ksplice_causes[] in core.c. */
+enum ksplice_cause {
+	KSPLICE_OK,
+	KSPLICE_NO_MATCH,
+	KSPLICE_CODE_BUSY,
+	KSPLICE_MODULE_BUSY,
+	KSPLICE_OUT_OF_MEMORY,
+	KSPLICE_FAILED_TO_FIND,
+	KSPLICE_ALREADY_REVERSED,
+	KSPLICE_UNEXPECTED_RUNNING_TASK,
+	KSPLICE_UNEXPECTED,
+	KSPLICE_TARGET_NOT_LOADED,
+	KSPLICE_CALL_FAILED,
+	KSPLICE_COLD_UPDATE_LOADED,
+	KSPLICE_CONFLICT,
+	KSPLICE_FTRACE_OFF,
+	KSPLICE_INTERRUPTED,
+	KSPLICE_NR_CAUSES
+};
+
+/* One registered update module. */
+struct ksplice_member {
+	struct list_head list;		/* in update->members, in order of registration */
+	struct ksplice_update *update;
+	const struct ksplice_object *object;
+	struct module *module;		/* the update module; pinned while applied */
+	struct module *target;		/* pinned while applied; NULL for vmlinux */
+	struct ksplice_batch *batch;	/* not NULL while armed */
+	bool hooked;			/* its first hooks of this operation have been called */
+};
+
+/* A new body for a site; lives as long as its batch. */
+struct ksplice_body {
+	unsigned long new_addr;
+	const bool *active;		/* the switch of its batch */
+	u64 __percpu *calls;		/* NULL if calls are not counted */
+	struct ksplice_body *below;	/* the body of an earlier update on the same site */
+	unsigned long new_size;
+	struct ksplice_member *member;
+	const struct ksplice_function *function;
+	struct ksplice_slot *slot;
+	struct ksplice_batch *batch;
+};
+
+/* A function of the running kernel that ftrace sends to us; entry of the hash table of a batch. */
+struct ksplice_slot {
+	unsigned long ip;		/* the ftrace site; 0: free slot */
+	struct ksplice_body *top;	/* the newest body */
+};
+
+/* The redirections that were armed together, under one ftrace_ops. */
+struct ksplice_batch {
+	struct ftrace_ops ops;
+	struct ksplice_slot *slots;	/* mask + 1 of them, hashed by ip, linear probing */
+	unsigned long mask;
+	bool active;			/* written only under stop_machine */
+	bool registered;
+	bool linked;
+	struct list_head list;		/* in update->batches */
+	struct list_head all;		/* in ksplice_batches */
+	struct ksplice_update *update;
+	struct ksplice_body *bodies;
+	unsigned int nr_bodies;
+	unsigned long *ips;		/* of the sites that this batch owns */
+	unsigned int nr_ips;
+};
+
+/* Text for people, kept from the last operation; cut off at its size. */
+struct ksplice_text {
+	char *buf;
+	size_t len;
+	size_t size;
+};
+
+struct ksplice_update {
+	struct kobject kobj;
+	struct list_head list;		/* in ksplice_updates */
+	bool gone;			/* no longer in ksplice_updates; sysfs answers -ENODEV */
+	const char *id;			/* copies: files may be read while the module leaves */
+	char *description;
+	struct list_head members;
+	struct list_head batches;
+	unsigned int nr_members;
+	unsigned int nr_objects;
+	enum ksplice_stage stage;
+	enum ksplice_cause cause;
+	char message[256];
+	struct ksplice_text conflicts;
+	unsigned int order;		/* n-th update applied since the core was loaded */
+	/* settings, written through sysfs before an operation */
+	unsigned int attempts;
+	unsigned int timeout_ms;
+	bool partial;
+	char *skipped;			/* names of targets that --partial left out */
+	char *allow_busy;		/* names of functions whose old body may stay on stacks */
+	/* results of the last switch */
+	u64 pause_ns;
+	u64 stop_ns;
+	unsigned int tries;
+	unsigned int tasks;
+	unsigned int walked;
+};
+
+/* core.c */
+extern struct mutex ksplice_mutex;
+extern struct list_head ksplice_updates;
+const char *ksplice_cause_word(enum ksplice_cause cause);
+const char *ksplice_stage_word(enum ksplice_stage stage);
+__printf(3, 4) int ksplice_abort(struct ksplice_update *update, enum ksplice_cause cause,
+				 const char *fmt, ...);
+__printf(2, 3) void ksplice_note(struct ksplice_update *update, const char *fmt, ...);
+int ksplice_apply(struct ksplice_update *update);
+int ksplice_reverse(struct ksplice_update *update);
+int ksplice_check(struct ksplice_update *update);
+bool ksplice_listed(const char *names, const char *name);
+void *ksplice_alloc(size_t size);
+u64 __percpu *ksplice_alloc_counter(void);
+
+/* object.c: checks on the tables of an update object, and the typed view of them */
+int ksplice_check_object(const struct ksplice_object *object, const struct module *module);
+bool ksplice_within(const struct module *module, unsigned long addr, unsigned long size);
+bool ksplice_text_range(const struct module *module, unsigned long *start, unsigned long *end);
+bool ksplice_within_text(const struct module *module, unsigned long addr, unsigned long size);
+
+static inline const char *ksplice_str(__u64 addr)
+{
+	return (const char *)(unsigned long)addr;
+}
+
+static inline const struct ksplice_run *ksplice_runs(const struct ksplice_object *object)
+{
+	return (const struct ksplice_run *)(unsigned long)object->runs;
+}
+
+static inline const struct ksplice_function *ksplice_functions(const struct ksplice_object *object)
+{
+	return (const struct ksplice_function *)(unsigned long)object->functions;
+}
+
+static inline const struct ksplice_run *ksplice_function_run(const struct ksplice_function *function)
+{
+	return (const struct ksplice_run *)(unsigned long)function->run;
+}
+
+/* verify.c */
+int ksplice_verify(struct ksplice_update *update, struct ksplice_member *member);
+
+/* text_match.c */
+int ksplice_match_range(const struct ksplice_range *range, unsigned long addr, const u8 *live);
+
+/* redirect.c */
+extern struct list_head ksplice_batches;
+struct ksplice_batch *ksplice_make_batch(struct ksplice_update *update);
+int ksplice_find_owner(struct ksplice_update *update, struct ksplice_batch *batch);
+int ksplice_arm(struct ksplice_batch *batch);
+bool ksplice_drop_batch(struct ksplice_batch *batch);
+struct ksplice_update *ksplice_on_top(struct ksplice_update *update);
+u64 ksplice_calls(const struct ksplice_body *body);
+
+/* safety.c */
+struct ksplice_walk *ksplice_make_walk(struct ksplice_update *update, struct ksplice_batch *batch);
+void ksplice_free_walk(struct ksplice_walk *walk);
+int ksplice_scan(struct ksplice_walk *walk);
+int ksplice_scan_stopped(struct ksplice_walk *walk);
+int ksplice_report_busy(struct ksplice_update *update, struct ksplice_walk *walk, int ret);
+void ksplice_walk_counts(const struct ksplice_walk *walk, unsigned int *tasks,
+			 unsigned int *walked);
+
+/* switch.c */
+int ksplice_call_hooks(struct ksplice_update *update, struct ksplice_batch *batch,
+		       enum ksplice_hook_kind kind);
+void ksplice_call_fail_hooks(struct ksplice_update *update, struct ksplice_batch *batch,
+			     enum ksplice_hook_kind kind);
+int ksplice_switch(struct ksplice_update *update, struct ksplice_batch *batch, bool on);
+
+/* sysfs.c */
+extern struct kset *ksplice_kset;
+int ksplice_sysfs_init(void);
+void ksplice_sysfs_exit(void);
+extern const struct kobj_type ksplice_update_type;
+
+/* Unexported functions of the kernel that have no declaration in its public headers; the rest of
+ * core_symbols.txt is declared by the headers. */
+struct ftrace_func_entry *ftrace_lookup_ip(struct ftrace_hash *hash, unsigned long ip);
+
+#endif

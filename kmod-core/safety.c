@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Safety: is any task in code that is about to be replaced, or freed?
+ *
+ * The stack of every task is walked with the kernel's reliable unwinder and each return address is
+ * looked up in a sorted table of address ranges. A frame in a range, or a stack that cannot be
+ * walked to its end, means: not now.
+ *
+ * When an update is switched on, the ranges are the code that its objects say must not be on any
+ * stack (struct ksplice_run: replaced functions with their .cold parts, and what they are inlined
+ * in), and bodies of earlier updates that it covers. When it is switched off, they are the text of
+ * its modules, and the return addresses of the ftrace calls in the replaced functions: a task with
+ * one of these may have been sent to the new body by a handler that it has not yet left.
+ *
+ * The decision is made under stop_machine, where no task runs but the stoppers. To keep that short
+ * most of the walking is done before, in ksplice_scan(): for each task that does not run, it keeps
+ * how often the task has been switched out (nvcsw + nivcsw). Whoever has run in between has been
+ * switched out once more, so under stop_machine an equal count proves that the stack is the one
+ * that was walked. What remains are the tasks that ran in between, those that ran during the scan,
+ * and the idle tasks.
+ *
+ * Not seen: code that was interrupted by the NMI on another CPU that is running just now (it ends
+ * on its own, before anything is freed), and tasks that have left the task list in do_exit() (they
+ * are waited for by synchronize_rcu_tasks() before anything is freed).
+ */
+#include <linux/ftrace.h>
+#include <linux/hash.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <asm/unwind.h>
+
+#include "core.h"
+
+#define KSPLICE_MAX_FRAMES 256
+#define KSPLICE_KEPT_FRAMES 24
+#define KSPLICE_MAX_BUSY 8
+
+/* Both ends are in the range: the return address of a call at the very end is the end. */
+struct ksplice_code_range {
+	unsigned long start;
+	unsigned long end;
+	const char *name;
+};
+
+/* A task whose stack was walked and found free while it was switched out for the count-th time. */
+struct ksplice_seen {
+	const struct task_struct *task;
+	u64 start_time;
+	unsigned long count;
+};
+
+/* Evidence; formatted later, as the finder may have stopped the machine. */
+struct ksplice_busy {
+	char comm[TASK_COMM_LEN];
+	pid_t pid;
+	int why;			/* -EBUSY in a range, -EINVAL unreliable, -EDEADLK running */
+	const char *name;
+	unsigned long addr;
+	unsigned int nr_frames;
+	unsigned long frames[KSPLICE_KEPT_FRAMES];
+};
+
+struct ksplice_walk {
+	struct ksplice_code_range *ranges;
+	unsigned int nr_ranges;
+	bool reverse;
+	struct ksplice_seen *seen;	/* hash table, linear probing */
+	unsigned long seen_mask;
+	unsigned long nr_seen;
+	unsigned int nr_tasks;
+	unsigned int nr_walked;
+	unsigned int nr_busy;
+	struct ksplice_busy busy[KSPLICE_MAX_BUSY];
+	unsigned int nr_frames;		/* of the stack that is being walked */
+	unsigned long frames[KSPLICE_KEPT_FRAMES];
+};
+
+static void ksplice_add_range(struct ksplice_walk *walk, unsigned long start, unsigned long end,
+			      const char *name)
+{
+	struct ksplice_code_range *range = &walk->ranges[walk->nr_ranges++];
+
+	range->start = start;
+	range->end = end;
+	range->name = name;
+}
+
+static int ksplice_compare_ranges(const void *a, const void *b)
+{
+	const struct ksplice_code_range *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return 0;
+}
+
+/* Overlapping ranges become one, so that a binary search finds any. */
+static void ksplice_sort_ranges(struct ksplice_walk *walk)
+{
+	unsigned int from, to = 0;
+
+	sort(walk->ranges, walk->nr_ranges, sizeof(*walk->ranges), ksplice_compare_ranges, NULL);
+	for (from = 0; from < walk->nr_ranges; from++) {
+		struct ksplice_code_range *last = to ? &walk->ranges[to - 1] : NULL;
+
+		if (last && walk->ranges[from].start < last->end)
+			last->end = max(last->end, walk->ranges[from].end);
+		else
+			walk->ranges[to++] = walk->ranges[from];
+	}
+	walk->nr_ranges = to;
+}
+
+static const struct ksplice_code_range *ksplice_find_range(const struct ksplice_walk *walk,
+							   unsigned long addr)
+{
+	unsigned int low = 0, high = walk->nr_ranges;
+
+	while (low < high) {
+		unsigned int middle = (low + high) / 2;
+
+		if (walk->ranges[middle].start > addr)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	/* low - 1 starts at or before addr; if addr is only its start, low - 2 may end there. */
+	if (low && addr <= walk->ranges[low - 1].end)
+		return &walk->ranges[low - 1];
+	if (low > 1 && addr <= walk->ranges[low - 2].end)
+		return &walk->ranges[low - 2];
+	return NULL;
+}
+
+static unsigned int ksplice_count_ranges(struct ksplice_update *update,
+					 struct ksplice_batch *batch)
+{
+	struct ksplice_member *member;
+	struct ksplice_batch *other;
+	unsigned int nr = 0;
+
+	list_for_each_entry(member, &update->members, list)
+		nr += member->object->nr_runs + 1;
+	if (batch)
+		nr += batch->nr_bodies;
+	list_for_each_entry(other, &update->batches, list)
+		nr += other->nr_bodies;
+	return nr;
+}
+
+static void ksplice_apply_ranges(struct ksplice_walk *walk, struct ksplice_update *update,
+				 struct ksplice_batch *batch)
+{
+	struct ksplice_member *member;
+	unsigned int i;
+
+	list_for_each_entry(member, &update->members, list) {
+		if (member->batch && member->batch != batch)
+			continue;
+		for (i = 0; i < member->object->nr_runs; i++) {
+			const struct ksplice_run *run = &ksplice_runs(member->object)[i];
+
+			if (!ksplice_listed(update->allow_busy, ksplice_str(run->name)))
+				ksplice_add_range(walk, run->addr, run->addr + run->size,
+						  ksplice_str(run->name));
+		}
+	}
+	for (i = 0; i < batch->nr_bodies; i++) {
+		const struct ksplice_body *body = &batch->bodies[i];
+		unsigned long start, end;
+
+		if (!body->below || ksplice_listed(update->allow_busy,
+						   ksplice_str(body->function->name)))
+			continue;
+		/* If the proof is against that body, the runs say what belongs to it. */
+		if (ksplice_function_run(body->function)->addr == body->below->new_addr)
+			continue;
+		if (ksplice_text_range(body->below->member->module, &start, &end))
+			ksplice_add_range(walk, start, end, ksplice_str(body->function->name));
+	}
+}
+
+static void ksplice_reverse_ranges(struct ksplice_walk *walk, struct ksplice_update *update)
+{
+	struct ksplice_member *member;
+	struct ksplice_batch *batch;
+	unsigned long start, end;
+	unsigned int i;
+
+	list_for_each_entry(member, &update->members, list)
+		if (member->batch && ksplice_text_range(member->module, &start, &end))
+			ksplice_add_range(walk, start, end, member->module->name);
+	list_for_each_entry(batch, &update->batches, list) {
+		for (i = 0; i < batch->nr_bodies; i++) {
+			unsigned long ret = batch->bodies[i].slot->ip + MCOUNT_INSN_SIZE;
+
+			ksplice_add_range(walk, ret, ret,
+					  ksplice_str(batch->bodies[i].function->name));
+		}
+	}
+}
+
+/*
+ * Prepares for scans before the batch is switched on, or, with batch NULL, before all batches of
+ * the update are switched off. NULL if there is no memory.
+ */
+struct ksplice_walk *ksplice_make_walk(struct ksplice_update *update, struct ksplice_batch *batch)
+{
+	struct ksplice_walk *walk = ksplice_alloc(sizeof(*walk));
+	unsigned int nr = ksplice_count_ranges(update, batch);
+	unsigned long nr_tasks = 0;
+	struct task_struct *group, *task;
+
+	if (!walk)
+		return NULL;
+	walk->ranges = ksplice_alloc((nr + 1) * sizeof(*walk->ranges));
+	rcu_read_lock();
+	for_each_process_thread(group, task)
+		nr_tasks++;
+	rcu_read_unlock();
+	walk->seen_mask = roundup_pow_of_two(2 * nr_tasks + 128) - 1;
+	walk->seen = ksplice_alloc((walk->seen_mask + 1) * sizeof(*walk->seen));
+	if (!walk->ranges || !walk->seen) {
+		ksplice_free_walk(walk);
+		return NULL;
+	}
+	walk->reverse = !batch;
+	if (batch)
+		ksplice_apply_ranges(walk, update, batch);
+	else
+		ksplice_reverse_ranges(walk, update);
+	ksplice_sort_ranges(walk);
+	return walk;
+}
+
+void ksplice_free_walk(struct ksplice_walk *walk)
+{
+	if (!walk)
+		return;
+	kvfree(walk->ranges);
+	kvfree(walk->seen);
+	kvfree(walk);
+}
+
+static void ksplice_keep_busy(struct ksplice_walk *walk, const struct task_struct *task, int why,
+			      const struct ksplice_code_range *range, unsigned long addr)
+{
+	struct ksplice_busy *busy = &walk->busy[walk->nr_busy];
+
+	if (walk->nr_busy == KSPLICE_MAX_BUSY)
+		return;
+	walk->nr_busy++;
+	memcpy(busy->comm, task->comm, TASK_COMM_LEN);
+	busy->comm[TASK_COMM_LEN - 1] = 0;
+	busy->pid = task->pid;
+	busy->why = why;
+	busy->name = range ? range->name : NULL;
+	busy->addr = addr;
+	busy->nr_frames = walk->nr_frames;
+	memcpy(busy->frames, walk->frames, sizeof(busy->frames));
+}
+
+/* Returns 0 if the stack was walked to its end, -EBUSY with *found, or -EINVAL if unreliable. */
+static int ksplice_walk_stack(struct ksplice_walk *walk, struct task_struct *task,
+			      const struct ksplice_code_range **found, unsigned long *where)
+{
+	struct unwind_state state;
+	unsigned int n;
+
+	walk->nr_frames = 0;
+	unwind_start(&state, task, NULL, NULL);
+	for (n = 0; n < KSPLICE_MAX_FRAMES && !unwind_done(&state) && !unwind_error(&state); n++) {
+		struct pt_regs *regs = unwind_get_entry_regs(&state, NULL);
+		unsigned long addr;
+
+		if (regs && user_mode(regs))
+			return 0;
+		/* An interrupted function may not have set up its frame yet. */
+		if (regs && IS_ENABLED(CONFIG_FRAME_POINTER))
+			return -EINVAL;
+		addr = unwind_get_return_address(&state);
+		if (!addr)
+			return -EINVAL;
+		if (walk->nr_frames < KSPLICE_KEPT_FRAMES)
+			walk->frames[walk->nr_frames++] = addr;
+		*found = ksplice_find_range(walk, addr);
+		*where = addr;
+		if (*found)
+			return -EBUSY;
+		unwind_next_frame(&state);
+	}
+	return unwind_done(&state) && !unwind_error(&state) ? 0 : -EINVAL;
+}
+
+/* As ksplice_walk_stack(), and keeps evidence. */
+static int ksplice_check_task(struct ksplice_walk *walk, struct task_struct *task)
+{
+	const struct ksplice_code_range *found = NULL;
+	unsigned long where = 0;
+	int ret;
+
+	/* A task without a stack is a zombie. */
+	if (!try_get_task_stack(task))
+		return 0;
+	walk->nr_walked++;
+	ret = ksplice_walk_stack(walk, task, &found, &where);
+	put_task_stack(task);
+	/* A pending restart would call into the module after the switch. */
+	if (!ret && walk->reverse && task->restart_block.fn) {
+		where = (unsigned long)task->restart_block.fn;
+		found = ksplice_find_range(walk, where);
+		if (found)
+			ret = -EBUSY;
+	}
+	if (ret)
+		ksplice_keep_busy(walk, task, ret, found, where);
+	return ret;
+}
+
+static unsigned long ksplice_switch_count(const struct task_struct *task)
+{
+	return READ_ONCE(task->nvcsw) + READ_ONCE(task->nivcsw);
+}
+
+static struct ksplice_seen *ksplice_seen_slot(struct ksplice_walk *walk,
+					      const struct task_struct *task)
+{
+	unsigned long i = hash_ptr(task, 32) & walk->seen_mask;
+
+	while (walk->seen[i].task && walk->seen[i].task != task)
+		i = (i + 1) & walk->seen_mask;
+	return &walk->seen[i];
+}
+
+static void ksplice_remember(struct ksplice_walk *walk, const struct task_struct *task,
+			     unsigned long count)
+{
+	struct ksplice_seen *seen;
+
+	if (2 * walk->nr_seen > walk->seen_mask)
+		return;	/* more tasks than there were: the others are walked again */
+	seen = ksplice_seen_slot(walk, task);
+	if (!seen->task)
+		walk->nr_seen++;
+	seen->task = task;
+	seen->start_time = task->start_boottime;
+	seen->count = count;
+}
+
+static bool ksplice_remembered(struct ksplice_walk *walk, const struct task_struct *task)
+{
+	const struct ksplice_seen *seen = ksplice_seen_slot(walk, task);
+
+	return seen->task == task && seen->start_time == task->start_boottime &&
+	       seen->count == ksplice_switch_count(task);
+}
+
+/* One task of the scan while the machine runs. 0 also for a task whose stack moves: unknown. */
+static int ksplice_scan_task(struct ksplice_walk *walk, struct task_struct *task)
+{
+	unsigned long count = ksplice_switch_count(task);
+	unsigned int nr_busy = walk->nr_busy;
+	int ret;
+
+	if (task == current)
+		return ksplice_check_task(walk, task);
+	/* Running before, after or in between: each is seen in on_cpu or in the count. The
+	 * barriers pair with the full barrier in __schedule(). */
+	if (READ_ONCE(task->on_cpu))
+		return 0;
+	smp_rmb();
+	ret = ksplice_check_task(walk, task);
+	smp_rmb();
+	if (READ_ONCE(task->on_cpu) || ksplice_switch_count(task) != count) {
+		walk->nr_busy = nr_busy;
+		return 0;
+	}
+	if (!ret)
+		ksplice_remember(walk, task, count);
+	return ret;
+}
+
+/* 0 if no task that does not run is in the way; else the worst error, with evidence. */
+int ksplice_scan(struct ksplice_walk *walk)
+{
+	struct task_struct *group, *task;
+	int ret = 0;
+
+	walk->nr_busy = 0;
+	walk->nr_seen = 0;
+	memset(walk->seen, 0, (walk->seen_mask + 1) * sizeof(*walk->seen));
+	rcu_read_lock();
+	for_each_process_thread(group, task) {
+		int err = ksplice_scan_task(walk, task);
+
+		if (err && ret != -EBUSY)
+			ret = err;
+	}
+	rcu_read_unlock();
+	return ret;
+}
+
+/*
+ * The same under stop_machine. All other CPUs spin in a stopper, whose callers are those of this
+ * one: walking our own stack answers for theirs.
+ */
+int ksplice_scan_stopped(struct ksplice_walk *walk)
+{
+	struct task_struct *group, *task;
+	int cpu;
+	int ret = 0;
+
+	walk->nr_busy = 0;
+	walk->nr_tasks = 0;
+	walk->nr_walked = 0;
+	for_each_process_thread(group, task) {
+		walk->nr_tasks++;
+		if (task != current && task->on_cpu) {
+			if (task->sched_class == current->sched_class)
+				continue;
+			walk->nr_frames = 0;
+			ksplice_keep_busy(walk, task, -EDEADLK, NULL, 0);
+			return -EDEADLK;
+		}
+		if (ksplice_remembered(walk, task))
+			continue;
+		ret = ksplice_check_task(walk, task);
+		if (ret)
+			return ret;
+	}
+	for_each_online_cpu(cpu) {
+		ret = ksplice_check_task(walk, idle_task(cpu));
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+void ksplice_walk_counts(const struct ksplice_walk *walk, unsigned int *tasks,
+			 unsigned int *walked)
+{
+	*tasks = walk->nr_tasks;
+	*walked = walk->nr_walked;
+}
+
+/* Writes the evidence of the last scan down and aborts; ret is what that scan returned. */
+int ksplice_report_busy(struct ksplice_update *update, struct ksplice_walk *walk, int ret)
+{
+	const struct ksplice_busy *first = &walk->busy[0];
+	enum ksplice_cause cause = KSPLICE_CODE_BUSY;
+	unsigned int i, j;
+
+	for (i = 0; i < walk->nr_busy; i++) {
+		const struct ksplice_busy *busy = &walk->busy[i];
+
+		if (busy->why == -EBUSY)
+			ksplice_note(update, "task %s pid %d is in %s\n", busy->comm, busy->pid,
+				     busy->name);
+		else if (busy->why == -EDEADLK)
+			ksplice_note(update, "task %s pid %d runs while the machine is stopped\n",
+				     busy->comm, busy->pid);
+		else
+			ksplice_note(update, "task %s pid %d has a stack that cannot be walked\n",
+				     busy->comm, busy->pid);
+		for (j = 0; j < busy->nr_frames; j++)
+			ksplice_note(update, "  %pS\n", (void *)busy->frames[j]);
+	}
+	if (ret == -EDEADLK)
+		cause = KSPLICE_UNEXPECTED_RUNNING_TASK;
+	if (!walk->nr_busy)
+		return ksplice_abort(update, cause, "tasks are in the way");
+	if (first->why == -EBUSY)
+		return ksplice_abort(update, cause, "task %s pid %d is in %s", first->comm,
+				     first->pid, first->name);
+	if (first->why == -EDEADLK)
+		return ksplice_abort(update, cause, "task %s pid %d runs while the machine is stopped",
+				     first->comm, first->pid);
+	return ksplice_abort(update, cause, "the stack of task %s pid %d cannot be walked",
+			     first->comm, first->pid);
+}

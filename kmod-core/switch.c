@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The switch: turns a whole update on or off at one instant, or not at all.
+ *
+ * A try is a scan of all tasks while the machine runs, and, if nobody is in the way, stop_machine()
+ * with the rest of the scan, the check hooks, the store that switches, and the hooks that belong to
+ * that instant. Tries go on with growing pauses until one succeeds or the limits of the update
+ * (attempts, timeout_ms) are reached. Time under stop_machine depends on the number of tasks that
+ * ran meanwhile, not on the number of functions.
+ */
+#include <linux/delay.h>
+#include <linux/jiffies.h>
+#include <linux/sched/signal.h>
+#include <linux/stop_machine.h>
+#include <linux/timekeeping.h>
+
+#include "core.h"
+
+#define KSPLICE_FIRST_WAIT_MS 10
+#define KSPLICE_LONGEST_WAIT_MS 500
+
+typedef int (*ksplice_hook_t)(void);
+
+/* A batch of NULL means every member that is applied. */
+static bool ksplice_takes_part(const struct ksplice_member *member,
+			       const struct ksplice_batch *batch)
+{
+	return member->batch && (!batch || member->batch == batch);
+}
+
+static bool ksplice_may_fail(enum ksplice_hook_kind kind)
+{
+	return kind == KSPLICE_HOOK_PRE_APPLY || kind == KSPLICE_HOOK_CHECK_APPLY ||
+	       kind == KSPLICE_HOOK_PRE_REVERSE || kind == KSPLICE_HOOK_CHECK_REVERSE;
+}
+
+static int ksplice_call_member(const struct ksplice_member *member, enum ksplice_hook_kind kind)
+{
+	const struct ksplice_hook_table *table = &member->object->hooks[kind];
+	const u64 *hooks = (const u64 *)(unsigned long)table->hooks;
+	u64 i;
+
+	for (i = 0; i < table->nr; i++) {
+		void *hook = (void *)(unsigned long)hooks[i];
+
+		if (ksplice_may_fail(kind)) {
+			int ret = ((ksplice_hook_t)hook)();
+
+			if (ret)
+				return ret;
+		} else {
+			((void (*)(void))hook)();
+		}
+	}
+	return 0;
+}
+
+/*
+ * Calls the hooks of one kind, members in order of registration. Hooks of the pre and check kinds
+ * can fail; the first that does ends the calls, and its value is returned.
+ */
+int ksplice_call_hooks(struct ksplice_update *update, struct ksplice_batch *batch,
+		       enum ksplice_hook_kind kind)
+{
+	struct ksplice_member *member;
+
+	list_for_each_entry(member, &update->members, list) {
+		int ret;
+
+		if (!ksplice_takes_part(member, batch))
+			continue;
+		if (kind == KSPLICE_HOOK_PRE_APPLY || kind == KSPLICE_HOOK_PRE_REVERSE)
+			member->hooked = true;
+		ret = ksplice_call_member(member, kind);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* Calls the fail hooks of the members whose pre hooks were reached, last member first. */
+void ksplice_call_fail_hooks(struct ksplice_update *update, struct ksplice_batch *batch,
+			     enum ksplice_hook_kind kind)
+{
+	struct ksplice_member *member;
+
+	list_for_each_entry_reverse(member, &update->members, list)
+		if (ksplice_takes_part(member, batch) && member->hooked)
+			ksplice_call_member(member, kind);
+}
+
+struct ksplice_switch {
+	struct ksplice_update *update;
+	struct ksplice_batch *batch;	/* NULL to switch all off */
+	struct ksplice_walk *walk;
+	bool on;
+	bool hook_failed;
+	u64 ns;
+};
+
+static int ksplice_try_stopped(struct ksplice_switch *data)
+{
+	struct ksplice_batch *batch;
+	int ret = ksplice_scan_stopped(data->walk);
+
+	if (ret)
+		return ret;
+	ret = ksplice_call_hooks(data->update, data->batch,
+				 data->on ? KSPLICE_HOOK_CHECK_APPLY : KSPLICE_HOOK_CHECK_REVERSE);
+	if (ret) {
+		data->hook_failed = true;
+		return ret;
+	}
+	if (data->on)
+		WRITE_ONCE(data->batch->active, true);
+	else
+		list_for_each_entry(batch, &data->update->batches, list)
+			WRITE_ONCE(batch->active, false);
+	ksplice_call_hooks(data->update, data->batch,
+			   data->on ? KSPLICE_HOOK_APPLY : KSPLICE_HOOK_REVERSE);
+	return 0;
+}
+
+static int ksplice_stopped(void *arg)
+{
+	struct ksplice_switch *data = arg;
+	u64 start = ktime_get_mono_fast_ns();
+	int ret = ksplice_try_stopped(data);
+
+	data->ns = ktime_get_mono_fast_ns() - start;
+	return ret;
+}
+
+static int ksplice_try(struct ksplice_switch *data)
+{
+	struct ksplice_update *update = data->update;
+	u64 start;
+	int ret = ksplice_scan(data->walk);
+
+	if (ret)
+		return ret;
+	start = ktime_get_ns();
+	ret = stop_machine(ksplice_stopped, data, NULL);
+	update->stop_ns = ktime_get_ns() - start;
+	update->pause_ns = data->ns;
+	ksplice_walk_counts(data->walk, &update->tasks, &update->walked);
+	return ret;
+}
+
+static int ksplice_try_all(struct ksplice_switch *data)
+{
+	struct ksplice_update *update = data->update;
+	unsigned long end = jiffies + msecs_to_jiffies(update->timeout_ms);
+	unsigned int wait = KSPLICE_FIRST_WAIT_MS;
+
+	update->tries = 0;
+	for (;;) {
+		int ret = ksplice_try(data);
+
+		update->tries++;
+		if (!ret)
+			return 0;
+		if (data->hook_failed)
+			return ksplice_abort(update, KSPLICE_CALL_FAILED,
+					     "a check hook refuses: %d", ret);
+		if (ret == -EDEADLK || update->tries >= update->attempts ||
+		    time_after(jiffies, end))
+			return ksplice_report_busy(update, data->walk, ret);
+		if (msleep_interruptible(wait))
+			return ksplice_abort(update, KSPLICE_INTERRUPTED,
+					     "interrupted by a signal while waiting for busy code");
+		wait = min(2 * wait, (unsigned int)KSPLICE_LONGEST_WAIT_MS);
+	}
+}
+
+/* Switches a batch on, or all batches of the update off. Returns 0, or aborts: nothing changed. */
+int ksplice_switch(struct ksplice_update *update, struct ksplice_batch *batch, bool on)
+{
+	struct ksplice_switch data = { .update = update, .batch = on ? batch : NULL, .on = on };
+	int ret;
+
+	data.walk = ksplice_make_walk(update, data.batch);
+	if (!data.walk)
+		return ksplice_abort(update, KSPLICE_OUT_OF_MEMORY, "no memory to scan the tasks");
+	ret = ksplice_try_all(&data);
+	ksplice_free_walk(data.walk);
+	return ret;
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Verification: is the running kernel's code what the update was made for? The bytes of every piece
+ * of run code are compared with the expected ones. Ranges that the kernel rewrites itself accept
+ * their known variants only (text_match.c). A function that an earlier update redirects still has
+ * its own bytes: ftrace changes nothing but its site.
+ *
+ * Held while reading: text_mutex, which every writer of kernel code holds, so that no half-written
+ * instruction is seen.
+ */
+#include <linux/kprobes.h>
+#include <linux/memory.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "core.h"
+
+#define KSPLICE_SHOWN 16
+
+/*
+ * Puts the bytes back that kprobes have overwritten: the first byte of an instruction by int3, or
+ * its first five by a jump if the probe is optimized.
+ */
+static void ksplice_undo_kprobes(u8 *live, unsigned long addr, u32 size)
+{
+#ifdef CONFIG_KPROBES
+	struct kprobe *probe;
+	u32 i;
+
+	for (i = 0; i < size; i++) {
+		if (live[i] != 0xcc && live[i] != 0xe9)
+			continue;
+		preempt_disable();
+		probe = get_kprobe((void *)(addr + i));
+		if (probe && live[i] == 0xcc) {
+			live[i] = probe->opcode;
+		} else if (probe && (probe->flags & KPROBE_FLAG_OPTIMIZED)) {
+#ifdef CONFIG_OPTPROBES
+			struct optimized_kprobe *optimized =
+				container_of(probe, struct optimized_kprobe, kp);
+
+			live[i] = probe->opcode;
+			memcpy(&live[i + 1], optimized->optinsn.copied_insn,
+			       min_t(u32, DISP32_SIZE, size - i - 1));
+#endif
+		}
+		preempt_enable();
+	}
+#endif
+}
+
+/* Is this code that may be replaced: of the target, or of an applied update? */
+static bool ksplice_is_code(struct ksplice_member *member, const struct ksplice_run *run)
+{
+	struct ksplice_batch *batch;
+	unsigned int i;
+
+	if (member->target ? ksplice_within_text(member->target, run->addr, run->size)
+			   : core_kernel_text(run->addr) &&
+			     core_kernel_text(run->addr + run->size - 1))
+		return true;
+	list_for_each_entry(batch, &ksplice_batches, all)
+		for (i = 0; i < batch->nr_bodies; i++)
+			if (ksplice_within_text(batch->bodies[i].member->module, run->addr,
+						run->size))
+				return true;
+	return false;
+}
+
+/* Compares the bytes; returns -1 if all match, or the offset of the first that does not. */
+static int ksplice_first_difference(const struct ksplice_run *run, const u8 *live)
+{
+	const struct ksplice_range *range = (void *)(unsigned long)run->ranges;
+	const struct ksplice_range *end = range + run->nr_ranges;
+	const u8 *bytes = (const u8 *)(unsigned long)run->bytes;
+	u32 i = 0;
+
+	while (i < run->size) {
+		if (range < end && i == range->offset) {
+			int at = ksplice_match_range(range, run->addr + i, live + i);
+
+			if (at >= 0)
+				return i + at;
+			i += range->length;
+			range++;
+		} else if (live[i] != bytes[i]) {
+			return i;
+		} else {
+			i++;
+		}
+	}
+	return -1;
+}
+
+static int ksplice_report_difference(struct ksplice_update *update, const struct ksplice_run *run,
+				     const u8 *live, u32 at)
+{
+	const u8 *bytes = (const u8 *)(unsigned long)run->bytes;
+	u32 shown = min_t(u32, KSPLICE_SHOWN, run->size - at);
+
+	ksplice_note(update, "function %s offset 0x%x address %px\nexpected %*ph\nfound    %*ph\n",
+		     ksplice_str(run->name), at, (void *)(unsigned long)(run->addr + at),
+		     (int)shown, bytes + at, (int)shown, live + at);
+	return ksplice_abort(update, KSPLICE_NO_MATCH,
+			     "%s+0x%x in the running kernel is not the code that the update was made for: expected %*ph, found %*ph",
+			     ksplice_str(run->name), at, (int)shown, bytes + at, (int)shown,
+			     live + at);
+}
+
+static int ksplice_verify_run(struct ksplice_update *update, struct ksplice_member *member,
+			      const struct ksplice_run *run)
+{
+	u8 *live;
+	int at = -1;
+	int ret;
+
+	if (!ksplice_is_code(member, run))
+		return ksplice_abort(update, KSPLICE_NO_MATCH, "%s at %px is not code of %s",
+				     ksplice_str(run->name), (void *)(unsigned long)run->addr,
+				     ksplice_str(member->object->target));
+	live = ksplice_alloc(run->size);
+	if (!live)
+		return ksplice_abort(update, KSPLICE_OUT_OF_MEMORY, "no memory to verify %s",
+				     ksplice_str(run->name));
+	mutex_lock(&text_mutex);
+	ret = copy_from_kernel_nofault(live, (void *)(unsigned long)run->addr, run->size);
+	if (!ret) {
+		ksplice_undo_kprobes(live, run->addr, run->size);
+		at = ksplice_first_difference(run, live);
+	}
+	mutex_unlock(&text_mutex);
+	if (ret)
+		ret = ksplice_abort(update, KSPLICE_NO_MATCH, "%s at %px cannot be read",
+				    ksplice_str(run->name), (void *)(unsigned long)run->addr);
+	else if (at >= 0)
+		ret = ksplice_report_difference(update, run, live, at);
+	kvfree(live);
+	return ret;
+}
+
+/* Verifies all run code of one member; aborts the update at the first difference. */
+int ksplice_verify(struct ksplice_update *update, struct ksplice_member *member)
+{
+	u32 i;
+	int ret;
+
+	for (i = 0; i < member->object->nr_runs; i++) {
+		ret = ksplice_verify_run(update, member, &ksplice_runs(member->object)[i]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
