@@ -1,0 +1,419 @@
+#include "objdiff/run_pre.h"
+
+#include <elf.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <unordered_map>
+
+#include "objdiff/match_code.h"
+#include "objdiff/pre_index.h"
+#include "objdiff/run_ranges.h"
+#include "objdiff/run_tables.h"
+
+namespace ksplice {
+namespace {
+
+// A function at one of the places where it might be.
+struct Trial {
+  Comparison code;
+  std::vector<Sighting> sightings;  // also those of the read-only data that it reaches
+  std::vector<InnerReference> inner;
+  std::vector<std::pair<std::pair<const Section*, uint64_t>, uint64_t>> merged;
+  Difference difference;  // if not viable
+  bool viable = false;
+};
+
+struct Candidate {
+  const Entity* entity = nullptr;
+  std::vector<Trial> trials;
+  const Trial* chosen = nullptr;
+  std::set<uint64_t> tried;
+};
+
+class RunPre {
+ public:
+  RunPre(const Object& pre, const RunImage& image)
+      : object_(pre),
+        image_(image),
+        index_(pre),
+        tables_(read_run_tables(image)),
+        matcher_(index_, image, tables_) {
+    for (const auto& [addr, name] : image.imports) imports_[name] = addr;
+  }
+
+  MatchResult run();
+
+ private:
+  Trial try_at(const Entity& entity, uint64_t addr);
+  bool follow_data(Trial& trial);
+  const Comparison& compare_data(const Entity& entity, uint64_t addr);
+  std::string objection(const Entity& entity, uint64_t addr) const;
+  std::string objection(const Trial& trial) const;
+  bool settle_one(bool use_neighbours);
+  void commit(Candidate& candidate, const Trial& trial);
+  void add_candidates(Candidate& candidate);
+  bool is_between_neighbours(const Candidate& candidate, uint64_t addr) const;
+  void check_inner_references(MatchResult& result);
+  void name_the_rest(MatchResult& result);
+  FunctionMatch report(const Symbol& symbol, const Candidate& candidate) const;
+  Refusal refusal_for(const Candidate& candidate, const Trial& trial) const;
+
+  const Object& object_;
+  const RunImage& image_;
+  PreIndex index_;
+  RunTables tables_;
+  Matcher matcher_;
+  std::unordered_map<std::string, uint64_t> imports_;
+  std::vector<Candidate> candidates_;
+  std::unordered_map<const Entity*, Candidate*> by_entity_;
+  std::unordered_map<const Entity*, uint64_t> known_;
+  std::map<std::pair<const Entity*, uint64_t>, Comparison> data_;
+};
+
+// All names that the image has at addr.
+std::vector<const RunSymbol*> symbols_exactly_at(const RunImage& image, uint64_t addr) {
+  std::vector<const RunSymbol*> result;
+  auto it = std::lower_bound(image.symbols.begin(), image.symbols.end(), addr,
+                             [](const RunSymbol& s, uint64_t value) { return s.addr < value; });
+  for (; it != image.symbols.end() && it->addr == addr; ++it) result.push_back(&*it);
+  return result;
+}
+
+const Comparison& RunPre::compare_data(const Entity& entity, uint64_t addr) {
+  auto [found, inserted] = data_.try_emplace({&entity, addr});
+  if (inserted) found->second = matcher_.compare_data(entity, addr);
+  return found->second;
+}
+
+// Why entity cannot be at addr, or "".
+std::string RunPre::objection(const Entity& entity, uint64_t addr) const {
+  auto known = known_.find(&entity);
+  if (known != known_.end() && known->second != addr)
+    return fmt::format("{} is at {:#x} here, but at {:#x} elsewhere", entity.name(), addr,
+                       known->second);
+  if (entity.kind == Entity::Kind::Function || entity.kind == Entity::Kind::Code) {
+    const RunSection* section = image_.section_at(addr);
+    if (section == nullptr || !section->exec)
+      return fmt::format("{} would be at {:#x}, which is no code", entity.name(), addr);
+  }
+  if (entity.symbols.empty()) return "";
+  std::vector<const RunSymbol*> there = symbols_exactly_at(image_, addr);
+  bool exists = false;  // does the image know any of the names at all
+  for (const Symbol* symbol : entity.symbols) {
+    if (symbol->name.empty()) continue;
+    if (imports_.count(symbol->name) != 0) {
+      exists = true;
+      if (imports_.at(symbol->name) == addr) return "";
+    }
+    std::string normal = normal_name(symbol->name);
+    for (const RunSymbol* run : there)
+      if (run->name == symbol->name || normal_name(run->name) == normal) return "";
+    exists |= image_.by_name.count(symbol->name) != 0;
+  }
+  if (!exists) return "";
+  const RunSymbol* covering = image_.symbol_at(addr);
+  std::string place = covering == nullptr ? "nothing known"
+                      : covering->addr == addr
+                          ? covering->name
+                          : fmt::format("{}+{:#x}", covering->name, addr - covering->addr);
+  return fmt::format("{} was expected, but {} ({:#x}) is referred to", entity.name(), place, addr);
+}
+
+std::string RunPre::objection(const Trial& trial) const {
+  for (const Sighting& sighting : trial.sightings) {
+    std::string why = objection(*sighting.entity, sighting.addr);
+    if (!why.empty()) return why;
+  }
+  for (const InnerReference& inner : trial.inner) {
+    auto other = by_entity_.find(inner.entity);
+    if (other == by_entity_.end() || other->second->chosen == nullptr) continue;
+    const Comparison& code = other->second->chosen->code;
+    std::optional<uint32_t> offset = code.run_offset(static_cast<uint64_t>(inner.offset));
+    if (!offset || code.addr + *offset != inner.addr)
+      return fmt::format("{}+{:#x} is not at {:#x}", inner.entity->name(), inner.offset,
+                         inner.addr);
+  }
+  return "";
+}
+
+// Adds what follows from the read-only data that the trial refers to, however far.
+bool RunPre::follow_data(Trial& trial) {
+  std::map<const Entity*, uint64_t> seen;
+  for (size_t i = 0; i < trial.sightings.size(); i++) {
+    Sighting sighting = trial.sightings[i];
+    auto [first, inserted] = seen.emplace(sighting.entity, sighting.addr);
+    if (!inserted) {
+      if (first->second == sighting.addr) continue;
+      trial.difference.pre_offset = sighting.pre_offset;
+      trial.difference.what = fmt::format("{} is at {:#x} here, but at {:#x} in the same function",
+                                          sighting.entity->name(), sighting.addr, first->second);
+      return false;
+    }
+    if (sighting.entity->is_constant()) {
+      const Comparison& data = compare_data(*sighting.entity, sighting.addr);
+      if (!data.same) {
+        trial.difference = data.difference;
+        trial.difference.pre_offset = sighting.pre_offset;
+        trial.difference.what = fmt::format("{}: {} at offset {:#x}", sighting.entity->name(),
+                                            data.difference.what, data.difference.pre_offset);
+        return false;
+      }
+      for (Sighting next : data.sightings) {
+        next.pre_offset = sighting.pre_offset;
+        trial.sightings.push_back(next);
+      }
+      for (InnerReference next : data.inner) {
+        next.pre_offset = sighting.pre_offset;
+        trial.inner.push_back(next);
+      }
+      trial.merged.insert(trial.merged.end(), data.merged.begin(), data.merged.end());
+    } else if (sighting.entity->kind == Entity::Kind::Code && sighting.entity->symbols.empty()) {
+      continue;  // reached by inner references, too; checked with them
+    }
+  }
+  return true;
+}
+
+Trial RunPre::try_at(const Entity& entity, uint64_t addr) {
+  Trial trial;
+  trial.code = matcher_.compare_code(entity, addr);
+  trial.difference = trial.code.difference;
+  if (!trial.code.same) return trial;
+  trial.sightings = trial.code.sightings;
+  trial.sightings.push_back({&entity, addr, 0});
+  trial.inner = trial.code.inner;
+  trial.merged = trial.code.merged;
+  if (!follow_data(trial)) {
+    trial.difference.run_offset = trial.code.run_offset(trial.difference.pre_offset).value_or(0);
+    return trial;
+  }
+  trial.viable = true;
+  return trial;
+}
+
+// Places by name; from what others refer to; and by the name without compiler-made numbers.
+void RunPre::add_candidates(Candidate& candidate) {
+  std::vector<uint64_t> places;
+  for (const Symbol* symbol : candidate.entity->symbols) {
+    for (const RunSymbol* run : image_.find_symbols(symbol->name)) places.push_back(run->addr);
+    std::string normal = normal_name(symbol->name);
+    if (normal == symbol->name || !places.empty()) continue;
+    std::string stem = symbol->name.substr(0, symbol->name.find('.') + 1);
+    for (auto it = image_.by_name.lower_bound(stem);
+         it != image_.by_name.end() && it->first.compare(0, stem.size(), stem) == 0; ++it)
+      if (normal_name(it->first) == normal) places.push_back(image_.symbols[it->second].addr);
+  }
+  auto known = known_.find(candidate.entity);
+  if (known != known_.end()) places.push_back(known->second);
+  for (uint64_t addr : places) {
+    const RunSection* section = image_.section_at(addr);
+    if (section == nullptr || !section->exec) continue;  // data of the same name
+    if (!candidate.tried.insert(addr).second) continue;
+    candidate.trials.push_back(try_at(*candidate.entity, addr));
+  }
+}
+
+void RunPre::commit(Candidate& candidate, const Trial& trial) {
+  candidate.chosen = &trial;
+  for (const Sighting& sighting : trial.sightings) known_.emplace(sighting.entity, sighting.addr);
+}
+
+// A unit's code lies together, in the order of its symbols, for each kind of section; so an address
+// between those of settled functions of the unit tells one foo from the foo of another file.
+bool RunPre::is_between_neighbours(const Candidate& candidate, uint64_t addr) const {
+  auto kind_of = [](const Section& section) {
+    for (const char* kind : {".text.unlikely", ".init.text", ".exit.text", ".noinstr.text"})
+      if (section.name.rfind(kind, 0) == 0) return std::string(kind);
+    return std::string(".text");
+  };
+  std::string kind = kind_of(*candidate.entity->section);
+  uint64_t low = UINT64_MAX, high = 0;
+  for (const Candidate& other : candidates_) {
+    if (other.chosen == nullptr || kind_of(*other.entity->section) != kind) continue;
+    low = std::min(low, other.chosen->code.addr);
+    high = std::max(high, other.chosen->code.addr);
+  }
+  return low <= addr && addr <= high;
+}
+
+bool RunPre::settle_one(bool use_neighbours) {
+  bool progress = false;
+  for (Candidate& candidate : candidates_) {
+    if (candidate.chosen != nullptr) continue;
+    auto known = known_.find(candidate.entity);
+    if (known != known_.end() && candidate.tried.count(known->second) == 0)
+      add_candidates(candidate);
+    const Trial* only = nullptr;
+    size_t count = 0;
+    for (const Trial& trial : candidate.trials) {
+      if (!trial.viable || !objection(trial).empty()) continue;
+      if (use_neighbours && !is_between_neighbours(candidate, trial.code.addr)) continue;
+      only = &trial;
+      count++;
+    }
+    if (count != 1) continue;
+    commit(candidate, *only);
+    progress = true;
+    if (use_neighbours) return true;
+  }
+  return progress;
+}
+
+// Pointers into functions that were settled later than the pointer was seen.
+void RunPre::check_inner_references(MatchResult& result) {
+  for (Candidate& candidate : candidates_) {
+    if (candidate.chosen == nullptr) continue;
+    std::string why = objection(*candidate.chosen);
+    if (why.empty()) continue;
+    Refusal refusal = refusal_for(candidate, *candidate.chosen);
+    refusal.message = "contradiction: " + why;
+    result.contradictions.push_back(refusal);
+  }
+}
+
+// Symbols that no matched code refers to, but whose name is unique on both sides.
+void RunPre::name_the_rest(MatchResult& result) {
+  std::map<std::string, unsigned> count;
+  for (const std::unique_ptr<Symbol>& symbol : object_.symbols) count[symbol->name]++;
+  for (const std::unique_ptr<Symbol>& symbol : object_.symbols) {
+    const Entity* entity = index_.entity_of(symbol.get());
+    if (entity == nullptr || symbol->name.empty() || symbol->is_section()) continue;
+    auto known = known_.find(entity);
+    if (known != known_.end()) {
+      uint64_t offset = symbol->section == nullptr ? 0 : symbol->value - entity->begin;
+      result.addresses[symbol.get()] = known->second + offset;
+      continue;
+    }
+    if (entity->kind == Entity::Kind::Function || entity->kind == Entity::Kind::Code ||
+        entity->kind == Entity::Kind::Absolute || count[symbol->name] != 1)
+      continue;
+    const RunSymbol* run = image_.unique_symbol(symbol->name);
+    auto import = imports_.find(symbol->name);
+    if (run == nullptr && import == imports_.end()) continue;
+    uint64_t addr = run != nullptr ? run->addr : import->second;
+    if (entity->is_constant()) {
+      if (entity->begin != symbol->value || !compare_data(*entity, addr).same) continue;
+      bool good = true;
+      for (const Sighting& sighting : compare_data(*entity, addr).sightings)
+        good &= objection(*sighting.entity, sighting.addr).empty();
+      if (!good) continue;
+    }
+    result.addresses[symbol.get()] = addr;
+  }
+}
+
+Refusal RunPre::refusal_for(const Candidate& candidate, const Trial& trial) const {
+  const Entity& entity = *candidate.entity;
+  Refusal refusal;
+  refusal.code = "no_match";
+  refusal.object = object_.path;
+  refusal.section = entity.section->name;
+  refusal.symbol = entity.name();
+  refusal.offset = trial.difference.pre_offset;
+  refusal.message = trial.difference.what;
+  refusal.expected = disassemble_around(object_, *entity.section, entity.begin, entity.end,
+                                        entity.begin + trial.difference.pre_offset);
+  uint64_t length = entity.end - entity.begin + 64;
+  const RunSection* section = image_.section_at(trial.code.addr);
+  if (section != nullptr && section->addr + section->data.size() > trial.code.addr) {
+    length = std::min(length, section->addr + section->data.size() - trial.code.addr);
+    auto bytes = image_.read(trial.code.addr, length);
+    if (bytes)
+      refusal.found = disassemble_around(*bytes, trial.code.addr, trial.difference.run_offset);
+  }
+  refusal.advice =
+      "build with the compiler, configuration and source of the running kernel; if they are, the "
+      "image was already patched here";
+  return refusal;
+}
+
+FunctionMatch RunPre::report(const Symbol& symbol, const Candidate& candidate) const {
+  FunctionMatch match;
+  match.pre = &symbol;
+  if (candidate.chosen != nullptr) {
+    match.status = MatchStatus::Matched;
+    match.run = make_run_code(index_, image_, tables_, *candidate.entity, candidate.chosen->code);
+    match.run.name = symbol.name;
+    return match;
+  }
+  if (candidate.trials.empty()) {
+    match.status = MatchStatus::Absent;
+    match.reason = "the image has no symbol of this name";
+    return match;
+  }
+  match.status = MatchStatus::Mismatched;
+  // The most telling trial is the one that went furthest.
+  const Trial* best = nullptr;
+  unsigned viable = 0;
+  for (const Trial& trial : candidate.trials) {
+    if (trial.viable && objection(trial).empty()) viable++;
+    bool further =
+        best == nullptr || (trial.viable && !best->viable) ||
+        (trial.viable == best->viable && trial.difference.pre_offset > best->difference.pre_offset);
+    if (further) best = &trial;
+  }
+  match.refusal = refusal_for(candidate, *best);
+  if (viable > 1) {
+    match.refusal.message = fmt::format("{} functions of this name are alike", viable);
+    match.reason = "ambiguous";
+    return match;
+  }
+  if (best->viable) {
+    match.refusal.message = objection(*best);
+    match.reason = "contradiction";
+    return match;
+  }
+  match.reason = best->difference.what;
+  return match;
+}
+
+MatchResult RunPre::run() {
+  for (const Entity& entity : index_.entities()) {
+    if (entity.kind != Entity::Kind::Function) continue;
+    Candidate candidate;
+    candidate.entity = &entity;
+    candidates_.push_back(std::move(candidate));
+  }
+  for (Candidate& candidate : candidates_) by_entity_[candidate.entity] = &candidate;
+  for (Candidate& candidate : candidates_) {
+    // Room for places learnt later: chosen trials must not move.
+    add_candidates(candidate);
+    candidate.trials.reserve(candidate.trials.size() + 16);
+  }
+  while (settle_one(false) || settle_one(true)) {
+  }
+  MatchResult result;
+  check_inner_references(result);
+  for (const std::unique_ptr<Symbol>& symbol : object_.symbols) {
+    if (!symbol->is_function() || symbol->section == nullptr) continue;
+    const Entity* entity = index_.entity_of(symbol.get());
+    auto candidate = by_entity_.find(entity);
+    if (candidate == by_entity_.end()) continue;
+    result.functions.push_back(report(*symbol, *candidate->second));
+  }
+  name_the_rest(result);
+  for (const Candidate& candidate : candidates_)
+    if (candidate.chosen != nullptr)
+      for (const auto& [place, addr] : candidate.chosen->merged)
+        result.anonymous.emplace(place, addr);
+  for (const auto& [entity, addr] : known_)
+    if (entity->symbols.empty() && entity->section != nullptr)
+      result.anonymous.emplace(std::pair(entity->section, entity->begin), addr);
+  return result;
+}
+
+}  // namespace
+
+const FunctionMatch* MatchResult::find(const Symbol* pre) const {
+  for (const FunctionMatch& match : functions)
+    if (match.pre == pre) return &match;
+  return nullptr;
+}
+
+MatchResult match_run_pre(const Object& pre, const RunImage& image) {
+  return RunPre(pre, image).run();
+}
+
+}  // namespace ksplice

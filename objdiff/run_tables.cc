@@ -1,0 +1,93 @@
+#include "objdiff/run_tables.h"
+
+#include <string>
+
+#include "objdiff/base/bytes.h"
+
+namespace ksplice {
+namespace {
+
+struct Table {
+  uint64_t addr = 0;
+  Bytes bytes;
+  bool found = false;
+};
+
+// A table is a section of its own, or lies between two symbols of the linker script.
+Table find_table(const RunImage& image, const std::string& section, const std::string& start,
+                 const std::string& stop) {
+  const RunSymbol* first = image.is_module() ? nullptr : image.unique_symbol(start);
+  const RunSymbol* last = image.is_module() ? nullptr : image.unique_symbol(stop);
+  if (first != nullptr && last != nullptr && last->addr >= first->addr) {
+    auto bytes = image.read(first->addr, last->addr - first->addr);
+    if (bytes) return {first->addr, Bytes(*bytes, image.path), true};
+  }
+  for (const RunSection& run : image.sections)
+    if (run.name == section) return {run.addr, Bytes(run.data, image.path), true};
+  return {0, Bytes(), image.is_module()};  // a module without the section has an empty table
+}
+
+// The value of a place-relative 32-bit field.
+uint64_t relative(const Table& table, uint64_t at) {
+  return table.addr + at +
+         static_cast<uint64_t>(static_cast<int64_t>(table.bytes.read<int32_t>(at)));
+}
+
+// struct alt_instr has 12 or 14 bytes. The offsets of the right layout lead into code sections.
+uint64_t alternative_size(const RunImage& image, const Table& table) {
+  for (uint64_t size : {14, 12}) {
+    if (table.bytes.size() % size != 0) continue;
+    bool good = true;
+    uint64_t count = std::min<uint64_t>(table.bytes.size() / size, 64);
+    for (uint64_t i = 0; i < count && good; i++) {
+      const RunSection* site = image.section_at(relative(table, i * size));
+      uint8_t length = table.bytes.read<uint8_t>(i * size + size - 2);
+      uint8_t replaced = table.bytes.read<uint8_t>(i * size + size - 1);
+      good = site != nullptr && site->exec && replaced <= length;
+      if (good && replaced != 0)
+        good = image.section_at(relative(table, i * size + 4)) != nullptr &&
+               image.section_at(relative(table, i * size + 4))->exec;
+    }
+    if (good) return size;
+  }
+  return 0;
+}
+
+}  // namespace
+
+RunTables read_run_tables(const RunImage& image) {
+  RunTables result;
+  Table jump = find_table(image, "__jump_table", "__start___jump_table", "__stop___jump_table");
+  result.found_jump_labels = jump.found;
+  for (uint64_t at = 0; at + 16 <= jump.bytes.size(); at += 16) {
+    uint64_t key = jump.addr + at + 8 + jump.bytes.read<uint64_t>(at + 8);
+    result.jump_labels[relative(jump, at)] = {relative(jump, at + 4), key & ~uint64_t{3},
+                                              (key & 1) != 0};
+  }
+  Table alternatives =
+      find_table(image, ".altinstructions", "__alt_instructions", "__alt_instructions_end");
+  uint64_t size = alternative_size(image, alternatives);
+  result.found_alternatives = alternatives.found && (size != 0 || alternatives.bytes.size() == 0);
+  for (uint64_t at = 0; size != 0 && at + size <= alternatives.bytes.size(); at += size) {
+    RunAlternative entry;
+    entry.replacement = relative(alternatives, at + 4);
+    entry.feature = size == 12 ? alternatives.bytes.read<uint16_t>(at + 8)
+                               : alternatives.bytes.read<uint32_t>(at + 8);
+    entry.length = alternatives.bytes.read<uint8_t>(at + size - 2);
+    entry.replacement_length = alternatives.bytes.read<uint8_t>(at + size - 1);
+    result.alternatives[relative(alternatives, at)].push_back(entry);
+  }
+  Table exceptions = find_table(image, "__ex_table", "__start___ex_table", "__stop___ex_table");
+  result.found_exceptions = exceptions.found;
+  for (uint64_t at = 0; at + 12 <= exceptions.bytes.size(); at += 12)
+    result.exceptions[relative(exceptions, at)] = {relative(exceptions, at + 4),
+                                                   exceptions.bytes.read<uint32_t>(at + 8)};
+  Table calls = find_table(image, ".static_call_sites", "__start_static_call_sites",
+                           "__stop_static_call_sites");
+  result.found_static_calls = calls.found;
+  for (uint64_t at = 0; at + 8 <= calls.bytes.size(); at += 8)
+    result.static_calls[relative(calls, at)] = relative(calls, at + 4) & ~uint64_t{3};
+  return result;
+}
+
+}  // namespace ksplice
