@@ -1,0 +1,48 @@
+// From changed files to the units that must be compiled.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "create/patch.h"
+#include "create/units.h"
+#include "objdiff/base/error.h"
+
+namespace ksplice {
+
+enum class FileKind {
+  Code,       // part of a unit: .c, or included by one
+  BuildFile,  // Makefile, Kbuild: counts only for new .c files
+  Ignored,    // documentation, tools, Kconfig, other architectures
+  Refused,    // code that no update can reach: vdso, boot, assembly
+};
+
+struct FileClass {
+  FileKind kind = FileKind::Code;
+  std::string why;  // for Ignored and Refused
+};
+
+FileClass classify_file(const std::string& path);
+
+// Throws Refused for changes to files that no update can reach, and Error("no_change") if nothing
+// that the kernel is built from is changed. Returns notes on what is ignored. Looks at names only.
+std::vector<std::string> check_files(const std::vector<FileChange>& changes);
+
+// One object to be compiled before and after the change. post is empty if its source is deleted,
+// pre if it is new.
+struct AffectedUnit {
+  std::string pre, post;  // goals for kbuild
+  bool certain = true;    // false: may turn out not to include what changed
+};
+
+struct Affected {
+  std::vector<AffectedUnit> units;
+  std::vector<std::string> notes;
+};
+
+// table is of the tree before the change. New .c files are not in it: they get post only, and the
+// caller must check that the changed Makefiles build them.
+Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
+                       const std::filesystem::path& tree, const std::vector<std::string>& files);
+
+}  // namespace ksplice

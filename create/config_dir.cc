@@ -1,0 +1,291 @@
+#include "create/config_dir.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fmt/core.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <memory>
+#include <regex>
+
+#include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
+#include "objdiff/base/process.h"
+
+namespace ksplice {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* MakeHint = "ksplice-create --init-config=DIR makes a configuration directory";
+
+// Splits like a shell would, with quotes and backslashes, without expansion.
+std::vector<std::string> split_words(const std::string& text) {
+  std::vector<std::string> words;
+  std::string word;
+  bool in_word = false, comment = false;
+  char quote = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (comment) {
+      comment = c != '\n';
+    } else if (quote != 0) {
+      if (c == quote)
+        quote = 0;
+      else
+        word += c;
+    } else if (c == '\'' || c == '"') {
+      quote = c;
+      in_word = true;
+    } else if (c == '#' && !in_word) {
+      comment = true;
+    } else if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
+      if (in_word) words.push_back(std::exchange(word, ""));
+      in_word = false;
+    } else {
+      if (c == '\\' && i + 1 < text.size()) c = text[++i];
+      word += c;
+      in_word = true;
+    }
+  }
+  if (quote != 0) throw Error("bad_config", "the flags file has a quote without an end");
+  if (in_word) words.push_back(word);
+  return words;
+}
+
+// The first of names below dir that exists, resolved; empty if none does.
+fs::path first_of(const fs::path& dir, std::initializer_list<const char*> names) {
+  for (const char* name : names)
+    if (fs::exists(dir / name)) return fs::canonical(dir / name);
+  return {};
+}
+
+std::string release_of_build(const fs::path& build) {
+  fs::path header = build / "include/generated/utsrelease.h";
+  if (fs::exists(header)) {
+    std::string text = read_text(header);
+    std::smatch found;
+    if (std::regex_search(text, found, std::regex("UTS_RELEASE \"([^\"]+)\""))) return found[1];
+  }
+  fs::path plain = build / "include/config/kernel.release";
+  if (!fs::exists(plain)) return "";
+  std::string text = read_text(plain);
+  return text.substr(0, text.find('\n'));
+}
+
+void require(const fs::path& found, const std::string& what, const std::string& name) {
+  if (found.empty()) throw Error("bad_config", fmt::format("{} has no {}", name, what), MakeHint);
+}
+
+KernelConfig finish(KernelConfig kernel) {
+  require(kernel.config, ".config", kernel.name);
+  require(kernel.build, "build (headers or build tree of the kernel)", kernel.name);
+  require(kernel.image, "vmlinuz or vmlinux", kernel.name);
+  kernel.config_text = read_text(kernel.config);
+  if (kernel.config_text.find("CONFIG_") == std::string::npos)
+    throw Error("bad_config",
+                fmt::format("{} is not a kernel configuration", kernel.config.string()));
+  kernel.release = release_of_build(kernel.build);
+  if (kernel.release.empty())
+    throw Error("bad_config",
+                fmt::format("{} has neither include/generated/utsrelease.h nor "
+                            "include/config/kernel.release",
+                            kernel.build.string()),
+                "build must lead to the headers package's folder, or to a finished build tree");
+  if (!fs::exists(kernel.build / "Module.symvers"))
+    throw Error("bad_config", fmt::format("{} has no Module.symvers", kernel.build.string()),
+                "build must lead to the headers package's folder, or to a finished build tree");
+  if (config_value(kernel.config_text, "X86_64") != "y")
+    throw Error("bad_config", fmt::format("{} is not for x86-64", kernel.config.string()));
+  if (kernel.modules.empty()) {
+    fs::path installed = fs::path("/lib/modules") / kernel.release;
+    if (fs::exists(installed)) kernel.modules = installed;
+  }
+  return kernel;
+}
+
+void copy_to(const fs::path& from, const fs::path& to) {
+  if (fs::exists(from)) fs::copy_file(from, to);
+}
+
+void link_to(const fs::path& target, const fs::path& link) {
+  if (fs::exists(target)) fs::create_symlink(target, link);
+}
+
+// The release that the packages unpacked below root hold: the name of its vmlinuz.
+std::string unpacked_release(const fs::path& root) {
+  if (fs::exists(root / "boot"))
+    for (const auto& entry : fs::directory_iterator(root / "boot")) {
+      std::string name = entry.path().filename().string();
+      if (name.starts_with("vmlinuz-")) return name.substr(8);
+    }
+  throw Error("bad_config", "none of the packages has a boot/vmlinuz-RELEASE",
+              "give a linux-image-RELEASE package (not a meta package) with --from");
+}
+
+fs::path unpacked_headers(const fs::path& root, const std::string& release) {
+  fs::path headers = fs::path("usr/src") / ("linux-headers-" + release);
+  if (!fs::exists(root / headers / "Module.symvers"))
+    throw Error("bad_config",
+                fmt::format("none of the packages has {}/Module.symvers", headers.string()),
+                fmt::format("give linux-headers-{} with a further --from", release));
+  return headers;
+}
+
+void fill_from_packages(const fs::path& dir, const std::vector<fs::path>& packages) {
+  fs::path root = dir / "unpacked";
+  for (const fs::path& package : packages) {
+    if (!fs::is_regular_file(package))
+      throw Error("bad_config", fmt::format("{} is not a file", package.string()));
+    CommandResult run = run_command({"dpkg-deb", "-x", package.string(), root.string()});
+    if (run.status != 0)
+      throw Error("bad_config", fmt::format("cannot unpack {}: {}", package.string(), run.output),
+                  "give Debian package files (.deb)");
+  }
+  std::string release = unpacked_release(root);
+  fs::path headers = unpacked_headers(root, release);
+  fs::path boot = fs::path("unpacked/boot");
+  fs::copy_file(root / "boot" / ("config-" + release), dir / ".config");
+  fs::create_symlink(boot / ("vmlinuz-" + release), dir / "vmlinuz");
+  copy_to(root / "boot" / ("System.map-" + release), dir / "System.map");
+  fs::create_symlink("unpacked" / headers, dir / "build");
+  for (const char* lib : {"lib/modules", "usr/lib/modules"})
+    if (fs::exists(root / lib / release) && !fs::exists(dir / "modules"))
+      fs::create_symlink(fs::path("unpacked") / lib / release, dir / "modules");
+}
+
+void fill_from_installed(const fs::path& dir, const std::string& release) {
+  KernelConfig kernel = read_installed_kernel(release);
+  fs::copy_file(kernel.config, dir / ".config");
+  link_to(kernel.image, dir / kernel.image.filename().string().substr(0, 7));
+  if (!kernel.system_map.empty()) copy_to(kernel.system_map, dir / "System.map");
+  link_to(kernel.build, dir / "build");
+  if (!kernel.modules.empty()) link_to(kernel.modules, dir / "modules");
+}
+
+std::string module_name_of(const std::string& file) {
+  for (const char* suffix : {".ko", ".ko.xz", ".ko.gz", ".ko.zst"})
+    if (file.ends_with(suffix)) {
+      std::string name = file.substr(0, file.size() - std::string(suffix).size());
+      std::replace(name.begin(), name.end(), '-', '_');
+      return name;
+    }
+  return "";
+}
+
+}  // namespace
+
+std::string running_release() {
+  struct utsname names = {};
+  ::uname(&names);
+  return names.release;
+}
+
+KernelConfig read_config_dir(const fs::path& dir) {
+  if (!fs::is_directory(dir))
+    throw Error("bad_config", fmt::format("{} is not a folder", dir.string()), MakeHint);
+  KernelConfig kernel;
+  kernel.name = dir.string();
+  kernel.config = first_of(dir, {".config"});
+  kernel.system_map = first_of(dir, {"System.map"});
+  kernel.build = first_of(dir, {"build"});
+  kernel.image = first_of(dir, {"vmlinux", "vmlinuz"});
+  kernel.modules = first_of(dir, {"modules"});
+  kernel.source = first_of(dir, {"source"});
+  fs::path flags = first_of(dir, {"flags"});
+  if (!flags.empty())
+    for (const std::string& word : split_words(read_text(flags))) {
+      if (word.starts_with("KCFLAGS="))
+        kernel.kcflags = word.substr(8);
+      else
+        kernel.flags.push_back(word);
+    }
+  return finish(std::move(kernel));
+}
+
+KernelConfig read_installed_kernel(const std::string& release) {
+  KernelConfig kernel;
+  kernel.name = "the installed kernel " + release;
+  fs::path modules = fs::path("/lib/modules") / release;
+  kernel.config = first_of("/", {("boot/config-" + release).c_str(),
+                                 ("lib/modules/" + release + "/build/.config").c_str()});
+  kernel.system_map = first_of("/boot", {("System.map-" + release).c_str()});
+  kernel.build = first_of(modules, {"build"});
+  kernel.image = first_of(
+      "/", {("boot/vmlinuz-" + release).c_str(), ("lib/modules/" + release + "/vmlinuz").c_str(),
+            ("lib/modules/" + release + "/build/vmlinux").c_str()});
+  if (fs::exists(modules)) kernel.modules = modules;
+  return finish(std::move(kernel));
+}
+
+std::string config_value(const std::string& config_text, const std::string& name) {
+  std::string key = "\nCONFIG_" + name + "=";
+  std::string text = "\n" + config_text;
+  size_t at = text.find(key);
+  if (at == std::string::npos) return "";
+  at += key.size();
+  std::string value = text.substr(at, text.find('\n', at) - at);
+  if (value.size() >= 2 && value.front() == '"') value = value.substr(1, value.size() - 2);
+  return value;
+}
+
+std::map<std::string, fs::path> find_modules(const KernelConfig& kernel) {
+  std::map<std::string, fs::path> modules;
+  for (const fs::path& root : {kernel.modules, kernel.build}) {
+    if (root.empty()) continue;
+    for (const auto& entry : fs::recursive_directory_iterator(root)) {
+      std::string name = module_name_of(entry.path().filename().string());
+      if (!name.empty() && entry.is_regular_file()) modules.emplace(name, entry.path());
+    }
+  }
+  return modules;
+}
+
+fs::path plain_module(const fs::path& module, const fs::path& folder) {
+  if (module.extension() == ".ko") return module;
+  std::unique_ptr<archive, decltype(&archive_read_free)> reader(archive_read_new(),
+                                                                archive_read_free);
+  archive_read_support_filter_all(reader.get());
+  archive_read_support_format_raw(reader.get());
+  archive_entry* entry = nullptr;
+  std::string content;
+  bool good = archive_read_open_filename(reader.get(), module.c_str(), 65536) == ARCHIVE_OK &&
+              archive_read_next_header(reader.get(), &entry) == ARCHIVE_OK;
+  char buffer[65536];
+  la_ssize_t got = 0;
+  while (good && (got = archive_read_data(reader.get(), buffer, sizeof buffer)) > 0)
+    content.append(buffer, static_cast<size_t>(got));
+  if (!good || got < 0) {
+    const char* why = archive_error_string(reader.get());
+    throw Error("bad_file", fmt::format("cannot decompress {}: {}", module.string(),
+                                        why != nullptr ? why : "damaged"));
+  }
+  fs::create_directories(folder);
+  fs::path plain = folder / module.stem();
+  write_file(plain, content);
+  return plain;
+}
+
+void make_config_dir(const fs::path& dir, const std::string& release,
+                     const std::vector<fs::path>& packages) {
+  if (fs::exists(dir) && !fs::is_empty(dir))
+    throw Error("bad_config", fmt::format("{} exists and is not empty", dir.string()),
+                "remove it, or name another folder");
+  fs::path target = fs::absolute(dir).lexically_normal();
+  if (!target.has_filename()) target = target.parent_path();
+  fs::create_directories(target.parent_path());
+  // Filled under another name, so that dir is there only when it is complete.
+  TempDir temporary(target.parent_path());
+  if (packages.empty())
+    fill_from_installed(temporary.path(), release);
+  else
+    fill_from_packages(temporary.path(), packages);
+  read_config_dir(temporary.path());
+  fs::permissions(temporary.path(), fs::perms(0755));
+  fs::remove(target);
+  fs::rename(temporary.path(), target);
+}
+
+}  // namespace ksplice

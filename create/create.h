@@ -1,0 +1,26 @@
+// ksplice-create: the list of its stages.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "create/options.h"
+#include "create/progress.h"
+
+namespace ksplice {
+
+struct CreateResult {
+  std::string id, description, tarball;  // path; empty after --prebuild
+  uint64_t tarball_size = 0;
+  std::vector<std::string> releases;
+  std::vector<std::string> units;     // compiled with the patch
+  std::vector<std::string> replaced;  // functions that will be redirected
+  std::vector<std::string> added;     // new functions and data
+  std::vector<std::string> warnings;
+  std::vector<std::string> left_out;  // kernels that refused, with --partial-fleet
+};
+
+// Makes the update that options ask for. Throws Error, and Refused with everything that was found.
+CreateResult create_update(const Options& options, Progress& progress);
+
+}  // namespace ksplice

@@ -1,0 +1,294 @@
+// Units are compiled as kbuild's single targets. Their .o are pure compiler output: with
+// delay-objtool=y kbuild does not run objtool on them; it runs once, over the finished update
+// module.
+//
+// Which target a unit belongs to is what kbuild itself says on the compiler's command line, as
+// recorded in .cmd: -DMODULE for parts of modules, and the module's name in KBUILD_MODNAME.
+
+#include "create/kbuild.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
+#include "objdiff/base/process.h"
+
+namespace ksplice {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* SectionFlags = "-ffunction-sections -fdata-sections";
+constexpr const char* ToolVersion = "ksplice-create 1.0.0 layout 1";
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+// Version line of a compiler, empty if it cannot be run.
+std::string version_of(const std::string& cc) {
+  CommandOptions options;
+  options.env = {{"LC_ALL", "C"}};
+  CommandResult run = run_command({"sh", "-c", cc + " --version 2>/dev/null"}, options);
+  return run.status == 0 ? first_line(run.output) : "";
+}
+
+// "gcc-12 (Debian 12.2.0-14) 12.2.0" without the name that the compiler was called by.
+std::string without_name(const std::string& version) {
+  size_t space = version.find(" (");
+  return space == std::string::npos ? version : version.substr(space + 1);
+}
+
+std::string flag_value(const KernelConfig& kernel, const std::string& name) {
+  for (const std::string& word : kernel.flags)
+    if (word.starts_with(name + "=")) return word.substr(name.size() + 1);
+  return "";
+}
+
+// Names to try for the compiler that CONFIG_CC_VERSION_TEXT starts with.
+std::vector<std::string> compiler_names(const std::string& wanted) {
+  std::string named = wanted.substr(0, wanted.find(' '));
+  std::vector<std::string> names = {named};
+  for (const char* prefix : {"x86_64-linux-gnu-", "x86_64-linux-", "x86_64-pc-linux-gnu-"})
+    if (named.starts_with(prefix)) names.push_back(named.substr(std::string(prefix).size()));
+  std::string plain = names.back();
+  std::smatch version;
+  if (std::regex_search(wanted, version, std::regex(" ([0-9]+)\\.[0-9]+")))
+    names.push_back(plain.substr(0, plain.find('-')) + "-" + version[1].str());
+  names.push_back(plain.substr(0, plain.find('-')));
+  return names;
+}
+
+bool is_chatter(const std::string& line) {
+  static const std::regex Quiet(
+      "^make(\\[[0-9]+\\])?: (Entering|Leaving) directory.*|^  [A-Z0-9_]+ +(\\[M\\] +)?[^ ].*|"
+      "^make(\\[[0-9]+\\])?: .*(is up to date|Nothing to be done).*|^#$|"
+      "^make(\\[[0-9]+\\])?: warning: jobserver.*");
+  return line.empty() || std::regex_match(line, Quiet);
+}
+
+void remove_unit(const Kbuild& kbuild, const std::string& unit) {
+  fs::path object = kbuild.obj / unit;
+  std::error_code none;
+  fs::remove(object, none);
+  fs::remove(object.parent_path() / ("." + object.filename().string() + ".cmd"), none);
+  fs::remove(object.parent_path() / ("." + object.filename().string() + ".d"), none);
+}
+
+std::string quoted_define(const std::string& command, const std::string& name) {
+  std::smatch found;
+  std::regex wanted("-D" + name + "='?\"?([^\"' ]+)\"?'?");
+  return std::regex_search(command, found, wanted) ? found[1].str() : "";
+}
+
+void sort_unique(std::vector<std::string>& list) {
+  std::sort(list.begin(), list.end());
+  list.erase(std::unique(list.begin(), list.end()), list.end());
+}
+
+}  // namespace
+
+Toolchain find_toolchain(const KernelConfig& kernel) {
+  Toolchain toolchain;
+  toolchain.wanted = config_value(kernel.config_text, "CC_VERSION_TEXT");
+  std::vector<std::string> names = compiler_names(toolchain.wanted);
+  std::string given = flag_value(kernel, "CC");
+  std::string llvm = flag_value(kernel, "LLVM");
+  if (!given.empty())
+    names = {given};
+  else if (!llvm.empty() && llvm != "0")
+    names = {llvm[0] == '-' ? "clang" + llvm : "clang"};
+  for (const std::string& name : names) {
+    if (name.empty()) continue;
+    std::string version = version_of(name);
+    if (version.empty()) continue;
+    bool same = without_name(version) == without_name(toolchain.wanted);
+    if (!toolchain.cc.empty() && !same) continue;
+    toolchain.cc = name;
+    toolchain.version = version;
+    toolchain.same = same;
+    if (same) break;
+  }
+  if (toolchain.cc.empty())
+    throw Error("no_compiler",
+                fmt::format("no compiler found; the kernel was built with {}", toolchain.wanted),
+                fmt::format("install the package {}", names.front()));
+  return toolchain;
+}
+
+Kbuild make_kbuild(const Overlay& overlay, const KernelConfig& kernel, const Toolchain& toolchain,
+                   unsigned jobs) {
+  Kbuild kbuild;
+  kbuild.tree = overlay.tree();
+  kbuild.obj = overlay.obj();
+  kbuild.jobs = jobs;
+  kbuild.words = kernel.flags;
+  if (flag_value(kernel, "CC").empty() && flag_value(kernel, "LLVM").empty())
+    kbuild.words.push_back("CC=" + toolchain.cc);
+  kbuild.words.push_back("KERNELRELEASE=" + kernel.release);
+  kbuild.words.push_back("delay-objtool=y");
+  std::string kcflags = kernel.kcflags.empty() ? SectionFlags : kernel.kcflags + " " + SectionFlags;
+  kbuild.words.push_back("KCFLAGS=" + kcflags);
+  return kbuild;
+}
+
+std::string template_key(const Overlay& overlay, const KernelConfig& kernel,
+                         const Toolchain& toolchain) {
+  std::string text = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n", ToolVersion, overlay.signature(),
+                                 kernel.release, toolchain.cc, toolchain.version, kernel.kcflags);
+  for (const std::string& flag : kernel.flags) text += flag + "\n";
+  return hash_text(text + kernel.config_text);
+}
+
+MakeResult run_make(const Kbuild& kbuild, const std::vector<std::string>& goals) {
+  std::vector<std::string> argv = {"make", "-C", kbuild.tree.string(), "O=obj",
+                                   fmt::format("-j{}", kbuild.jobs)};
+  argv.insert(argv.end(), kbuild.words.begin(), kbuild.words.end());
+  argv.insert(argv.end(), goals.begin(), goals.end());
+  CommandOptions options;
+  options.env = {{"LC_ALL", "C"}};
+  for (const char* name : {"MAKEFLAGS",
+                           "MFLAGS",
+                           "MAKELEVEL",
+                           "MAKEOVERRIDES",
+                           "KBUILD_OUTPUT",
+                           "KBUILD_EXTMOD",
+                           "KBUILD_EXTRA_SYMBOLS",
+                           "KBUILD_VERBOSE",
+                           "ARCH",
+                           "SUBARCH",
+                           "SRCARCH",
+                           "O",
+                           "M",
+                           "V",
+                           "W",
+                           "C",
+                           "KCFLAGS",
+                           "KAFLAGS",
+                           "KCPPFLAGS",
+                           "KBUILD_CFLAGS",
+                           "CROSS_COMPILE",
+                           "DESTDIR",
+                           "LOCALVERSION",
+                           "srctree",
+                           "objtree",
+                           "PWD",
+                           "CDPATH",
+                           "GREP_OPTIONS",
+                           "CPATH",
+                           "C_INCLUDE_PATH",
+                           "LIBRARY_PATH",
+                           "COMPILER_PATH",
+                           "GCC_EXEC_PREFIX"})
+    options.env[name] = "";
+  CommandResult run = run_command(argv, options);
+  return {run.status, run.output};
+}
+
+std::string without_chatter(const std::string& output) {
+  std::istringstream stream(output);
+  std::string line, result;
+  while (std::getline(stream, line))
+    if (!is_chatter(line)) result += line + "\n";
+  return result;
+}
+
+bool prepare(Overlay& overlay, const Kbuild& kbuild, const KernelConfig& kernel,
+             const Toolchain& toolchain) {
+  std::string key = template_key(overlay, kernel, toolchain);
+  if (overlay.restore_template(key)) {
+    fs::copy_file(kernel.build / "Module.symvers", overlay.obj() / "Module.symvers",
+                  fs::copy_options::overwrite_existing);
+    return false;
+  }
+  write_file(overlay.obj() / ".config", kernel.config_text);
+  for (const char* seed :
+       {"scripts/basic/randstruct.seed", "scripts/gcc-plugins/randomize_layout_seed.h"})
+    if (fs::exists(kernel.build / seed)) {
+      fs::create_directories((overlay.obj() / seed).parent_path());
+      fs::copy_file(kernel.build / seed, overlay.obj() / seed);
+    }
+  for (const char* goal : {"olddefconfig", "modules_prepare"}) {
+    MakeResult run = run_make(kbuild, {goal});
+    if (run.status != 0)
+      throw Error("prepare_failed",
+                  fmt::format("make {} failed for {}:\n{}", goal, overlay.source().string(),
+                              without_chatter(run.output)),
+                  "the packages that the kernel's own build needs must be installed: "
+                  "apt-get build-dep linux, or flex bison bc libelf-dev libssl-dev");
+  }
+  fs::copy_file(kernel.build / "Module.symvers", overlay.obj() / "Module.symvers",
+                fs::copy_options::overwrite_existing);
+  overlay.save_template(key);
+  return true;
+}
+
+BuiltUnit parse_cmd_file(const std::string& text, const std::string& unit) {
+  BuiltUnit built;
+  built.name = unit;
+  std::string command = first_line(text);
+  if (command.find(" := ") == std::string::npos)
+    throw Error("failed", fmt::format("kbuild recorded no command for {}", unit));
+  bool module = command.find(" -DMODULE ") != std::string::npos;
+  built.target = module ? quoted_define(command, "KBUILD_MODNAME") : "vmlinux";
+  if (built.target.empty())
+    throw Error("failed", fmt::format("kbuild's command for {} names no module", unit));
+  std::istringstream stream(text);
+  std::string line;
+  bool dependencies = false;
+  while (std::getline(stream, line)) {
+    if (line.starts_with("source_" + unit)) {
+      line = "  " + line.substr(line.find(" := ") + 4);
+    } else if (line.starts_with("deps_" + unit)) {
+      dependencies = true;
+      continue;
+    } else if (!dependencies || line.find_first_not_of(" \t\\") == std::string::npos) {
+      dependencies = dependencies && !line.empty();
+      continue;
+    }
+    size_t begin = line.find_first_not_of(" \t");
+    std::string path = line.substr(begin, line.find_last_not_of(" \t\\") - begin + 1);
+    if (path.starts_with("$(")) continue;
+    path = fs::path(path).lexically_normal().string();
+    if (path.starts_with("../"))
+      built.sources.push_back(path.substr(3));
+    else if (path.starts_with("/"))
+      built.outside.push_back(path);
+    else
+      built.generated.push_back(path);
+  }
+  sort_unique(built.sources);
+  sort_unique(built.generated);
+  sort_unique(built.outside);
+  return built;
+}
+
+BuildResult build_units(const Kbuild& kbuild, const std::vector<std::string>& units) {
+  BuildResult result;
+  if (units.empty()) return result;
+  for (const std::string& unit : units) remove_unit(kbuild, unit);
+  std::vector<std::string> goals = {"-k"};
+  goals.insert(goals.end(), units.begin(), units.end());
+  MakeResult run = run_make(kbuild, goals);
+  result.output = without_chatter(run.output);
+  for (const std::string& unit : units) {
+    fs::path object = kbuild.obj / unit;
+    fs::path cmd = object.parent_path() / ("." + object.filename().string() + ".cmd");
+    if (fs::exists(object) && fs::exists(cmd)) {
+      BuiltUnit built = parse_cmd_file(read_text(cmd), unit);
+      built.object = object;
+      result.built.push_back(std::move(built));
+    } else if (run.output.find("No rule to make target '" + unit + "'") != std::string::npos) {
+      result.no_rule.push_back(unit);
+    } else {
+      result.failed.push_back(unit);
+    }
+  }
+  return result;
+}
+
+}  // namespace ksplice

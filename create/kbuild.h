@@ -1,0 +1,78 @@
+// Runs the kernel's own build, so that flags are the kernel's own.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "create/config_dir.h"
+#include "create/overlay.h"
+
+namespace ksplice {
+
+struct Toolchain {
+  std::string cc;       // command, e.g. "gcc-12"
+  std::string version;  // first line of its --version
+  std::string wanted;   // CONFIG_CC_VERSION_TEXT
+  bool same = false;    // version and wanted name the same compiler
+};
+
+// Picks the compiler that the configuration names, else the nearest one that is installed (CC of
+// the flags wins).
+Toolchain find_toolchain(const KernelConfig& kernel);
+
+struct Kbuild {
+  std::filesystem::path tree, obj;
+  std::vector<std::string> words;  // variables for make
+  unsigned jobs = 1;
+  int verbose = 0;
+};
+
+Kbuild make_kbuild(const Overlay& overlay, const KernelConfig& kernel, const Toolchain& toolchain,
+                   unsigned jobs);
+
+// What the template in the overlay depends on.
+std::string template_key(const Overlay& overlay, const KernelConfig& kernel,
+                         const Toolchain& toolchain);
+
+// Makes kbuild's output folder ready for single objects and modules, or takes it from the
+// template. Returns true if it had to be made. Throws Error("prepare_failed") with make's words.
+bool prepare(Overlay& overlay, const Kbuild& kbuild, const KernelConfig& kernel,
+             const Toolchain& toolchain);
+
+// A compiled unit as kbuild's .cmd file describes it.
+struct BuiltUnit {
+  std::string name;    // "net/ipv4/tcp_ipv4.o"
+  std::string target;  // "vmlinux" or the module's name
+  std::filesystem::path object;
+  std::vector<std::string> sources;    // dependencies below the source, relative to it, sorted
+  std::vector<std::string> generated;  // dependencies below obj, relative to it, sorted
+  std::vector<std::string> outside;    // all other ones, absolute
+};
+
+struct BuildResult {
+  std::vector<BuiltUnit> built;      // in the order of units
+  std::vector<std::string> no_rule;  // not part of this configuration
+  std::vector<std::string> failed;   // the compiler failed
+  std::string output;                // make's, without its chatter
+};
+
+// Compiles units ("a/b.o"), in one make; nothing left over in obj is trusted.
+BuildResult build_units(const Kbuild& kbuild, const std::vector<std::string>& units);
+
+// Reads .cmd text of unit. Throws Error("failed") if it does not look like one.
+BuiltUnit parse_cmd_file(const std::string& text, const std::string& unit);
+
+struct MakeResult {
+  int status = 0;
+  std::string output;
+};
+
+// make with kbuild's words and goals.
+MakeResult run_make(const Kbuild& kbuild, const std::vector<std::string>& goals);
+
+// The lines of make's output that a person needs: no "CC x.o", no "Entering directory".
+std::string without_chatter(const std::string& output);
+
+}  // namespace ksplice

@@ -1,0 +1,39 @@
+// The command line of ksplice-create. Meanings are in create/ksplice-create.1.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace ksplice {
+
+struct Options {
+  std::vector<std::string> patches;        // files; "-" is standard input
+  std::vector<std::string> patch_options;  // for patch(1), instead of -p1
+  std::string diffext, git;
+  bool series = false;
+  std::vector<std::filesystem::path> configs;  // empty: the running host's kernel
+  std::filesystem::path source, output = ".", cache;
+  std::filesystem::path module_source;
+  std::filesystem::path init_config;
+  std::string kernel;                       // release, with init_config
+  std::vector<std::filesystem::path> from;  // package files, with init_config
+  std::vector<std::string> only_targets;    // "%" stands for anything
+  std::string id, description;
+  unsigned jobs = 0;
+  int verbose = 0;
+  bool quiet = false, json = false, raw_errors = false, keep_work = false, prebuild = false;
+  bool build_modules = false, partial_fleet = false, skip_toolchain_check = false;
+};
+
+// Reads the command line. Throws Error("usage") for anything that cannot be understood or does not
+// fit together. help_text is not empty if --help or --version was given: print it and stop.
+Options read_options(int argc, char** argv, std::string& help_text);
+
+// Does name match pattern, in which each '%' stands for any run of characters.
+bool matches_pattern(const std::string& name, const std::string& pattern);
+
+// $XDG_CACHE_HOME/ksplice, or ~/.cache/ksplice.
+std::filesystem::path default_cache();
+
+}  // namespace ksplice

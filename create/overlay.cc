@@ -1,0 +1,336 @@
+#include "create/overlay.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <memory>
+
+#include "objdiff/base/error.h"
+#include "objdiff/base/process.h"
+
+namespace ksplice {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+[[noreturn]] void throw_errno(const std::string& what, const fs::path& path) {
+  throw Error("failed", fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno)),
+              errno == ENOSPC ? "make room on that file system and run again" : "");
+}
+
+bool ends_with(const std::string& text, std::string_view suffix) {
+  return text.size() >= suffix.size() &&
+         text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
+}
+
+// Products of a build in the source itself: kbuild refuses such a tree as not clean, and they must
+// not be taken for the kernel's sources.
+bool is_build_product(const std::string& dir, const std::string& name) {
+  if (name == ".git" || name == ".pc") return true;
+  for (const char* suffix :
+       {".o", ".ko", ".a", ".cmd", ".mod", ".mod.c", ".order", ".orig", ".rej"})
+    if (ends_with(name, suffix)) return true;
+  if (dir.empty())
+    return name == ".config" || name == "vmlinux" || name == "Module.symvers" || name == "obj" ||
+           name == "debian" || name == "source" || name == "build";
+  if (dir == "include") return name == "config" || name == "generated";
+  return dir == "arch/x86/include" && name == "generated";
+}
+
+// Folders of which only the build files matter for an x86-64 kernel.
+bool is_foreign(const std::string& dir) {
+  if (dir.rfind("Documentation", 0) == 0) return true;
+  return dir.rfind("arch/", 0) == 0 && dir.rfind("arch/x86", 0) != 0 &&
+         dir.rfind("arch/um", 0) != 0;
+}
+
+bool is_build_file(const std::string& name) {
+  return name.rfind("Kconfig", 0) == 0 || name.rfind("Makefile", 0) == 0 || name == "Kbuild";
+}
+
+// Plain C files of these folders are compiled by the kernel's build only, never by its preparation.
+bool matters_for_preparation(const std::string& path) {
+  if (!ends_with(path, ".c")) return true;
+  for (const char* dir : {"drivers/", "fs/", "net/", "mm/", "sound/", "block/", "crypto/", "ipc/",
+                          "io_uring/", "virt/", "init/", "samples/"})
+    if (path.rfind(dir, 0) == 0) return false;
+  if (path.rfind("kernel/", 0) == 0) return path == "kernel/bounds.c";
+  return true;
+}
+
+struct Entry {
+  unsigned char type;
+  std::string link;  // of symbolic links
+};
+
+std::map<std::string, Entry> list_folder(int fd, const fs::path& path) {
+  int copy = ::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* dir = copy >= 0 ? ::fdopendir(copy) : nullptr;
+  if (dir == nullptr) throw_errno("read", path);
+  std::unique_ptr<DIR, int (*)(DIR*)> owner(dir, ::closedir);
+  std::map<std::string, Entry> entries;
+  while (dirent* item = ::readdir(dir)) {
+    std::string name = item->d_name;
+    if (name == "." || name == "..") continue;
+    Entry entry{item->d_type, ""};
+    if (entry.type == DT_UNKNOWN) {
+      struct stat st = {};
+      if (::fstatat(fd, item->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      entry.type = S_ISDIR(st.st_mode) ? DT_DIR : S_ISLNK(st.st_mode) ? DT_LNK : DT_REG;
+    }
+    if (entry.type == DT_LNK) {
+      char buffer[4096];
+      ssize_t length = ::readlinkat(fd, item->d_name, buffer, sizeof buffer);
+      if (length > 0) entry.link.assign(buffer, static_cast<size_t>(length));
+    }
+    entries.emplace(std::move(name), std::move(entry));
+  }
+  return entries;
+}
+
+class Hash {
+ public:
+  void add(std::string_view text) {
+    for (char c : text) add_byte(static_cast<uint8_t>(c));
+    add_byte(0);
+  }
+  void add(uint64_t number) {
+    for (int i = 0; i < 8; ++i) add_byte(static_cast<uint8_t>(number >> (8 * i)));
+  }
+  std::string text() const { return fmt::format("{:016x}", value_); }
+
+ private:
+  void add_byte(uint8_t byte) { value_ = (value_ ^ byte) * 0x100000001b3; }
+  uint64_t value_ = 0xcbf29ce484222325;
+};
+
+// One walk over source and tree side by side.
+class Mirror {
+ public:
+  Mirror(const fs::path& source, const fs::path& tree) : source_(source), tree_(tree) {}
+
+  void run() {
+    Fd from(::open(source_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (from.get() < 0) throw_errno("open", source_);
+    Fd to(::open(tree_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (to.get() < 0) throw_errno("open", tree_);
+    folder(from.get(), to.get(), "", 0);
+  }
+
+  std::vector<std::string> files;
+  Hash hash;
+
+ private:
+  void folder(int from, int to, const std::string& dir, int depth) {
+    check_interrupted();
+    std::map<std::string, Entry> have = list_folder(to, tree_ / dir);
+    for (auto& [name, entry] : list_folder(from, source_ / dir)) {
+      std::string path = dir.empty() ? name : dir + "/" + name;
+      if (is_build_product(dir, name)) continue;
+      if (entry.type == DT_DIR) {
+        take_folder(from, to, have, name, path, depth);
+      } else if (entry.type == DT_REG || entry.type == DT_LNK) {
+        if (is_foreign(dir) && !is_build_file(name)) continue;
+        take_file(from, to, have, name, path, entry, depth);
+      }
+    }
+    if (dir.empty()) have.erase("obj");
+    for (const auto& [name, entry] : have) discard(to, name, entry, dir);
+  }
+
+  void take_folder(int from, int to, std::map<std::string, Entry>& have, const std::string& name,
+                   const std::string& path, int depth) {
+    auto old = have.find(name);
+    if (old != have.end() && old->second.type != DT_DIR) {
+      discard(to, name, old->second, fs::path(path).parent_path());
+      have.erase(old);
+      old = have.end();
+    }
+    if (old != have.end())
+      have.erase(old);
+    else if (::mkdirat(to, name.c_str(), 0755) != 0)
+      throw_errno("make", tree_ / path);
+    Fd sub_from(::openat(from, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (sub_from.get() < 0) throw_errno("open", source_ / path);
+    Fd sub_to(::openat(to, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (sub_to.get() < 0) throw_errno("open", tree_ / path);
+    folder(sub_from.get(), sub_to.get(), path, depth + 1);
+  }
+
+  void take_file(int from, int to, std::map<std::string, Entry>& have, const std::string& name,
+                 const std::string& path, const Entry& entry, int depth) {
+    std::string target;
+    if (entry.type == DT_LNK && !entry.link.empty() && entry.link[0] != '/') {
+      target = entry.link;  // stays inside the mirrored tree
+    } else {
+      for (int i = 0; i <= depth; ++i) target += "../";
+      target += "S/" + path;
+      struct stat st = {};
+      if (::fstatat(from, name.c_str(), &st, 0) != 0) {
+        if (entry.type == DT_LNK) return;  // leads nowhere
+        throw_errno("read", source_ / path);
+      }
+      files.push_back(path);
+      if (matters_for_preparation(path)) {
+        hash.add(path);
+        hash.add(static_cast<uint64_t>(st.st_size));
+        hash.add(static_cast<uint64_t>(st.st_mtim.tv_sec));
+        hash.add(static_cast<uint64_t>(st.st_mtim.tv_nsec));
+      }
+    }
+    auto old = have.find(name);
+    if (old != have.end()) {
+      bool right = old->second.type == DT_LNK && old->second.link == target;
+      if (!right) discard(to, name, old->second, fs::path(path).parent_path());
+      have.erase(old);
+      if (right) return;
+    }
+    if (::symlinkat(target.c_str(), to, name.c_str()) != 0) throw_errno("make", tree_ / path);
+  }
+
+  void discard(int to, const std::string& name, const Entry& entry, const fs::path& dir) {
+    if (entry.type == DT_DIR)
+      fs::remove_all(tree_ / dir / name);
+    else if (::unlinkat(to, name.c_str(), 0) != 0)
+      throw_errno("remove", tree_ / dir / name);
+  }
+
+  const fs::path &source_, &tree_;
+};
+
+// A file descriptor that children inherit: a slot stays taken while a compiler of a killed create
+// still writes into it.
+Fd try_lock(const fs::path& path) {
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT, 0644));
+  if (fd.get() < 0) throw_errno("open", path);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno != EWOULDBLOCK) throw_errno("lock", path);
+  return Fd();
+}
+
+void check_clean_path(const fs::path& path) {
+  for (char c : path.string())
+    if (!(std::isalnum(static_cast<unsigned char>(c)) || std::strchr("/._-+@,", c) != nullptr))
+      throw Error("bad_cache",
+                  fmt::format("kbuild cannot work in {}: the path holds '{}'", path.string(), c),
+                  "name another folder with --cache");
+}
+
+}  // namespace
+
+std::string hash_text(std::string_view text) {
+  Hash hash;
+  hash.add(text);
+  return hash.text();
+}
+
+void copy_tree(const fs::path& from, const fs::path& to) {
+  fs::create_directory(to);
+  for (const auto& entry : fs::directory_iterator(from)) {
+    fs::path target = to / entry.path().filename();
+    if (entry.is_symlink()) {
+      fs::copy_symlink(entry.path(), target);
+    } else if (entry.is_directory()) {
+      copy_tree(entry.path(), target);
+    } else {
+      fs::copy_file(entry.path(), target);
+      struct stat st = {};
+      if (::stat(entry.path().c_str(), &st) != 0) throw_errno("read", entry.path());
+      timespec times[2] = {st.st_atim, st.st_mtim};
+      if (::utimensat(AT_FDCWD, target.c_str(), times, 0) != 0) throw_errno("write", target);
+    }
+  }
+}
+
+Overlay::Overlay(const fs::path& cache, const fs::path& source, const std::string& key) {
+  if (!fs::is_directory(source))
+    throw Error("bad_source", fmt::format("{} is not a folder", source.string()));
+  source_ = fs::canonical(source);
+  for (const char* file : {"Makefile", "Kbuild", "kernel/fork.c", "scripts/Makefile.build"})
+    if (!fs::exists(source_ / file))
+      throw Error("bad_source",
+                  fmt::format("{} is not a kernel source: it has no {}", source.string(), file));
+  fs::create_directories(cache);
+  fs::path root = fs::canonical(cache) / "trees" / hash_text(source_.string() + '\n' + key);
+  check_clean_path(root);
+  for (int number = 0; lock_.get() < 0; ++number) {
+    slot_ = root / fmt::format("slot-{}", number);
+    fs::create_directories(slot_);
+    lock_ = try_lock(slot_ / "lock");
+  }
+  fs::remove_all(work());
+  fs::create_directory(work());
+  fs::path link = slot_ / "S";
+  std::error_code none;
+  if (fs::read_symlink(link, none) != source_) {
+    fs::remove(link);
+    fs::create_directory_symlink(source_, link);
+  }
+  fs::create_directories(tree());
+  sync();
+}
+
+fs::path Overlay::work(const std::string& stage) const {
+  fs::create_directories(work() / stage);
+  return work() / stage;
+}
+
+void Overlay::sync() {
+  fs::path top = tree();
+  Mirror mirror(source_, top);
+  mirror.run();
+  files_ = std::move(mirror.files);
+  std::sort(files_.begin(), files_.end());
+  signature_ = mirror.hash.text();
+}
+
+bool Overlay::restore_template(const std::string& key) {
+  fs::remove_all(obj());
+  fs::path stamp = slot_ / "template/.ksplice-key";
+  if (!fs::exists(stamp) || read_text(stamp) != key) {
+    fs::remove_all(slot_ / "template");
+    fs::create_directory(obj());
+    return false;
+  }
+  copy_tree(slot_ / "template", obj());
+  return true;
+}
+
+void Overlay::save_template(const std::string& key) {
+  fs::path fresh = slot_ / "template.new";
+  fs::remove_all(fresh);
+  copy_tree(obj(), fresh);
+  write_file(fresh / ".ksplice-key", key);
+  fs::remove_all(slot_ / "template");
+  fs::rename(fresh, slot_ / "template");
+}
+
+void Overlay::replace(const std::string& path, const fs::path& content) {
+  fs::path target = tree() / path;
+  fs::create_directories(target.parent_path());
+  fs::remove(target);
+  fs::copy_file(content, target);
+  if (::utimensat(AT_FDCWD, target.c_str(), nullptr, 0) != 0) throw_errno("write", target);
+}
+
+void Overlay::remove(const std::string& path) { fs::remove(tree() / path); }
+
+void Overlay::restore(const std::string& path) {
+  fs::path target = tree() / path;
+  fs::remove(target);
+  if (!fs::exists(source_ / path)) return;
+  std::string link;
+  for (char c : path) link += c == '/' ? "../" : "";
+  fs::create_symlink(link + "../S/" + path, target);
+}
+
+}  // namespace ksplice

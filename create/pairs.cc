@@ -1,0 +1,181 @@
+// The order matters: pre first, on the untouched overlay; then the patched files are swapped in
+// and the same objects compiled again. The two differ in nothing but the patch.
+
+#include "create/pairs.h"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
+
+namespace ksplice {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+// "size mtime" of a file of the source; empty if there is none.
+std::string stamp_of(const fs::path& path) {
+  struct stat st = {};
+  if (::stat(path.c_str(), &st) != 0) return "";
+  return fmt::format("{} {}.{}", st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+}
+
+fs::path entry_of(const PairInput& input, const std::string& unit) {
+  return input.cache / "pre" / hash_text(input.key + '\n' + unit);
+}
+
+// The unit as it was compiled before, if all that it was made from is unchanged.
+bool load_cached(const PairInput& input, const std::string& unit, BuiltUnit& built) {
+  fs::path entry = entry_of(input, unit);
+  if (!fs::exists(entry / "unit.json")) return false;
+  json data = json::parse(read_text(entry / "unit.json"), nullptr, false);
+  if (data.is_discarded() || data.value("unit", "") != unit) return false;
+  built = {};
+  built.name = unit;
+  built.target = data.value("target", "");
+  built.object = entry / "object.o";
+  for (const auto& [path, stamp] : data["sources"].items()) {
+    if (stamp_of(input.overlay.source() / path) != stamp) return false;
+    built.sources.push_back(path);
+  }
+  return !built.target.empty() && fs::exists(built.object);
+}
+
+void store_cached(const PairInput& input, const BuiltUnit& built) {
+  json data = {{"unit", built.name}, {"target", built.target}, {"sources", json::object()}};
+  for (const std::string& path : built.sources)
+    data["sources"][path] = stamp_of(input.overlay.source() / path);
+  fs::create_directories(input.cache / "pre");
+  TempDir fresh(input.cache / "pre");
+  fs::copy_file(built.object, fresh.path() / "object.o");
+  write_file(fresh.path() / "unit.json", data.dump());
+  fs::path entry = entry_of(input, built.name);
+  std::error_code taken;
+  fs::remove_all(entry, taken);
+  fs::rename(fresh.path(), entry, taken);  // another create may have been faster: the same content
+}
+
+std::string file_name_of(const std::string& unit) {
+  std::string name = fs::path(unit).lexically_normal().string();
+  std::replace(name.begin(), name.end(), '/', '_');
+  return name;
+}
+
+// Takes a built object out of kbuild's reach.
+fs::path keep(const Overlay& overlay, const std::string& stage, const BuiltUnit& built) {
+  fs::path kept = overlay.work(stage) / file_name_of(built.name);
+  fs::copy_file(built.object, kept, fs::copy_options::overwrite_existing);
+  return kept;
+}
+
+// No file may have been read around the overlay: then its patched version was not.
+void check_dependencies(const PairInput& input, const BuiltUnit& built) {
+  std::string source = input.overlay.source().string() + "/";
+  for (const std::string& path : built.outside)
+    if (path.starts_with(source) || path.starts_with(input.overlay.tree().parent_path().string()))
+      throw Error("internal", fmt::format("{} was compiled from {}, around the private tree",
+                                          built.name, path));
+}
+
+std::map<std::string, BuiltUnit> build_pre(const PairInput& input, Progress& progress) {
+  std::map<std::string, BuiltUnit> pre;
+  std::vector<std::string> todo;
+  for (const AffectedUnit& unit : input.units) {
+    BuiltUnit built;
+    if (unit.pre.empty()) continue;
+    if (load_cached(input, unit.pre, built))
+      pre[unit.pre] = built;
+    else
+      todo.push_back(unit.pre);
+  }
+  progress.stage(fmt::format("compile {} unit{} as the source is", input.units.size(),
+                             input.units.size() == 1 ? "" : "s"));
+  progress.result(fmt::format("{} compiled, {} from the cache", todo.size(), pre.size()));
+  BuildResult result = build_units(input.kbuild, todo);
+  progress.detail(result.output, 2);
+  if (result.built.size() != todo.size()) {
+    std::vector<std::string> bad = result.failed;
+    bad.insert(bad.end(), result.no_rule.begin(), result.no_rule.end());
+    throw Error(
+        "pre_build_failed",
+        fmt::format("{} does not compile even without the patch:\n{}", bad.front(), result.output),
+        "is SOURCE the complete source of this kernel?");
+  }
+  for (const BuiltUnit& built : result.built) {
+    check_dependencies(input, built);
+    store_cached(input, built);
+    pre[built.name] = built;
+    pre[built.name].object = keep(input.overlay, "2-pre", built);
+  }
+  return pre;
+}
+
+// Does the unit read any of the files that the patch changes.
+bool reads_change(const BuiltUnit& built, const std::set<std::string>& changed) {
+  return std::any_of(built.sources.begin(), built.sources.end(),
+                     [&](const std::string& path) { return changed.contains(path); });
+}
+
+void swap_in(Overlay& overlay, const std::vector<FileChange>& changes) {
+  bool adds = std::any_of(changes.begin(), changes.end(), [](const FileChange& change) {
+    return change.kind == ChangeKind::Added || change.kind == ChangeKind::Renamed;
+  });
+  for (const FileChange& change : changes) {
+    FileKind kind = classify_file(change.path).kind;
+    if (kind != FileKind::Code && !(kind == FileKind::BuildFile && adds)) continue;
+    if (change.kind == ChangeKind::Deleted)
+      overlay.remove(change.path);
+    else
+      overlay.replace(change.path, change.content);
+  }
+}
+
+}  // namespace
+
+std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) {
+  std::map<std::string, BuiltUnit> pre = build_pre(input, progress);
+  std::set<std::string> changed;
+  for (const FileChange& change : input.changes)
+    if (!change.old_path.empty()) changed.insert(change.old_path);
+  std::vector<std::string> todo;
+  std::vector<const AffectedUnit*> chosen;
+  for (const AffectedUnit& unit : input.units) {
+    if (!unit.certain && !reads_change(pre[unit.pre], changed)) continue;
+    todo.push_back(unit.post);
+    chosen.push_back(&unit);
+  }
+  progress.stage(
+      fmt::format("compile {} unit{} with the patch", todo.size(), todo.size() == 1 ? "" : "s"));
+  swap_in(input.overlay, input.changes);
+  BuildResult result = build_units(input.kbuild, todo);
+  progress.detail(result.output, 2);
+  if (result.built.size() != todo.size()) {
+    std::vector<std::string> bad = result.failed;
+    bad.insert(bad.end(), result.no_rule.begin(), result.no_rule.end());
+    throw Error("compile_failed",
+                fmt::format("{} does not compile with the patch:\n{}", bad.front(), result.output),
+                "without the patch it does");
+  }
+  std::vector<ObjectPair> pairs;
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    const BuiltUnit& post = result.built[i];
+    check_dependencies(input, post);
+    ObjectPair pair;
+    pair.unit = fs::path(post.name).lexically_normal().string();
+    pair.target = chosen[i]->pre.empty() ? post.target : pre[chosen[i]->pre].target;
+    if (!chosen[i]->pre.empty()) pair.pre = pre[chosen[i]->pre].object;
+    pair.post = keep(input.overlay, "3-post", post);
+    pairs.push_back(std::move(pair));
+  }
+  return pairs;
+}
+
+}  // namespace ksplice

@@ -1,0 +1,146 @@
+#include "create/targets.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+#include "objdiff/base/error.h"
+#include "objdiff/base/process.h"
+#include "objdiff/elf_read.h"
+#include "objdiff/run_pre.h"
+
+namespace ksplice {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+Refusal absent(const ChangedUnit& unit, const FunctionDiff& function, const FunctionMatch* match) {
+  Refusal refusal;
+  refusal.code = "no_match";
+  refusal.object = unit.name;
+  refusal.section = function.section;
+  refusal.symbol = function.name;
+  std::string why = match != nullptr && !match->reason.empty() ? ": " + match->reason : "";
+  refusal.message =
+      fmt::format("the running {} has no function {}{}", unit.target, function.name, why);
+  refusal.advice = "is SOURCE the running kernel's, with the same configuration and compiler?";
+  return refusal;
+}
+
+void append(std::vector<Refusal>& to, const std::vector<Refusal>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+}  // namespace
+
+std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
+                                   std::vector<Refusal>& refusals) {
+  std::deque<ChangedUnit> units;
+  for (const ObjectPair& pair : pairs) {
+    check_interrupted();
+    ChangedUnit& unit = units.emplace_back();
+    unit.name = pair.unit;
+    unit.target = pair.target;
+    unit.post = read_object(pair.post.string());
+    if (!pair.pre.empty()) unit.pre = read_object(pair.pre.string());
+    unit.pre.path = unit.post.path = pair.unit;
+    unit.diff = diff_objects(unit.pre, unit.post);
+    append(refusals, unit.diff.refusals);
+    if (unit.diff.identical && unit.diff.refusals.empty()) units.pop_back();
+  }
+  return units;
+}
+
+Images::Images(const KernelConfig& kernel, const fs::path& cache, const fs::path& work)
+    : kernel_(kernel), work_(work) {
+  RunImage image = read_run_image(kernel.image.string(), cache.string());
+  if (image.is_module())
+    throw Error("bad_config", fmt::format("{} is a module, not a kernel", kernel.image.string()));
+  if (image.release != kernel.release)
+    throw Error("bad_config",
+                fmt::format("{} is kernel {}, but {} is of {}", kernel.image.string(),
+                            image.release, kernel.build.string(), kernel.release),
+                "the files of a configuration directory must be of one kernel");
+  images_.emplace("vmlinux", std::move(image));
+}
+
+const RunImage& Images::get(const std::string& target) {
+  auto known = images_.find(target);
+  if (known != images_.end()) return known->second;
+  if (modules_.empty()) modules_ = find_modules(kernel_);
+  auto file = modules_.find(target);
+  if (file == modules_.end())
+    throw Error("target_not_found",
+                fmt::format("the patch changes module {}, and no {}.ko is in {} or {}", target,
+                            target, kernel_.modules.string(), kernel_.build.string()),
+                "the configuration directory needs a link modules to the modules' folder");
+  RunImage image = read_run_image(plain_module(file->second, work_).string());
+  return images_.emplace(target, std::move(image)).first->second;
+}
+
+void match_units(std::deque<ChangedUnit>& units, Images& images, std::vector<Refusal>& refusals) {
+  for (ChangedUnit& unit : units) {
+    check_interrupted();
+    unit.match = match_run_pre(unit.pre, images.get(unit.target));
+    append(refusals, unit.match.contradictions);
+    for (const FunctionDiff& function : unit.diff.functions) {
+      if (function.status != DiffStatus::Changed || function.pre == nullptr) continue;
+      const FunctionMatch* match = unit.match.find(function.pre);
+      if (match != nullptr && match->status == MatchStatus::Matched) continue;
+      bool mismatch = match != nullptr && match->status == MatchStatus::Mismatched;
+      refusals.push_back(mismatch ? match->refusal : absent(unit, function, match));
+    }
+  }
+}
+
+std::vector<TargetUpdate> make_updates(const std::deque<ChangedUnit>& units, Images& images,
+                                       const std::string& id, const std::string& description,
+                                       std::vector<Refusal>& refusals) {
+  std::map<std::string, std::vector<Unit>> by_target;
+  for (const ChangedUnit& unit : units)
+    by_target[unit.target].push_back({unit.name, &unit.pre, &unit.post, &unit.diff, &unit.match});
+  UpdateInfo info;
+  info.id = id;
+  info.description = description;
+  info.nr_objects = static_cast<uint32_t>(by_target.size());
+  std::vector<TargetUpdate> updates;
+  for (const auto& [target, parts] : by_target) {
+    TargetUpdate update;
+    update.target = target;
+    update.module = fmt::format("ksplice_{}_{}", id, target);
+    update.update = make_update_object(parts, images.get(target), images.vmlinux(), info);
+    append(refusals, update.update.refusals);
+    updates.push_back(std::move(update));
+  }
+  return updates;
+}
+
+PackageTarget describe_target(const TargetUpdate& target, const std::deque<ChangedUnit>& units,
+                              const RunImage& image) {
+  PackageTarget result;
+  result.name = target.target;
+  result.module = target.module;
+  result.build_id = image.build_id;
+  result.added = target.update.added;
+  for (const ChangedUnit& unit : units) {
+    if (unit.target != target.target) continue;
+    for (const FunctionDiff& function : unit.diff.functions) {
+      if (function.status != DiffStatus::Changed && function.status != DiffStatus::New) continue;
+      PackageFunction entry;
+      entry.name = function.name;
+      entry.unit = unit.name;
+      entry.status = function.status == DiffStatus::Changed ? "changed" : "new";
+      for (const Reason& reason : function.reasons)
+        entry.reasons.push_back({{"kind", reason.kind},
+                                 {"detail", reason.detail},
+                                 {"source", reason.source},
+                                 {"offset", reason.offset}});
+      result.functions.push_back(std::move(entry));
+    }
+  }
+  return result;
+}
+
+}  // namespace ksplice

@@ -1,0 +1,66 @@
+// From pairs of objects to the update objects of the targets they belong to.
+#pragma once
+
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "create/config_dir.h"
+#include "create/package.h"
+#include "create/pairs.h"
+#include "objdiff/run_image.h"
+#include "objdiff/section_diff.h"
+#include "objdiff/update_object.h"
+
+namespace ksplice {
+
+// A unit whose code changed, with its objects in memory.
+struct ChangedUnit {
+  std::string name, target;
+  Object pre, post;
+  ObjectDiff diff;
+  MatchResult match;
+};
+
+// Stage "diff": reads and compares the pairs; units without a difference drop out. Refusals of the
+// comparison are added to refusals.
+std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
+                                   std::vector<Refusal>& refusals);
+
+// The images of the targets. The kernel's is read at construction and must be of kernel's release.
+class Images {
+ public:
+  Images(const KernelConfig& kernel, const std::filesystem::path& cache,
+         const std::filesystem::path& work);
+  const RunImage& vmlinux() const { return images_.at("vmlinux"); }
+  // Throws Error("target_not_found") if there is no .ko of that name.
+  const RunImage& get(const std::string& target);
+
+ private:
+  const KernelConfig& kernel_;
+  std::filesystem::path work_;
+  std::map<std::string, RunImage> images_;
+  std::map<std::string, std::filesystem::path> modules_;
+};
+
+// Stage "match": proves that the running code is pre. Every function that changed must be matched;
+// what is not is added to refusals.
+void match_units(std::deque<ChangedUnit>& units, Images& images, std::vector<Refusal>& refusals);
+
+struct TargetUpdate {
+  std::string target, module;
+  UpdateObject update;
+};
+
+// Stage "update objects": one per target, by name of the target.
+std::vector<TargetUpdate> make_updates(const std::deque<ChangedUnit>& units, Images& images,
+                                       const std::string& id, const std::string& description,
+                                       std::vector<Refusal>& refusals);
+
+// What the manifest says about a target.
+PackageTarget describe_target(const TargetUpdate& target, const std::deque<ChangedUnit>& units,
+                              const RunImage& image);
+
+}  // namespace ksplice

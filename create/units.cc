@@ -1,0 +1,214 @@
+#include "create/units.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <deque>
+#include <future>
+#include <sstream>
+#include <thread>
+#include <unordered_map>
+
+#include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
+#include "objdiff/base/process.h"
+
+namespace ksplice {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Evaluates one folder's Makefile as scripts/Makefile.build does, as far as its lists go.
+constexpr const char* ProbeMakefile = R"mk(
+srctree := ..
+objtree := .
+SRCARCH := x86
+ARCH := x86
+BITS := 64
+CONFIG_SHELL := sh
+export srctree objtree SRCARCH ARCH BITS CONFIG_SHELL
+src := $(if $(KSPLICE_SRC_IS_PATH),$(srctree)/$(obj),$(obj))
+-include include/config/auto.conf
+-include $(srctree)/scripts/Kbuild.include
+-include $(firstword $(wildcard $(srctree)/$(obj)/Kbuild $(srctree)/$(obj)/Makefile))
+parts = $(strip $(foreach s,$(2),$($(1:.o=$(s)))))
+show = $(foreach o,$(filter %.o,$(2)),$(if $(call parts,$(o),$(3)),\
+  $(foreach p,$(call parts,$(o),$(3)),$(info ksplice-unit $(1) $(p) $(o:.o=))),\
+  $(info ksplice-unit $(1) $(o) $(o:.o=))))
+$(call show,y,$(obj-y) $(lib-y),-objs -y)
+$(call show,m,$(obj-m) $(lib-m),-objs -y -m)
+$(foreach d,$(filter %/,$(obj-y) $(obj-m) $(libs-y)),$(info ksplice-folder $(d)))
+.PHONY: ksplice-probe-done
+ksplice-probe-done: ; @:
+.DEFAULT_GOAL := ksplice-probe-done
+)mk";
+
+// Folders that the top Makefile and arch/x86/Makefile descend into by themselves.
+constexpr const char* Roots[] = {
+    ".",   "arch/x86", "arch/x86/lib", "arch/x86/pci", "arch/x86/power", "arch/x86/video",
+    "lib", "virt"};
+
+std::string module_name(std::string path) {
+  path = path.substr(path.rfind('/') + 1);
+  std::replace(path.begin(), path.end(), '-', '_');
+  return path;
+}
+
+std::string source_of(const std::string& goal) {
+  std::string path = fs::path(goal).lexically_normal().string();
+  return path.substr(0, path.size() - 2) + ".c";
+}
+
+// The names in #include lines of text, each with its opening character in front.
+std::vector<std::string> included_names(const std::string& text) {
+  std::vector<std::string> names;
+  for (size_t at = text.find('#'); at != std::string::npos; at = text.find('#', at + 1)) {
+    size_t word = text.find_first_not_of(" \t", at + 1);
+    if (word == std::string::npos || text.compare(word, 7, "include") != 0) continue;
+    size_t open = text.find_first_not_of(" \t", word + 7);
+    if (open == std::string::npos || (text[open] != '"' && text[open] != '<')) continue;
+    size_t close = text.find_first_of("\">\n", open + 1);
+    if (close == std::string::npos || text[close] == '\n') continue;
+    std::string name = text.substr(open + 1, close - open - 1);
+    while (name.starts_with("./")) name.erase(0, 2);
+    names.push_back(text[open] + name);
+  }
+  return names;
+}
+
+bool is_c_text(const std::string& path) {
+  for (const char* suffix : {".c", ".h", ".inc", ".inl", ".cinc", ".h_shipped", ".c_shipped"})
+    if (path.ends_with(suffix)) return true;
+  return false;
+}
+
+bool is_user_code(const std::string& path) {
+  for (const char* dir : {"tools/", "scripts/", "samples/", "Documentation/", "usr/", "arch/um/"})
+    if (path.starts_with(dir)) return true;
+  return false;
+}
+
+}  // namespace
+
+UnitTable::Folder UnitTable::probe(const std::string& folder) const {
+  static const std::string SourceIsPath = "src := $(srctree)/$(obj)";
+  bool path =
+      read_text(kbuild_.tree / "scripts/Makefile.build").find(SourceIsPath) != std::string::npos;
+  CommandOptions options;
+  options.directory = kbuild_.obj;
+  options.input = ProbeMakefile;
+  options.env = {{"LC_ALL", "C"}, {"MAKEFLAGS", ""}, {"MAKELEVEL", ""}, {"MFLAGS", ""}};
+  std::vector<std::string> argv = {"make", "-rRs", "-f", "-", "obj=" + folder};
+  if (path) argv.push_back("KSPLICE_SRC_IS_PATH=1");
+  for (const std::string& word : kbuild_.words)
+    if (!word.starts_with("KCFLAGS=")) argv.push_back(word);
+  CommandResult run = run_command(argv, options);
+  Folder result;
+  std::istringstream stream(run.output);
+  std::string line;
+  std::string prefix = folder == "." ? "" : folder + "/";
+  while (std::getline(stream, line)) {
+    std::istringstream words(line);
+    std::string kind, state, part, whole;
+    words >> kind >> state >> part >> whole;
+    if (kind == "ksplice-folder" && !state.empty())
+      result.folders.push_back(
+          fs::path(prefix + state.substr(0, state.size() - 1)).lexically_normal().string());
+    else if (kind == "ksplice-unit" && !whole.empty() && part.ends_with(".o"))
+      result.units.push_back({prefix + part, state == "m" ? module_name(whole) : ""});
+  }
+  return result;
+}
+
+void UnitTable::add(const Folder& folder) {
+  for (const ConfiguredUnit& unit : folder.units) units_.emplace(source_of(unit.goal), unit);
+}
+
+std::optional<ConfiguredUnit> UnitTable::find(const std::string& source) {
+  if (!complete_ && fs::exists(cache_file_)) all();
+  for (std::string folder = source; !complete_;) {
+    size_t slash = folder.rfind('/');
+    if (slash == std::string::npos) break;
+    folder.resize(slash);
+    if (probed_.insert(folder).second) add(probe(folder));
+    if (units_.contains(source)) break;
+  }
+  if (!units_.contains(source)) all();
+  auto found = units_.find(source);
+  return found == units_.end() ? std::nullopt : std::optional(found->second);
+}
+
+const std::map<std::string, ConfiguredUnit>& UnitTable::all() {
+  if (complete_) return units_;
+  units_.clear();
+  if (!fs::exists(cache_file_)) walk();
+  std::istringstream stream(read_text(cache_file_));
+  ConfiguredUnit unit;
+  std::string module;
+  while (stream >> unit.goal >> module) {
+    unit.module = module == "-" ? "" : module;
+    units_.emplace(source_of(unit.goal), unit);
+  }
+  complete_ = true;
+  return units_;
+}
+
+void UnitTable::walk() {
+  std::set<std::string> seen;
+  std::vector<std::string> wave(std::begin(Roots), std::end(Roots));
+  std::string text;
+  while (!wave.empty()) {
+    std::vector<std::string> todo;
+    for (const std::string& folder : wave)
+      if (seen.insert(folder).second) todo.push_back(folder);
+    wave.clear();
+    std::vector<Folder> results(todo.size());
+    std::atomic<size_t> next = 0;
+    std::vector<std::future<void>> workers;
+    for (unsigned i = 0; i < std::max(1u, kbuild_.jobs); ++i)
+      workers.push_back(std::async(std::launch::async, [&] {
+        for (size_t at = next++; at < todo.size(); at = next++) results[at] = probe(todo[at]);
+      }));
+    for (std::future<void>& worker : workers) worker.get();
+    for (const Folder& folder : results) {
+      for (const ConfiguredUnit& unit : folder.units)
+        text += unit.goal + " " + (unit.module.empty() ? "-" : unit.module) + "\n";
+      wave.insert(wave.end(), folder.folders.begin(), folder.folders.end());
+    }
+  }
+  write_file(cache_file_, text);
+}
+
+std::set<std::string> find_includers(const fs::path& tree, const std::vector<std::string>& files,
+                                     const std::set<std::string>& changed) {
+  // Last component of an included name -> (file that includes, name with its opening character).
+  std::unordered_map<std::string, std::vector<std::pair<const std::string*, std::string>>> table;
+  for (const std::string& file : files) {
+    if (!is_c_text(file) || is_user_code(file)) continue;
+    for (std::string& name : included_names(read_text(tree / file)))
+      table[name.substr(name.find_last_of("/\"<") + 1)].emplace_back(&file, std::move(name));
+    check_interrupted();
+  }
+  std::set<std::string> seen(changed.begin(), changed.end()), units;
+  std::deque<std::string> queue(changed.begin(), changed.end());
+  while (!queue.empty()) {
+    std::string path = std::move(queue.front());
+    queue.pop_front();
+    for (const auto& [file, name] : table[path.substr(path.rfind('/') + 1)]) {
+      std::string wanted = name.substr(1);
+      fs::path beside = (fs::path(*file).parent_path() / wanted).lexically_normal();
+      while (wanted.starts_with("../")) wanted.erase(0, 3);
+      bool hit = path == wanted || path.ends_with("/" + wanted) || beside == path;
+      if (!hit || !seen.insert(*file).second) continue;
+      queue.push_back(*file);
+    }
+  }
+  for (const std::string& file : seen)
+    if (file.ends_with(".c") && !changed.contains(file)) units.insert(file);
+  return units;
+}
+
+}  // namespace ksplice

@@ -1,0 +1,130 @@
+#include "create/update_module.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
+#include "objdiff/base/process.h"
+#include "objdiff/elf_write.h"
+
+namespace ksplice {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr uint16_t ShnAbs = 0xfff1;
+constexpr uint8_t StbGlobal = 1;
+
+std::vector<std::string> read_names(const fs::path& path) {
+  std::istringstream stream(read_text(path));
+  std::vector<std::string> names;
+  std::string line;
+  while (std::getline(stream, line)) {
+    line = line.substr(0, line.find('#'));
+    line.erase(std::remove_if(line.begin(), line.end(), ::isspace), line.end());
+    if (!line.empty()) names.push_back(line);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// An object that defines names as absolute symbols of value 0; ksplice-apply fills in the values.
+std::vector<uint8_t> make_absolute_symbols(const std::vector<std::string>& names) {
+  Object object;
+  object.path = "core_symbols.o";
+  for (const std::string& name : names) {
+    auto symbol = std::make_unique<Symbol>();
+    symbol->name = name;
+    symbol->bind = StbGlobal;
+    symbol->shndx = ShnAbs;
+    object.symbols.push_back(std::move(symbol));
+  }
+  auto note = std::make_unique<Section>();  // says that no executable stack is wanted
+  note->name = ".note.GNU-stack";
+  note->type = 1;
+  object.sections.push_back(std::move(note));
+  return write_object(object);
+}
+
+// A ready object for kbuild: with its .cmd file, which modpost reads.
+void put_object(const fs::path& folder, const std::string& name,
+                const std::vector<uint8_t>& bytes) {
+  write_file(folder / name, bytes);
+  write_file(folder / ("." + name + ".cmd"),
+             fmt::format("savedcmd_{0} := true\ncmd_{0} := true\n", (folder / name).string()));
+}
+
+void copy_core(const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(core_source_folder())) {
+    std::string name = entry.path().filename().string();
+    if (name.ends_with(".c") || name.ends_with(".h") || name == "Kbuild" || name.ends_with(".txt"))
+      fs::copy_file(entry.path(), folder / name);
+  }
+}
+
+std::vector<std::string> find_warnings(const std::string& output) {
+  std::istringstream stream(output);
+  std::vector<std::string> warnings;
+  std::string line;
+  while (std::getline(stream, line))
+    if (line.find("warning:") != std::string::npos || line.find("WARNING:") != std::string::npos)
+      warnings.push_back(line);
+  return warnings;
+}
+
+void strip_debug(const fs::path& module) {
+  CommandResult run = run_command({"strip", "--strip-debug", module.string()});
+  if (run.status != 0)
+    throw Error("module_failed", fmt::format("cannot strip {}: {}", module.string(), run.output));
+}
+
+}  // namespace
+
+fs::path core_source_folder() {
+  std::error_code none;
+  fs::path program = fs::read_symlink("/proc/self/exe", none);
+  fs::path installed = program.parent_path().parent_path() / "share/ksplice/kmod-core";
+  if (fs::exists(installed / "Kbuild")) return installed;
+  fs::path source = KSPLICE_SOURCE_DIR "/kmod-core";
+  if (fs::exists(source / "Kbuild")) return source;
+  throw Error("failed",
+              fmt::format("the core's sources are neither in {} nor in {}", installed.string(),
+                          source.string()),
+              "install ksplice again");
+}
+
+BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>& sources,
+                           const fs::path& folder) {
+  BuiltModules built;
+  fs::create_directories(folder);
+  copy_core(folder);
+  built.core_symbols = read_names(folder / "core_symbols.txt");
+  put_object(folder, "core_symbols.o", make_absolute_symbols(built.core_symbols));
+  std::string text = read_text(folder / "Kbuild");
+  for (const ModuleSource& source : sources) {
+    put_object(folder, source.module + "-update.o", write_object(*source.object));
+    fs::copy_file(folder / "update.c", folder / (source.module + "-stub.c"));
+    text += fmt::format("obj-m += {0}.o\n{0}-y := {0}-stub.o {0}-update.o\n", source.module);
+  }
+  write_file(folder / "Kbuild", text);
+  MakeResult run = run_make(kbuild, {"M=" + folder.string(), "modules"});
+  built.core = folder / "ksplice.ko";
+  bool complete = run.status == 0 && fs::exists(built.core);
+  for (const ModuleSource& source : sources) {
+    built.updates[source.target] = folder / (source.module + ".ko");
+    complete = complete && fs::exists(built.updates[source.target]);
+  }
+  if (!complete)
+    throw Error("module_failed", fmt::format("kbuild cannot make the update's modules:\n{}",
+                                             without_chatter(run.output)));
+  built.warnings = find_warnings(run.output);
+  strip_debug(built.core);
+  for (const auto& [target, module] : built.updates) strip_debug(module);
+  return built;
+}
+
+}  // namespace ksplice

@@ -1,0 +1,37 @@
+// Turns update objects into kernel modules: kbuild links each with the module stub, runs objtool
+// over the result, makes the module's versions (modpost) and links it. The core is built with them.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "create/kbuild.h"
+#include "objdiff/object.h"
+
+namespace ksplice {
+
+struct ModuleSource {
+  std::string target;  // "vmlinux" or a module
+  std::string module;  // "ksplice_ID_vmlinux"
+  const Object* object = nullptr;
+};
+
+struct BuiltModules {
+  std::filesystem::path core;                            // ksplice.ko, without debug information
+  std::map<std::string, std::filesystem::path> updates;  // by target
+  std::vector<std::string> core_symbols;  // absolute symbols of the core to be filled in
+  std::vector<std::string> warnings;      // of objtool, modpost and the linker
+};
+
+// Builds in folder (made; below a path that kbuild can work in). Throws Error("module_failed") with
+// kbuild's words.
+BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>& sources,
+                           const std::filesystem::path& folder);
+
+// Folder with the core's sources: share/ksplice/kmod-core beside the program's bin, or the source
+// tree that this program was built from.
+std::filesystem::path core_source_folder();
+
+}  // namespace ksplice
