@@ -60,7 +60,7 @@ check "it lists the update" says "^$id: drop TCP to port 6688$"
 show ksplice-view -q
 check "only the id with -q" says "^$id$"
 show ksplice-view --id=$id
-check "it says that the update is applied" says '[Aa]pplied'
+check "it says that the update is applied" says 'present and applied'
 check "it shows the source patch, every line" holds_patch
 
 echo "== undo"

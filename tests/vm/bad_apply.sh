@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# ksplice-apply and ksplice-undo refuse what they must, and leave the kernel and the disk as they were.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+patch=$SOURCE_TREE/examples/tcp-drop-6688/tcp-drop-6688.patch
+make_update() { "$create" --patch="$patch" --config="$CONFIG" --id="$1" --output="$2" --description="$3" -q "$SOURCE"; }
+
+get_kernel --series 6.12
+make_update other "$WORK" "for another kernel"
+get_kernel --series 6.1
+make_update good "$WORK" "the good one"
+mkdir "$WORK/second"
+make_update good "$WORK/second" "another update with the same id"
+"$SOURCE_TREE/tests/mangle-tarball" "$WORK/ksplice-good.tar.gz" "$WORK/bad" >"$WORK/list"
+files=()
+while read -r tarball; do files+=(--file "$tarball:root/bad/$(basename "$tarball")"); done <"$WORK/list"
+
+boot_vm "${files[@]}" --file "$WORK/ksplice-other.tar.gz" --file "$WORK/ksplice-good.tar.gz" \
+  --file "$WORK/second/ksplice-good.tar.gz:root/second.tar.gz" --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
+state() { cat /proc/modules; find /sys/kernel/ksplice /var/lib /run /root /etc -type f -exec md5sum {} + 2>/dev/null; }
+
+# refused STATUS CODE COMMAND...: with that status and code, and the same state before and after.
+refused() {
+  wanted=$1 code=$2
+  shift 2
+  state >/tmp/before
+  "$@" >/tmp/out 2>/tmp/err
+  status=$?
+  state >/tmp/after
+  cmp /tmp/before /tmp/after || { echo "state changed by: $*"; diff /tmp/before /tmp/after; exit 1; }
+  if [ $status -eq "$wanted" ] && [ "$(head -n 1 /tmp/err)" = "$code" ]; then echo "ok: $code: $*"; else
+    echo "status $status, expected $wanted and $code: $*"
+    cat /tmp/err
+    exit 1
+  fi
+}
+
+for tarball in bad/*; do refused 1 bad_tarball ksplice-apply --raw-errors "$tarball"; done
+refused 3 wrong_kernel ksplice-apply --raw-errors ksplice-other.tar.gz
+chmod 755 /root && chmod 644 ksplice-good.tar.gz
+refused 1 not_permitted su user -c "/usr/sbin/ksplice-apply --raw-errors /root/ksplice-good.tar.gz"
+refused 1 unknown_update ksplice-undo --raw-errors nothere
+refused 1 unknown_update ksplice-undo --raw-errors ../../etc
+
+ksplice-apply ksplice-good.tar.gz || exit 1
+ksplice-apply ksplice-good.tar.gz >/tmp/out || exit 1
+grep -x 'Update good is already applied.' /tmp/out || exit 1
+refused 3 id_in_use ksplice-apply --raw-errors second.tar.gz
+refused 1 not_permitted su user -c "/usr/sbin/ksplice-undo --raw-errors good"
+ksplice-undo good || exit 1
+refused 1 unknown_update ksplice-undo --raw-errors good
+grep ksplice /proc/modules && exit 1
+echo "== done"
+EOS
+[ "$(tail -n 1 "$WORK/transcript")" = "== done" ] || fail "the transcript is not whole"
