@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # tests/vm/boot passes the script's status on, and fails on splats whatever the script says.
+# shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 for series in 6.1 6.12; do
   get_kernel --series "$series"
