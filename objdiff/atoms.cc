@@ -256,7 +256,16 @@ Reference Atoms::resolve(const Section& from, const Relocation& relocation) cons
       return reference;
     }
   }
-  if (const Atom* atom = place < 0 ? nullptr : at(symbol.section, static_cast<uint64_t>(place))) {
+  // Just outside its section ("table - 8"): the first or last thing in it is meant.
+  const std::vector<const Atom*>* atoms = nullptr;
+  if (auto found = by_section_.find(symbol.section); found != by_section_.end())
+    if (!found->second.empty()) atoms = &found->second;
+  const Atom* atom = nullptr;
+  if (place >= 0) atom = at(symbol.section, static_cast<uint64_t>(place));
+  if (atom == nullptr && atoms != nullptr && place < 0) atom = atoms->front();
+  if (atom == nullptr && atoms != nullptr && static_cast<uint64_t>(place) >= symbol.section->size)
+    atom = atoms->back();
+  if (atom != nullptr) {
     reference.atom = atom;
     reference.offset = place - static_cast<int64_t>(atom->entry);
   } else {

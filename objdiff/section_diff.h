@@ -1,5 +1,5 @@
-// Compares pre and post objects of one unit: which functions and data changed, are new or gone, why, and
-// what must be refused.
+// Compares pre and post objects of one unit: which functions and data changed, are new or gone,
+// why, and what must be refused.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,10 @@ namespace ksplice {
 enum class DiffStatus { Same, Changed, New, Removed };
 
 struct Reason {
-  std::string kind;     // "code", "inlined", "constant", "special", "fragment", "new"
-  std::string detail;   // callee, constant, special section or parent; for code: the first differing instruction
-  std::string source;   // "net/ipv4/tcp_ipv4.c:2012" if line tables are there
+  std::string kind;    // "code", "inlined", "constant", "special", "fragment", "new"
+  std::string detail;  // callee, constant, special section or parent; for code: the first differing
+                       // instruction
+  std::string source;  // "net/ipv4/tcp_ipv4.c:2012" if line tables are there
   uint64_t offset = 0;  // in the post function
 };
 
@@ -34,14 +35,15 @@ struct DataDiff {
   std::string name;
   DiffStatus status = DiffStatus::Same;
   std::string section;
-  const Symbol* pre = nullptr;   // null for New, and for anonymous data
+  const Symbol* pre = nullptr;  // null for New, and for anonymous data
   const Symbol* post = nullptr;
 };
 
 struct ObjectDiff {
-  bool identical = true;                 // nothing changed, new or removed, and no refusals
-  std::vector<FunctionDiff> functions;   // all functions and fragments (Same ones too), post order, then removed
-  std::vector<DataDiff> data;            // all named data objects (Same ones too)
+  bool identical = true;  // nothing changed, new or removed, and no refusals
+  std::vector<FunctionDiff>
+      functions;  // all functions and fragments (Same ones too), post order, then removed
+  std::vector<DataDiff> data;  // all named data objects (Same ones too)
   // post symbol -> pre symbol of the same thing: functions, data, static locals, undefined symbols.
   std::map<const Symbol*, const Symbol*> correlation;
   std::vector<Refusal> refusals;
@@ -50,6 +52,9 @@ struct ObjectDiff {
 ObjectDiff diff_objects(const Object& pre, const Object& post);
 
 // The JSON of `ksplice-objdiff diff --json` (only entries that are not Same), see its man page.
+// explain adds source line and offset to every reason.
 std::string diff_to_json(const ObjectDiff& diff, bool explain);
+// The same for people; explain adds the reasons.
+std::string diff_to_text(const ObjectDiff& diff, bool explain);
 
 }  // namespace ksplice

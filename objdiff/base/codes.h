@@ -1,0 +1,53 @@
+// Every stable code of an error or a refusal (D12), in one place. The words are part of the
+// interface: of the JSON, of --raw-errors, of scripts. Those of the original Ksplice keep their
+// meaning.
+#pragma once
+
+#include <string_view>
+
+namespace ksplice {
+
+struct Code {
+  std::string_view word;
+  std::string_view meaning;
+};
+
+inline constexpr Code Codes[] = {
+    // of the original
+    {"ok", "aborted for a reason that is not known"},
+    {"no_match", "the running code is not what our compiler made of the given source"},
+    {"code_busy", "a function to be replaced stayed on the stack of some task"},
+    {"module_busy", "another module uses the update"},
+    {"out_of_memory", "the kernel ran out of memory"},
+    {"failed_to_find", "a symbol that the update needs could not be found"},
+    {"already_reversed", "the update was applied and reversed; unload its modules first"},
+    {"missing_export", "an exported symbol differs from what was expected"},
+    {"unexpected_running_task", "the stack check met a task that should not run"},
+    {"unexpected", "an internal error of the kernel part"},
+    {"target_not_loaded", "a module to be patched is not loaded"},
+    {"call_failed", "a hook of the update refused"},
+    {"cold_update_loaded", "a module that was skipped by --partial was loaded since"},
+    {"bad_system_map", "the System.map given is not that of the kernel image"},
+    // of the differ
+    {"data_changed", "the initial value of existing data changed"},
+    {"data_resized", "an existing object grew or shrank"},
+    {"data_moved", "an existing object moved to another class of memory"},
+    {"init_changed", "code or data that is only used at start or exit changed"},
+    {"no_ftrace_site", "a function to be replaced cannot be redirected"},
+    {"assembly", "assembly code changed"},
+    {"export_changed", "an export was added, removed, or has another CRC"},
+    {"type_changed", "the layout of a type that live objects have changed"},
+    {"tracepoint_changed", "a tracepoint or trace event was added or changed"},
+    {"unknown_section", "a section of unknown meaning refers to new code"},
+    {"static_key", "a static key lies where the loader cannot update it"},
+    {"static_call", "a static call lies where the loader cannot update it"},
+    // of everything
+    {"failed", "something else went wrong"},
+    {"interrupted", "a signal came"},
+    {"internal", "a mistake in Ksplice itself"},
+    {"bad_file", "a file is damaged or of the wrong kind"},
+    {"bad_image", "a kernel image cannot be understood"},
+    {"usage", "the command line makes no sense"},
+};
+
+}  // namespace ksplice

@@ -1,0 +1,287 @@
+#include "objdiff/correlate.h"
+
+#include <elf.h>
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <set>
+#include <tuple>
+
+namespace ksplice {
+
+const Atom* Correlation::pre(const Atom* post) const {
+  auto found = to_pre.find(post);
+  return found == to_pre.end() ? nullptr : found->second;
+}
+
+const Atom* Correlation::post(const Atom* pre) const {
+  auto found = to_post.find(pre);
+  return found == to_post.end() ? nullptr : found->second;
+}
+
+void Correlation::add(const Atom* pre, const Atom* post) {
+  to_pre[post] = pre;
+  to_post[pre] = post;
+}
+
+std::string fragment_parent(const std::string& name) {
+  const size_t at = name.rfind(".cold");
+  if (at == std::string::npos || at == 0) return "";
+  for (size_t i = at + 5; i < name.size(); ++i)
+    if (name[i] != '.' && !std::isdigit(static_cast<unsigned char>(name[i]))) return "";
+  return name.substr(0, at);
+}
+
+namespace {
+
+bool is_named(const Atom& atom) {
+  return atom.symbol != nullptr && (atom.kind == AtomKind::Function || atom.kind == AtomKind::Data);
+}
+
+bool is_numbered(const Atom& atom) { return plain_name(atom.name) != atom.name; }
+
+// Data may move between sections of one access class; anything else makes it another thing.
+bool may_be_same(const Atom& pre, const Atom& post) { return pre.kind == post.kind; }
+
+// References of one atom in order, as the correlation sees them.
+struct Use {
+  uint64_t offset;  // in the atom
+  uint32_t type;
+  Reference reference;
+};
+
+class Correlator {
+ public:
+  Correlator(const Atoms& pre, const Atoms& post) : pre_(pre), post_(post) {}
+
+  Correlation run() {
+    by_unique_name();
+    group_rest();
+    identical_functions();
+    // Two rounds: what the first learns about functions tells more about what they refer to.
+    for (int round = 0; round < 2; ++round) {
+      pair_references();
+      by_users();
+    }
+    leftovers();
+    return std::move(result_);
+  }
+
+ private:
+  struct Group {
+    std::vector<const Atom*> pre, post;
+  };
+
+  bool open_pre(const Atom* atom) const { return !result_.to_post.contains(atom); }
+  bool open_post(const Atom* atom) const { return !result_.to_pre.contains(atom); }
+
+  bool join(const Atom* pre, const Atom* post) {
+    if (!open_pre(pre) || !open_post(post) || !may_be_same(*pre, *post)) return false;
+    result_.add(pre, post);
+    return true;
+  }
+
+  static std::map<std::string, std::vector<const Atom*>> names(const Atoms& atoms) {
+    std::map<std::string, std::vector<const Atom*>> result;
+    for (const Atom& atom : atoms.all())
+      if (is_named(atom)) result[atom.name].push_back(&atom);
+    return result;
+  }
+
+  void by_unique_name() {
+    const auto pre = names(pre_), post = names(post_);
+    for (const auto& [name, atoms] : post) {
+      auto found = pre.find(name);
+      if (atoms.size() != 1 || found == pre.end() || found->second.size() != 1) continue;
+      if (!is_numbered(*atoms.front())) join(found->second.front(), atoms.front());
+    }
+    // An alias that became the primary name, or the other way round.
+    for (const Atom& atom : post_.all()) {
+      if (!is_named(atom) || !open_post(&atom) || is_numbered(atom)) continue;
+      const Symbol* symbol = pre_.object().find_symbol(atom.name);
+      if (symbol == nullptr || symbol->bind == STB_LOCAL) continue;
+      const Atom* other = pre_.of(symbol);
+      if (other != nullptr && is_named(*other)) join(other, &atom);
+    }
+  }
+
+  // Everything still open, by plain name and kind.
+  void group_rest() {
+    for (const Atom& atom : pre_.all())
+      if (is_named(atom) && open_pre(&atom)) groups_[key(atom)].pre.push_back(&atom);
+    for (const Atom& atom : post_.all())
+      if (is_named(atom) && open_post(&atom)) groups_[key(atom)].post.push_back(&atom);
+    for (auto& [name, group] : groups_)
+      if (group.pre.size() == 1 && group.post.size() == 1)
+        join(group.pre.front(), group.post.front());
+  }
+
+  static std::string key(const Atom& atom) {
+    return (atom.is_function() ? "f:" : "d:") + plain_name(atom.name);
+  }
+
+  std::vector<Use> uses(const Atoms& atoms, const Atom& atom) const {
+    std::vector<Use> result;
+    for (const Relocation* relocation : atoms.relocations(atom))
+      if (relocation->offset >= atom.entry)
+        result.push_back({relocation->offset - atom.entry, relocation->type,
+                          atoms.resolve(*atom.section, *relocation)});
+    return result;
+  }
+
+  static bool same_bytes(const Atom& a, const Atom& b) {
+    const uint64_t size = a.end() - a.entry;
+    if (size != b.end() - b.entry) return false;
+    if (a.section->data.size() < a.end() || b.section->data.size() < b.end())
+      return a.section->data.empty() && b.section->data.empty();
+    return std::equal(a.section->data.begin() + a.entry, a.section->data.begin() + a.end(),
+                      b.section->data.begin() + b.entry);
+  }
+
+  // Clones that changed places (foo.constprop.0 and .1) are told apart by their code.
+  void identical_functions() {
+    for (auto& [name, group] : groups_) {
+      if (!name.starts_with("f:")) continue;
+      for (const Atom* post : group.post) {
+        if (!open_post(post)) continue;
+        const Atom* best = nullptr;
+        for (const Atom* pre : group.pre)
+          if (open_pre(pre) && same_bytes(*pre, *post) &&
+              (best == nullptr || pre->name == post->name))
+            best = pre;
+        if (best != nullptr) join(best, post);
+      }
+      for (const Atom* post : group.post)
+        for (const Atom* pre : group.pre)
+          if (pre->name == post->name) join(pre, post);
+    }
+  }
+
+  // Functions and data with the same shape name the same things at the same places.
+  void pair_references() {
+    if (!anything_open()) return;
+    std::vector<std::pair<const Atom*, const Atom*>> pairs(result_.to_pre.begin(),
+                                                           result_.to_pre.end());
+    std::sort(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) {
+      return std::tie(a.first->section->index, a.first->offset) <
+             std::tie(b.first->section->index, b.first->offset);
+    });
+    for (const auto& [post, pre] : pairs) {
+      const std::vector<Use> a = uses(pre_, *pre), b = uses(post_, *post);
+      if (a.size() != b.size() || pre->size != post->size) continue;
+      const bool shape = std::equal(a.begin(), a.end(), b.begin(), [](const Use& x, const Use& y) {
+        return x.offset == y.offset && x.type == y.type;
+      });
+      if (!shape) continue;
+      for (size_t i = 0; i < a.size(); ++i) {
+        const Atom *x = a[i].reference.atom, *y = b[i].reference.atom;
+        if (x == nullptr || y == nullptr || !is_named(*x) || !is_named(*y)) continue;
+        if (key(*x) == key(*y) && a[i].reference.offset == b[i].reference.offset) join(x, y);
+      }
+    }
+  }
+
+  bool anything_open() const {
+    for (const auto& [name, group] : groups_)
+      for (const Atom* atom : group.post)
+        if (open_post(atom) && !group.pre.empty()) return true;
+    return false;
+  }
+
+  static std::string base_function(const std::string& name) {
+    return name.substr(0, name.find('.'));
+  }
+
+  // Who refers to each open atom, as base function names in order, with the rank among its group.
+  std::map<const Atom*, std::vector<std::string>> users(const Atoms& atoms, bool post) const {
+    std::set<const Atom*> wanted;
+    for (const auto& [name, group] : groups_)
+      for (const Atom* atom : post ? group.post : group.pre)
+        if (post ? open_post(atom) : open_pre(atom)) wanted.insert(atom);
+    std::map<const Atom*, std::vector<std::string>> result;
+    if (wanted.empty()) return result;
+    for (const Atom& atom : atoms.all()) {
+      if (!is_named(atom)) continue;
+      const std::string base =
+          atom.is_function() ? base_function(atom.name) : plain_name(atom.name);
+      std::map<std::string, std::vector<const Atom*>> seen;  // by key, in order
+      for (const Use& use : uses(atoms, atom)) {
+        const Atom* target = use.reference.atom;
+        if (target == nullptr || !wanted.contains(target)) continue;
+        std::vector<const Atom*>& order = seen[key(*target)];
+        if (std::find(order.begin(), order.end(), target) != order.end()) continue;
+        order.push_back(target);
+        result[target].push_back(base);
+      }
+    }
+    for (auto& [atom, names] : result) {
+      std::sort(names.begin(), names.end());
+      names.erase(std::unique(names.begin(), names.end()), names.end());
+    }
+    return result;
+  }
+
+  void by_users() {
+    const auto pre_users = users(pre_, false), post_users = users(post_, true);
+    auto users_of = [](const auto& all, const Atom* atom) {
+      auto found = all.find(atom);
+      return found == all.end() ? std::vector<std::string>() : found->second;
+    };
+    auto overlap = [](const std::vector<std::string>& a, const std::vector<std::string>& b) {
+      return std::any_of(a.begin(), a.end(), [&](const std::string& name) {
+        return std::binary_search(b.begin(), b.end(), name);
+      });
+    };
+    for (auto& [name, group] : groups_) {
+      // Strict first: all users and the content; then users and size; then any common user.
+      for (int level = 0; level < 4; ++level) {
+        for (const Atom* post : group.post) {
+          if (!open_post(post)) continue;
+          const std::vector<std::string> theirs = users_of(post_users, post);
+          if (theirs.empty()) continue;
+          for (const Atom* pre : group.pre) {
+            if (!open_pre(pre)) continue;
+            const std::vector<std::string> ours = users_of(pre_users, pre);
+            const bool same = ours == theirs;
+            const bool content = same_bytes(*pre, *post);
+            const bool size = pre->size == post->size;
+            const bool ok = level == 0   ? same && content
+                            : level == 1 ? overlap(ours, theirs) && content
+                            : level == 2 ? same && size
+                                         : overlap(ours, theirs);
+            if (ok && join(pre, post)) break;
+          }
+        }
+      }
+    }
+  }
+
+  // Moved between functions: one of each left, or the same content.
+  void leftovers() {
+    for (auto& [name, group] : groups_) {
+      for (const Atom* post : group.post)
+        for (const Atom* pre : group.pre)
+          if (open_post(post) && open_pre(pre) && same_bytes(*pre, *post) &&
+              !pre->section->is_write())
+            join(pre, post);
+      std::vector<const Atom*> pre, post;
+      for (const Atom* atom : group.pre)
+        if (open_pre(atom)) pre.push_back(atom);
+      for (const Atom* atom : group.post)
+        if (open_post(atom)) post.push_back(atom);
+      if (pre.size() == 1 && post.size() == 1) join(pre.front(), post.front());
+    }
+  }
+
+  const Atoms& pre_;
+  const Atoms& post_;
+  Correlation result_;
+  std::map<std::string, Group> groups_;
+};
+
+}  // namespace
+
+Correlation correlate(const Atoms& pre, const Atoms& post) { return Correlator(pre, post).run(); }
+
+}  // namespace ksplice

@@ -1,0 +1,28 @@
+// Which thing of post is which thing of pre.
+//
+// Names decide where they are unique. Names that the compiler numbers (__key.3, foo.constprop.0)
+// are told apart by who refers to them and in which order, because a patch renumbers them at will.
+// Names alone never decide between two candidates.
+#pragma once
+
+#include <unordered_map>
+
+#include "objdiff/atoms.h"
+
+namespace ksplice {
+
+struct Correlation {
+  std::unordered_map<const Atom*, const Atom*> to_pre;  // functions and data
+  std::unordered_map<const Atom*, const Atom*> to_post;
+
+  const Atom* pre(const Atom* post) const;
+  const Atom* post(const Atom* pre) const;
+  void add(const Atom* pre, const Atom* post);
+};
+
+Correlation correlate(const Atoms& pre, const Atoms& post);
+
+// "foo" for "foo.cold" and "foo.cold.12"; empty if name is no fragment.
+std::string fragment_parent(const std::string& name);
+
+}  // namespace ksplice

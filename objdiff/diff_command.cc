@@ -1,0 +1,44 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "objdiff/base/error.h"
+#include "objdiff/commands.h"
+#include "objdiff/elf_read.h"
+#include "objdiff/section_diff.h"
+
+namespace ksplice {
+
+namespace {
+
+struct DiffOptions {
+  std::string pre, post;
+  bool explain = false;
+};
+
+int run_diff(const DiffOptions& options, bool json) {
+  const Object pre = read_object(options.pre);
+  const Object post = read_object(options.post);
+  const ObjectDiff diff = diff_objects(pre, post);
+  const std::string text =
+      json ? diff_to_json(diff, options.explain) : diff_to_text(diff, options.explain);
+  std::fputs(text.c_str(), stdout);
+  return diff.refusals.empty() ? ExitDone : ExitRefused;
+}
+
+}  // namespace
+
+void add_diff_command(CLI::App& app, Command* command) {
+  auto options = std::make_shared<DiffOptions>();
+  CLI::App* diff = app.add_subcommand("diff", "compare two objects of one unit");
+  diff->add_flag("--json", command->json, "print JSON");
+  diff->add_flag("--explain", options->explain, "say for each function why it is in the list");
+  diff->add_option("PRE", options->pre, "object of the original source")->required();
+  diff->add_option("POST", options->post, "object of the patched source")->required();
+  diff->callback([options, command] {
+    command->body = [options, command] { return run_diff(*options, command->json); };
+  });
+}
+
+}  // namespace ksplice

@@ -1,0 +1,33 @@
+// What a pair of objects changes that an update must not: each with what to do instead.
+#pragma once
+
+#include <vector>
+
+#include "objdiff/atoms.h"
+#include "objdiff/base/error.h"
+#include "objdiff/correlate.h"
+#include "objdiff/dwarf.h"
+#include "objdiff/section_diff.h"
+#include "objdiff/special_tables.h"
+
+namespace ksplice {
+
+// Everything the differ knows before it judges.
+struct DiffContext {
+  const Atoms& pre;
+  const Atoms& post;
+  const Correlation& correlation;
+  const SpecialTables& pre_tables;
+  const SpecialTables& post_tables;
+  const DebugInfo& pre_debug;
+  const DebugInfo& post_debug;
+  const ObjectDiff& diff;
+};
+
+// In a fixed order: by code, then section, symbol and offset.
+std::vector<Refusal> find_refusals(const DiffContext& context);
+
+// Sections that the kernel frees after start, or never keeps: .init.*, .exit.*, .meminit.* ...
+bool is_init_section(const std::string& name);
+
+}  // namespace ksplice

@@ -1,0 +1,450 @@
+#include "objdiff/dwarf.h"
+
+#include <dwarf.h>
+#include <elf.h>
+#include <elfutils/libdw.h>
+#include <fmt/core.h>
+#include <libelf.h>
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_map>
+
+#include "objdiff/elf_write.h"
+#include "objdiff/x86.h"
+
+namespace ksplice {
+
+namespace {
+
+constexpr int MaxDepth = 64;  // of nested types and scopes; deeper ones are cut off
+
+// Strips a leading "./" and everything up to the source folder that kbuild maps away.
+std::string tidy_path(const char* path) {
+  std::string_view text = path == nullptr ? "" : path;
+  while (text.starts_with("./")) text.remove_prefix(2);
+  return std::string(text);
+}
+
+std::string name_of(Dwarf_Die* die) {
+  Dwarf_Attribute attribute;
+  if (dwarf_attr_integrate(die, DW_AT_name, &attribute) == nullptr) return "";
+  const char* name = dwarf_formstring(&attribute);
+  return name == nullptr ? "" : name;
+}
+
+bool type_of(Dwarf_Die* die, Dwarf_Die* type) {
+  Dwarf_Attribute attribute;
+  return dwarf_attr_integrate(die, DW_AT_type, &attribute) != nullptr &&
+         dwarf_formref_die(&attribute, type) != nullptr;
+}
+
+// Through typedefs and qualifiers.
+bool strip_qualifiers(Dwarf_Die* die) {
+  for (int depth = 0; depth < MaxDepth; ++depth) {
+    switch (dwarf_tag(die)) {
+      case DW_TAG_typedef:
+      case DW_TAG_const_type:
+      case DW_TAG_volatile_type:
+      case DW_TAG_restrict_type:
+      case DW_TAG_atomic_type: {
+        Dwarf_Die next;
+        if (!type_of(die, &next)) return false;  // void
+        *die = next;
+        break;
+      }
+      default:
+        return true;
+    }
+  }
+  return false;
+}
+
+const char* tag_word(int tag) { return tag == DW_TAG_union_type ? "union" : "struct"; }
+
+bool is_aggregate(int tag) { return tag == DW_TAG_structure_type || tag == DW_TAG_union_type; }
+
+// The named structure that a type is made of, through pointers and arrays; "" if none.
+std::string core_type(Dwarf_Die type) {
+  for (int depth = 0; depth < MaxDepth; ++depth) {
+    if (!strip_qualifiers(&type)) return "";
+    const int tag = dwarf_tag(&type);
+    if (is_aggregate(tag)) {
+      const std::string name = name_of(&type);
+      return name.empty() ? "" : fmt::format("{} {}", tag_word(tag), name);
+    }
+    if (tag != DW_TAG_pointer_type && tag != DW_TAG_array_type) return "";
+    Dwarf_Die next;
+    if (!type_of(&type, &next)) return "";
+    type = next;
+  }
+  return "";
+}
+
+uint64_t array_count(Dwarf_Die* array) {
+  uint64_t count = 1;
+  Dwarf_Die child;
+  if (dwarf_child(array, &child) != 0) return 0;
+  do {
+    if (dwarf_tag(&child) != DW_TAG_subrange_type) continue;
+    Dwarf_Attribute attribute;
+    Dwarf_Word value = 0;
+    if (dwarf_attr(&child, DW_AT_count, &attribute) != nullptr &&
+        dwarf_formudata(&attribute, &value) == 0)
+      count *= value;
+    else if (dwarf_attr(&child, DW_AT_upper_bound, &attribute) != nullptr &&
+             dwarf_formudata(&attribute, &value) == 0)
+      count *= value + 1;
+    else
+      return 0;
+  } while (dwarf_siblingof(&child, &child) == 0);
+  return count;
+}
+
+uint64_t size_of(Dwarf_Die type, int depth = 0) {
+  if (depth > MaxDepth || !strip_qualifiers(&type)) return 0;
+  const int bytes = dwarf_bytesize(&type);
+  if (bytes >= 0) return static_cast<uint64_t>(bytes);
+  if (dwarf_tag(&type) == DW_TAG_pointer_type) return 8;
+  if (dwarf_tag(&type) != DW_TAG_array_type) return 0;
+  Dwarf_Die element;
+  return type_of(&type, &element) ? array_count(&type) * size_of(element, depth + 1) : 0;
+}
+
+std::string canonical(Dwarf_Die type, int depth = 0) {
+  if (depth > MaxDepth || !strip_qualifiers(&type)) return "void";
+  const int tag = dwarf_tag(&type);
+  switch (tag) {
+    case DW_TAG_pointer_type:
+      return "pointer";
+    case DW_TAG_enumeration_type:
+      return fmt::format("int of {} bytes", size_of(type));
+    case DW_TAG_base_type: {
+      Dwarf_Attribute attribute;
+      Dwarf_Word encoding = 0;
+      if (dwarf_attr(&type, DW_AT_encoding, &attribute) != nullptr)
+        dwarf_formudata(&attribute, &encoding);
+      return fmt::format("{} of {} bytes", encoding == DW_ATE_float ? "float" : "int",
+                         size_of(type));
+    }
+    case DW_TAG_array_type: {
+      Dwarf_Die element;
+      if (!type_of(&type, &element)) return "array";
+      return fmt::format("array of {} {}", array_count(&type), canonical(element, depth + 1));
+    }
+    case DW_TAG_structure_type:
+    case DW_TAG_union_type: {
+      const std::string name = name_of(&type);
+      return fmt::format("{} {}", tag_word(tag),
+                         name.empty() ? fmt::format("of {} bytes", size_of(type)) : name);
+    }
+    default:
+      return fmt::format("tag {:#x}", tag);
+  }
+}
+
+uint64_t number(Dwarf_Die* die, unsigned name, bool* found = nullptr) {
+  Dwarf_Attribute attribute;
+  Dwarf_Word value = 0;
+  const bool ok =
+      dwarf_attr(die, name, &attribute) != nullptr && dwarf_formudata(&attribute, &value) == 0;
+  if (found != nullptr) *found = ok;
+  return ok ? value : 0;
+}
+
+void collect_members(Dwarf_Die* type, uint64_t base, const std::string& prefix,
+                     std::vector<TypeMember>& members, int depth = 0) {
+  Dwarf_Die child;
+  if (depth > MaxDepth || dwarf_child(type, &child) != 0) return;
+  do {
+    if (dwarf_tag(&child) != DW_TAG_member) continue;
+    TypeMember member;
+    const std::string name = name_of(&child);
+    member.name = prefix + name;
+    member.offset = base + number(&child, DW_AT_data_member_location) * 8;
+    bool bits = false;
+    const uint64_t bit_offset = number(&child, DW_AT_data_bit_offset, &bits);
+    if (bits) member.offset = base + bit_offset;
+    Dwarf_Die member_type;
+    if (type_of(&child, &member_type)) {
+      member.type = canonical(member_type);
+      member.size = size_of(member_type) * 8;
+      Dwarf_Die bare = member_type;
+      // What an unnamed structure holds are members of the outer one.
+      if (strip_qualifiers(&bare) && is_aggregate(dwarf_tag(&bare)) && name_of(&bare).empty()) {
+        collect_members(&bare, member.offset, name.empty() ? prefix : prefix + name + ".", members,
+                        depth + 1);
+        continue;
+      }
+    }
+    bool bit_size_found = false;
+    const uint64_t bit_size = number(&child, DW_AT_bit_size, &bit_size_found);
+    if (bit_size_found) {
+      if (!bits) {
+        // DWARF 3: counted from the most significant bit of the storage unit.
+        const uint64_t unit = member.size;
+        const uint64_t from_top = number(&child, DW_AT_bit_offset);
+        if (unit >= from_top + bit_size) member.offset += unit - from_top - bit_size;
+      }
+      member.size = bit_size;
+    }
+    members.push_back(std::move(member));
+  } while (dwarf_siblingof(&child, &child) == 0);
+}
+
+}  // namespace
+
+struct DebugInfo::Data {
+  explicit Data(const Object& object) : object(object) {
+    for (const auto& section : object.sections)
+      if (section->name == ".debug_info" && !section->data.empty()) has_info = true;
+  }
+  ~Data() {
+    if (dwarf != nullptr) dwarf_end(dwarf);
+    if (elf != nullptr) elf_end(elf);
+  }
+
+  struct Row {
+    uint64_t address;
+    int line;
+    const char* file;
+    bool end;
+  };
+
+  bool open();
+  void read_lines();
+  void read_types();
+  void visit_scope(Dwarf_Die* scope, const std::string& function, int depth);
+  void visit_type(Dwarf_Die* die);
+
+  uint64_t address_of(const Section* section, uint64_t offset) const {
+    auto found = bases.find(section);
+    return found == bases.end() ? 0 : found->second + offset;
+  }
+
+  const Object& object;
+  bool has_info = false;
+  bool opened = false, lines_read = false, types_read = false;
+  std::unordered_map<const Section*, uint64_t> bases;  // made-up addresses of sections
+  std::vector<uint8_t> image;
+  Elf* elf = nullptr;
+  Dwarf* dwarf = nullptr;
+  std::vector<Dwarf_Die> units;
+  std::vector<Row> rows;
+  std::map<std::string, TypeLayout> types;
+  std::set<std::string> on_stack, held;
+  std::map<std::string, std::set<std::string>> users;
+};
+
+// Applies the relocations of the debug sections to a copy and hands that to libdw: an object in
+// memory has no file that libdwfl could relocate.
+bool DebugInfo::Data::open() {
+  if (opened) return dwarf != nullptr;
+  opened = true;
+  if (!has_info) return false;
+  uint64_t next = 0x10000;
+  for (const auto& section : object.sections) {
+    if (section->name.starts_with(".debug_")) continue;
+    bases[section.get()] = next;
+    next += (section->size + 0x1ffff) & ~uint64_t{0xffff};
+  }
+  Object copy;
+  copy.path = object.path;
+  for (const auto& section : object.sections) {
+    if (!section->name.starts_with(".debug_")) continue;
+    if ((section->flags & SHF_COMPRESSED) != 0) return false;
+    auto& target = copy.sections.emplace_back(std::make_unique<Section>());
+    target->name = section->name;
+    target->type = section->type;
+    target->flags = section->flags & ~uint64_t{SHF_ALLOC | SHF_GROUP | SHF_LINK_ORDER};
+    target->align = section->align;
+    target->entsize = section->entsize;
+    target->data = section->data;
+    target->size = section->data.size();
+    for (const Relocation& relocation : section->relocations) {
+      const unsigned width = reloc_size(relocation.type);
+      if (relocation.symbol == nullptr || (width != 4 && width != 8)) continue;
+      if (relocation.offset > target->size || target->size - relocation.offset < width) continue;
+      uint64_t value = relocation.symbol->value + static_cast<uint64_t>(relocation.addend);
+      if (auto base = bases.find(relocation.symbol->section); base != bases.end())
+        value += base->second;
+      std::memcpy(target->data.data() + relocation.offset, &value, width);
+    }
+  }
+  image = write_object(copy);
+  elf_version(EV_CURRENT);
+  elf = elf_memory(reinterpret_cast<char*>(image.data()), image.size());
+  if (elf == nullptr) return false;
+  dwarf = dwarf_begin_elf(elf, DWARF_C_READ, nullptr);
+  if (dwarf == nullptr) return false;
+  Dwarf_Off offset = 0, following = 0;
+  size_t header = 0;
+  while (dwarf_nextcu(dwarf, offset, &following, &header, nullptr, nullptr, nullptr) == 0) {
+    Dwarf_Die die;
+    if (dwarf_offdie(dwarf, offset + header, &die) != nullptr) units.push_back(die);
+    if (following <= offset) break;
+    offset = following;
+  }
+  return true;
+}
+
+void DebugInfo::Data::read_lines() {
+  if (lines_read) return;
+  lines_read = true;
+  if (!open()) return;
+  for (Dwarf_Die& unit : units) {
+    Dwarf_Lines* lines = nullptr;
+    size_t count = 0;
+    if (dwarf_getsrclines(&unit, &lines, &count) != 0) continue;
+    for (size_t i = 0; i < count; ++i) {
+      Dwarf_Line* line = dwarf_onesrcline(lines, i);
+      Row row{};
+      Dwarf_Addr address = 0;
+      if (dwarf_lineaddr(line, &address) != 0 || dwarf_lineno(line, &row.line) != 0) continue;
+      row.address = address;
+      dwarf_lineendsequence(line, &row.end);
+      row.file = dwarf_linesrc(line, nullptr, nullptr);
+      rows.push_back(row);
+    }
+  }
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
+    return a.address != b.address ? a.address < b.address : a.end && !b.end;
+  });
+}
+
+void DebugInfo::Data::visit_type(Dwarf_Die* die) {
+  const std::string name = name_of(die);
+  Dwarf_Die child;
+  if (dwarf_child(die, &child) == 0) {
+    do {
+      Dwarf_Die type;
+      if (dwarf_tag(&child) == DW_TAG_member && type_of(&child, &type))
+        if (const std::string core = core_type(type); !core.empty()) held.insert(core);
+    } while (dwarf_siblingof(&child, &child) == 0);
+  }
+  if (name.empty() || dwarf_hasattr(die, DW_AT_declaration)) return;
+  TypeLayout layout;
+  layout.name = fmt::format("{} {}", tag_word(dwarf_tag(die)), name);
+  layout.file = tidy_path(dwarf_decl_file(die));
+  int line = 0;
+  if (dwarf_decl_line(die, &line) == 0) layout.line = static_cast<unsigned>(line);
+  layout.size = size_of(*die);
+  collect_members(die, 0, "", layout.members);
+  types.emplace(layout.name, std::move(layout));
+}
+
+void DebugInfo::Data::visit_scope(Dwarf_Die* scope, const std::string& function, int depth) {
+  Dwarf_Die child;
+  if (depth > MaxDepth || dwarf_child(scope, &child) != 0) return;
+  do {
+    const int tag = dwarf_tag(&child);
+    if (is_aggregate(tag)) {
+      visit_type(&child);
+    } else if (tag == DW_TAG_subprogram) {
+      visit_scope(&child, name_of(&child), depth + 1);
+    } else if (tag == DW_TAG_lexical_block) {
+      visit_scope(&child, function, depth + 1);
+    } else if (tag == DW_TAG_variable || tag == DW_TAG_formal_parameter) {
+      Dwarf_Die type;
+      if (!type_of(&child, &type)) continue;
+      const std::string core = core_type(type);
+      if (core.empty()) continue;
+      bool is_static = function.empty() || dwarf_hasattr(&child, DW_AT_external);
+      Dwarf_Attribute attribute;
+      Dwarf_Op* ops = nullptr;
+      size_t count = 0;
+      if (dwarf_attr(&child, DW_AT_location, &attribute) != nullptr &&
+          dwarf_getlocation(&attribute, &ops, &count) == 0 && count > 0 &&
+          ops[0].atom == DW_OP_addr)
+        is_static = true;
+      users[core].insert(is_static ? name_of(&child) : function);
+      if (is_static) {
+        held.insert(core);
+      } else if (strip_qualifiers(&type) && is_aggregate(dwarf_tag(&type))) {
+        on_stack.insert(core);
+      }
+    }
+  } while (dwarf_siblingof(&child, &child) == 0);
+}
+
+void DebugInfo::Data::read_types() {
+  if (types_read) return;
+  types_read = true;
+  if (!open()) return;
+  for (Dwarf_Die& unit : units) visit_scope(&unit, "", 0);
+}
+
+DebugInfo::DebugInfo(const Object& object) : data_(std::make_unique<Data>(object)) {}
+DebugInfo::~DebugInfo() = default;
+
+bool DebugInfo::present() const { return data_->has_info && data_->open(); }
+
+std::optional<SourceLine> DebugInfo::line_at(const Section* section, uint64_t offset) const {
+  data_->read_lines();
+  if (data_->rows.empty()) return std::nullopt;
+  const uint64_t address = data_->address_of(section, offset);
+  auto after =
+      std::upper_bound(data_->rows.begin(), data_->rows.end(), address,
+                       [](uint64_t value, const Data::Row& row) { return value < row.address; });
+  if (after == data_->rows.begin()) return std::nullopt;
+  const Data::Row& row = *std::prev(after);
+  if (row.end || row.line <= 0 || row.address < data_->address_of(section, 0)) return std::nullopt;
+  return SourceLine{tidy_path(row.file), static_cast<unsigned>(row.line)};
+}
+
+bool DebugInfo::has_line(const Section* section, uint64_t begin, uint64_t end, unsigned line,
+                         uint64_t offset) const {
+  constexpr uint64_t Reach = 96;  // from the first argument's load to its call
+  data_->read_lines();
+  const uint64_t low =
+      data_->address_of(section, std::max(begin, offset - std::min<uint64_t>(offset, Reach)));
+  const uint64_t high = data_->address_of(section, std::min(end, offset + Reach));
+  auto row =
+      std::lower_bound(data_->rows.begin(), data_->rows.end(), low,
+                       [](const Data::Row& row, uint64_t value) { return row.address < value; });
+  for (; row != data_->rows.end() && row->address < high; ++row)
+    if (!row->end && row->line == static_cast<int>(line)) return true;
+  return false;
+}
+
+std::vector<std::string> DebugInfo::inlined_at(const Section* section, uint64_t offset) const {
+  std::vector<std::string> result;
+  if (!data_->open()) return result;
+  const uint64_t address = data_->address_of(section, offset);
+  for (Dwarf_Die& unit : data_->units) {
+    Dwarf_Die* scopes = nullptr;
+    const int count = dwarf_getscopes(&unit, address, &scopes);
+    for (int i = 0; i < count; ++i)
+      if (dwarf_tag(&scopes[i]) == DW_TAG_inlined_subroutine)
+        if (std::string name = name_of(&scopes[i]); !name.empty()) result.push_back(name);
+    if (count > 0) std::free(scopes);
+    if (!result.empty()) break;
+  }
+  return result;
+}
+
+bool DebugInfo::is_assembly() const {
+  if (!data_->open() || data_->units.empty()) return false;
+  for (Dwarf_Die& unit : data_->units)
+    if (dwarf_srclang(&unit) != DW_LANG_Mips_Assembler) return false;
+  return true;
+}
+
+std::map<std::string, TypeLayout> DebugInfo::types() const {
+  data_->read_types();
+  return data_->types;
+}
+
+bool DebugInfo::only_on_stack(const std::string& type) const {
+  data_->read_types();
+  return data_->on_stack.contains(type) && !data_->held.contains(type);
+}
+
+std::vector<std::string> DebugInfo::users_of(const std::string& type) const {
+  data_->read_types();
+  auto found = data_->users.find(type);
+  if (found == data_->users.end()) return {};
+  return {found->second.begin(), found->second.end()};
+}
+
+}  // namespace ksplice

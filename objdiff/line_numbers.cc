@@ -1,0 +1,227 @@
+#include "objdiff/line_numbers.h"
+
+#include <elf.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+namespace ksplice {
+
+namespace {
+
+constexpr int StackArgument = 6;
+
+// Functions with a line argument that no file name or function name stands before, and where it is.
+// Read from their declarations in the kernel's headers, 4.19 to 7.2.
+struct LineCallee {
+  std::string_view name;
+  int argument;
+};
+constexpr LineCallee LineCallees[] = {
+    {"__ext4_journal_start_sb", 1},  // until 6.3
+    {"__ext4_journal_start_sb", 2},  // with inode in front
+    {"__ext4_journal_start_reserved", 1},
+    {"acpi_error", 1},
+    {"acpi_exception", 1},
+    {"acpi_warning", 1},
+    {"acpi_info", 1},
+    {"acpi_bios_error", 1},
+    {"acpi_bios_exception", 1},
+    {"acpi_bios_warning", 1},
+    {"acpi_ut_predefined_warning", 1},
+    {"acpi_ut_predefined_info", 1},
+    {"acpi_ut_predefined_bios_error", 1},
+    {"acpi_ut_prefixed_namespace_error", 1},
+    {"acpi_ut_method_error", 1},
+    {"acpi_debug_print", 1},
+    {"acpi_debug_print_raw", 1},
+    {"acpi_ut_trace", 0},
+    {"acpi_ut_trace_ptr", 0},
+    {"acpi_ut_trace_str", 0},
+    {"acpi_ut_trace_u32", 0},
+    {"acpi_ut_exit", 0},
+    {"acpi_ut_status_exit", 0},
+    {"acpi_ut_value_exit", 0},
+    {"acpi_ut_ptr_exit", 0},
+    {"acpi_ut_str_exit", 0},
+    {"__might_sleep", 1},
+    {"___might_sleep", 1},
+    {"__might_resched", 1},
+    {"__might_fault", 1},
+    {"__cant_sleep", 1},
+    {"__cant_migrate", 1},
+    {"warn_slowpath_fmt", 1},
+    {"warn_slowpath_fmt_taint", 1},
+    {"warn_slowpath_null", 1},
+    {"lockdep_rcu_suspicious", 1},
+    {"xfs_corruption_error", StackArgument},
+};
+
+// Small numbers are flags and sizes; no function begins before a file's includes end.
+constexpr uint32_t LowestLine = 10;
+constexpr uint32_t HighestLine = 200000;
+
+// DI, SI, DX, CX, R8, R9 as numbered in instructions (psABI 3.2.3).
+int argument_of(int reg) {
+  constexpr int Registers[] = {7, 6, 2, 1, 8, 9};
+  for (int i = 0; i < 6; ++i)
+    if (Registers[i] == reg) return i;
+  return -1;
+}
+
+// The argument register that an instruction loads whole, or -1: mov imm, mov r/m, lea, xor, pop.
+int loaded_argument(std::span<const uint8_t> bytes, const Instruction& instruction) {
+  const uint8_t opcode = bytes[instruction.opcode_offset];
+  const uint8_t rex =
+      instruction.opcode_offset > 0 && (bytes[instruction.opcode_offset - 1] & 0xf0) == 0x40
+          ? bytes[instruction.opcode_offset - 1]
+          : 0;
+  if ((opcode & 0xf8) == 0xb8) return argument_of((opcode & 7) | (rex & 1 ? 8 : 0));
+  if (instruction.modrm_offset == 0) return -1;
+  const uint8_t modrm = bytes[instruction.modrm_offset];
+  if (opcode == 0xc7 && modrm >> 6 == 3) return argument_of((modrm & 7) | (rex & 1 ? 8 : 0));
+  if (opcode == 0x8d) return argument_of(((modrm >> 3) & 7) | (rex & 4 ? 8 : 0));
+  return -1;
+}
+
+bool ends_like_source(std::string_view name) {
+  return name.ends_with(".c") || name.ends_with(".h") || name.ends_with(".S");
+}
+
+bool is_source_name(const Atoms&, const Reference& reference) {
+  if (reference.atom == nullptr || reference.offset < 0) return false;
+  const Atom& atom = *reference.atom;
+  if (atom.kind == AtomKind::Data && atom.symbol != nullptr) {
+    const std::string name = plain_name(atom.name);
+    return name == "__func__" || name == "__FUNCTION__" || name == "__PRETTY_FUNCTION__" ||
+           name.ends_with(".__func__") || name.ends_with(".__FUNCTION__");
+  }
+  const std::vector<uint8_t>& data = atom.section->data;
+  const uint64_t begin = atom.entry + static_cast<uint64_t>(reference.offset);
+  if (begin >= data.size()) return false;
+  const void* zero = std::memchr(data.data() + begin, 0, data.size() - begin);
+  if (zero == nullptr) return false;
+  const char* text = reinterpret_cast<const char*>(data.data() + begin);
+  return ends_like_source({text, static_cast<size_t>(static_cast<const char*>(zero) - text)});
+}
+
+// __func__ by content: clang puts it into a string section without a name.
+bool names_function(const Atoms& atoms, const Reference& reference) {
+  if (reference.atom == nullptr || reference.atom->kind != AtomKind::String ||
+      reference.offset != 0)
+    return false;
+  const Atom& atom = *reference.atom;
+  const std::string_view text(
+      reinterpret_cast<const char*>(atom.section->data.data() + atom.offset), atom.size - 1);
+  const Symbol* symbol = text.empty() ? nullptr : atoms.object().find_symbol(std::string(text));
+  return symbol != nullptr && symbol->is_function();
+}
+
+}  // namespace
+
+bool is_immediate_load(std::span<const uint8_t> bytes, const Instruction& instruction,
+                       ImmediateLoad& load) {
+  if (instruction.imm_size != 4 || instruction.imm_offset + 4u > bytes.size()) return false;
+  const uint8_t opcode = bytes[instruction.opcode_offset];
+  load.argument = -1;
+  if (opcode == 0x68) {
+    load.argument = StackArgument;
+  } else if ((opcode & 0xf8) == 0xb8) {
+    load.argument = loaded_argument(bytes, instruction);
+  } else if (opcode == 0xc7 && instruction.modrm_offset != 0) {
+    const uint8_t modrm = bytes[instruction.modrm_offset];
+    const bool on_stack = modrm >> 6 != 3 && (modrm & 7) == 4 &&
+                          instruction.modrm_offset + 1u < bytes.size() &&
+                          bytes[instruction.modrm_offset + 1] == 0x24;
+    load.argument = on_stack ? StackArgument : loaded_argument(bytes, instruction);
+  } else {
+    return false;
+  }
+  load.offset = instruction.imm_offset;
+  std::memcpy(&load.value, bytes.data() + load.offset, 4);
+  return load.value >= LowestLine && load.value <= HighestLine;
+}
+
+bool prepares_line_argument(const Atoms& atoms, const Section& section,
+                            const std::vector<CodeItem>& items, size_t at,
+                            const ImmediateLoad& load) {
+  constexpr size_t Reach = 48;
+  if (load.argument < 0) return false;
+  auto source_in_argument_before = [&](const CodeItem& item) {
+    if (item.relocation[0] == nullptr || load.argument == 0) return false;
+    const Instruction& instruction = *item.instruction;
+    const auto bytes = std::span(section.data).subspan(instruction.offset, instruction.size);
+    if (loaded_argument(bytes, instruction) != load.argument - 1) return false;
+    const Reference reference = atoms.resolve(section, *item.relocation[0]);
+    return is_source_name(atoms, reference) || names_function(atoms, reference);
+  };
+  // The last write to the argument before counts; look back to where the arguments' set-up begins.
+  bool source = false;
+  for (size_t back = 1; back <= std::min(at, Reach); ++back) {
+    const CodeItem& item = items[at - back];
+    if (item.instruction->kind == InstructionKind::Call ||
+        item.instruction->kind == InstructionKind::IndirectCall || item.instruction->ends_flow())
+      break;
+    if (source_in_argument_before(item)) {
+      source = true;
+      break;
+    }
+  }
+  // Forward to the call, through unconditional jumps (calls with like tails are merged).
+  size_t next = at + 1;
+  for (size_t steps = 0; steps < Reach && next < items.size(); ++steps) {
+    const CodeItem& item = items[next];
+    const Instruction& instruction = *item.instruction;
+    if (source_in_argument_before(item)) source = true;
+    if (instruction.kind == InstructionKind::Call) {
+      if (source) return true;
+      if (item.relocation[0] == nullptr) return false;
+      const Reference callee = atoms.resolve(section, *item.relocation[0]);
+      const std::string& name = callee.atom != nullptr ? callee.atom->name : callee.symbol->name;
+      return std::any_of(std::begin(LineCallees), std::end(LineCallees), [&](const LineCallee& c) {
+        return c.name == name && c.argument == load.argument;
+      });
+    }
+    if (instruction.kind == InstructionKind::Jump && item.relocation[0] == nullptr) {
+      const auto target = std::find_if(items.begin(), items.end(), [&](const CodeItem& other) {
+        return static_cast<int64_t>(other.instruction->offset) >= instruction.target;
+      });
+      if (target == items.end() || instruction.target < 0) return false;
+      next = static_cast<size_t>(target - items.begin());
+      continue;
+    }
+    if (instruction.ends_flow() || instruction.kind == InstructionKind::IndirectCall) return false;
+    ++next;
+  }
+  return false;
+}
+
+std::vector<std::pair<uint64_t, uint64_t>> line_fields(const Atoms& atoms, const Atom& atom) {
+  const std::string& section = atom.section->name;
+  const std::string plain = plain_name(atom.name);
+  // struct _ddebug { modname, function, filename, format; u32 lineno:18, class_id:6, flags:8; ...
+  // }. The two highest bits of the line share a byte with the class, which is compared.
+  if (section == "__dyndbg" || section == "__verbose") return {{32, 34}};
+  // struct pi_entry { fmt, func, file; unsigned line; ... }
+  if (plain == "_entry" || plain.ends_with("._entry")) return {{24, 28}};
+  // struct alloc_tag { struct codetag { unsigned flags, lineno; ... } }
+  if (section == "alloc_tags" || section == ".codetag.alloc_tags") return {{4, 8}};
+  // struct ftrace_branch_data { func, file; unsigned line; ... }
+  if (section == "_ftrace_annotated_branch" || section == "_ftrace_branch") return {{16, 20}};
+  // UBSAN: struct { struct source_location { file_name; u32 line, column; } location; ... }
+  if (atom.kind == AtomKind::Anonymous || plain.find("Lubsan_data") != std::string::npos) {
+    const bool ubsan_name = section.find("Lubsan_data") != std::string::npos;
+    const bool clang_name = section.find("L__unnamed") != std::string::npos ||
+                            plain.find("__unnamed") != std::string::npos;
+    if ((ubsan_name || clang_name) && atom.size >= 16) {
+      const std::vector<const Relocation*> relocations = atoms.relocations(atom);
+      if (!relocations.empty() && relocations.front()->offset == atom.offset &&
+          is_source_name(atoms, atoms.resolve(*atom.section, *relocations.front())))
+        return {{8, 12}};
+    }
+  }
+  return {};
+}
+
+}  // namespace ksplice
