@@ -131,17 +131,6 @@ std::vector<std::string> Host::module_users(const std::string& name) const {
   return users;
 }
 
-std::vector<std::string> Host::modules_with_prefix(const std::string& prefix) const {
-  std::vector<std::string> modules;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(path("/sys/module"), error)) {
-    std::string name = entry.path().filename();
-    if (name.rfind(prefix, 0) == 0 && is_module_loaded(name)) modules.push_back(name);
-  }
-  std::sort(modules.begin(), modules.end());
-  return modules;
-}
-
 std::string Host::loading_obstacle() const {
   std::string lockdown = read_if_there(path("/sys/kernel/security/lockdown"));
   size_t open = lockdown.find('[');

@@ -32,8 +32,6 @@ class Host {
   std::string module_build_id(const std::string& name) const;  // empty if it has none
   // Modules that hold a reference on name through a symbol they use.
   std::vector<std::string> module_users(const std::string& name) const;
-  // Loaded modules whose name starts with prefix, sorted.
-  std::vector<std::string> modules_with_prefix(const std::string& prefix) const;
 
   // Why modules that are made on this host cannot be loaded at all; empty if nothing is known.
   std::string loading_obstacle() const;

@@ -42,18 +42,29 @@ std::string take(std::map<std::string, std::string>& values, const char* name) {
   return node.empty() ? "" : node.mapped();
 }
 
-// One line per function: TARGET NAME OLD NEW CALLS
 std::vector<FunctionState> parse_functions(const std::string& text) {
   std::vector<FunctionState> functions;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     FunctionState function;
     std::istringstream words(line);
-    words >> function.target >> function.name >> function.old_addr >> function.new_addr >>
-        function.calls;
-    if (!function.name.empty()) functions.push_back(std::move(function));
+    words >> function.name >> function.old_addr >> function.new_addr >> function.calls >>
+        function.target;
+    if (!function.target.empty()) functions.push_back(std::move(function));
   }
   return functions;
+}
+
+std::vector<TargetState> parse_targets(const std::string& text) {
+  std::vector<TargetState> targets;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    TargetState target;
+    std::istringstream words(line);
+    words >> target.name >> target.module >> target.state;
+    if (!target.state.empty()) targets.push_back(std::move(target));
+  }
+  return targets;
 }
 
 }  // namespace
@@ -87,22 +98,11 @@ std::optional<UpdateState> read_update(const Host& host, const std::string& id) 
   state.stage = take(state.values, "stage");
   state.description = take(state.values, "description");
   state.abort_cause = take(state.values, "abort_cause");
-  state.message = take(state.values, "message");
+  state.message = take(state.values, "abort_message");
   state.conflicts = take(state.values, "conflicts");
+  state.targets = parse_targets(take(state.values, "targets"));
   state.functions = parse_functions(take(state.values, "functions"));
   return state;
-}
-
-// A module's name does not say where the id ends and the target begins: ksplice_a_b_vmlinux may
-// belong to id a or to id a_b. The ids that the kernel knows decide.
-std::vector<std::string> update_modules(const Host& host, const std::string& id) {
-  std::vector<std::string> modules = host.modules_with_prefix("ksplice_" + id + "_");
-  for (const std::string& other : list_updates(host)) {
-    if (other.rfind(id + "_", 0) != 0) continue;
-    std::string prefix = "ksplice_" + other + "_";
-    std::erase_if(modules, [&](const std::string& module) { return module.rfind(prefix, 0) == 0; });
-  }
-  return modules;
 }
 
 int write_update(const Host& host, const std::string& id, const std::string& file,

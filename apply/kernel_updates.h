@@ -15,6 +15,11 @@ namespace ksplice {
 
 constexpr const char* CoreModule = "ksplice";
 
+struct TargetState {
+  std::string name, module;  // module: its update module
+  std::string state;         // applied or pending
+};
+
 struct FunctionState {
   std::string target, name;
   std::string old_addr, new_addr;  // as text: hidden or missing ones stay as the kernel says
@@ -25,6 +30,7 @@ struct UpdateState {
   std::string id, description;
   std::string stage;  // preparing, applied, reversed
   std::string abort_cause, message, conflicts;
+  std::vector<TargetState> targets;
   std::vector<FunctionState> functions;
   // The files with one line each that are not above, e.g. pause_ns; name -> text.
   std::map<std::string, std::string> values;
@@ -33,9 +39,6 @@ struct UpdateState {
 // Ids in the order of their names.
 std::vector<std::string> list_updates(const Host& host);
 std::optional<UpdateState> read_update(const Host& host, const std::string& id);
-
-// Loaded update modules of the update.
-std::vector<std::string> update_modules(const Host& host, const std::string& id);
 
 // Writes a file of the update, e.g. "stage" or "attempts". Returns 0 or the errno with which the
 // kernel refused.

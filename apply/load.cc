@@ -125,24 +125,25 @@ class Loading {
   throw Refused({refusal});
 }
 
-void write_settings(const Host& host, const std::string& id, const LoadOptions& options,
-                    const std::vector<std::string>& skipped) {
-  auto set = [&](const std::string& file, const std::string& text) {
-    int error = write_update(host, id, file, text);
-    if (error != 0)
-      throw Error("failed", fmt::format("the core does not take {} \"{}\": {}", file, text,
-                                        std::strerror(error)));
-  };
-  if (options.attempts != 0) set("attempts", std::to_string(options.attempts));
-  if (options.timeout_ms != 0) set("timeout_ms", std::to_string(options.timeout_ms));
-  auto join = [](const std::vector<std::string>& names) {
-    std::string text;
-    for (const std::string& name : names) text += (text.empty() ? "" : " ") + name;
-    return text;
-  };
-  if (!options.allow_busy.empty()) set("allow_busy", join(options.allow_busy));
-  if (options.partial) set("partial", "1");
-  if (!skipped.empty()) set("skipped", join(skipped));
+void write_setting(const Host& host, const std::string& id, const std::string& file,
+                   const std::string& text) {
+  int error = write_update(host, id, file, text);
+  if (error != 0)
+    throw Error("failed", fmt::format("the core does not take {} \"{}\": {}", file, text,
+                                      std::strerror(error)));
+}
+
+std::string join(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : " ") + name;
+  return text;
+}
+
+void write_settings(const Host& host, const std::string& id, const LoadOptions& options) {
+  if (options.attempts != 0) write_setting(host, id, "attempts", std::to_string(options.attempts));
+  if (options.timeout_ms != 0)
+    write_setting(host, id, "timeout_ms", std::to_string(options.timeout_ms));
+  if (!options.allow_busy.empty()) write_setting(host, id, "allow_busy", join(options.allow_busy));
 }
 
 // Writes the stage and judges the result by the state that the kernel shows afterwards.
@@ -155,22 +156,21 @@ void change_stage(const Host& host, const std::string& id, const std::string& wo
   if (word == "check" ? error != 0 : state->stage != word) throw_abort(id, *state, error, action);
 }
 
-void unload_modules(const Host& host, const std::string& id,
+void unload_modules(const Host& host, const UpdateState& state,
                     const std::function<void(const std::string&)>& report) {
-  std::vector<std::string> modules = update_modules(host, id);
-  for (auto name = modules.rbegin(); name != modules.rend(); ++name) {
-    if (!unload_patiently(*name)) {
-      std::string users;
-      for (const std::string& user : host.module_users(*name)) users += " " + user;
+  for (auto target = state.targets.rbegin(); target != state.targets.rend(); ++target) {
+    const std::string& name = target->module;
+    if (!unload_patiently(name)) {
+      std::string users = join(host.module_users(name));
       Refusal refusal;
       refusal.code = "module_busy";
-      refusal.object = *name;
+      refusal.object = name;
       refusal.message = "the update is not applied, but its module is in use";
-      refusal.found = users.empty() ? "" : "used by" + users;
-      refusal.advice = "unload what uses it, and run ksplice-undo " + id + " again";
+      refusal.found = users.empty() ? "" : "used by " + users;
+      refusal.advice = "unload what uses it, and run ksplice-undo " + state.id + " again";
       throw Refused({refusal});
     }
-    report(fmt::format("unloaded module {}", *name));
+    report(fmt::format("unloaded module {}", name));
   }
 }
 
@@ -178,7 +178,11 @@ void unload_modules(const Host& host, const std::string& id,
 void check_same_update(const Host& host, const Package& package) {
   std::string copy = find_copy(host, package.id);
   if (copy.empty()) return;
-  if (read_package(copy).files == package.files) return;
+  try {
+    if (read_package(copy).files == package.files) return;
+  } catch (const Error&) {
+    return;  // a damaged copy proves nothing; it will be written anew
+  }
   Refusal refusal;
   refusal.code = "id_in_use";
   refusal.object = package.id;
@@ -205,18 +209,20 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
                           const std::vector<uint8_t>& tarball, const LoadOptions& options) {
   check_permitted(host);
   ToolLock lock(host);
-  Plan plan = make_plan(host, package, options.partial);
+  std::optional<UpdateState> state = read_update(host, package.id);
+  bool is_applied = state && state->stage == "applied";
+  // What was left out once may be left out again; this run is for what was loaded since.
+  Plan plan = make_plan(host, package, options.partial || is_applied);
   options.report(
       fmt::format("kernel {}, build id {}", plan.kernel->release, plan.kernel->build_id));
 
   ApplyOutcome outcome;
   outcome.skipped = plan.skipped;
-  std::optional<UpdateState> state = read_update(host, package.id);
-  bool is_applied = state && state->stage == "applied";
-  if (is_applied) check_same_update(host, package);
-  if (!is_applied && !update_modules(host, package.id).empty()) {
+  if (is_applied) {
+    check_same_update(host, package);
+  } else if (state) {
     options.report("an earlier run was interrupted; taking away what it loaded");
-    unload_modules(host, package.id, options.report);
+    unload_modules(host, *state, options.report);
   }
 
   std::vector<const PackageTarget*> missing;
@@ -225,9 +231,7 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   if (missing.empty()) {
     outcome.result = ApplyResult::AlreadyApplied;
     std::string why;
-    outcome.copy = find_copy(host, package.id);
-    if (outcome.copy.empty())
-      outcome.copy = store_copy(host, package.id, tarball, why).value_or("");
+    outcome.copy = store_copy(host, package.id, tarball, why).value_or("");
     return outcome;
   }
 
@@ -235,7 +239,7 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   if (!host.is_module_loaded(CoreModule))
     modules.push_back(finalize_core(host, package, *plan.kernel));
   for (const PackageTarget* target : missing) {
-    modules.push_back(finalize_target(host, package, *target, plan.targets.size()));
+    modules.push_back(finalize_target(host, package, *target, plan.kernel->targets.size()));
     outcome.targets.push_back(target->name);
   }
   options.report(fmt::format("finished {} modules for this boot", modules.size()));
@@ -252,9 +256,14 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   try {
     Loading loading(host, options);
     for (const LoadedModule& module : modules) loading.load(module);
-    write_settings(host, package.id, options, plan.skipped);
+    write_settings(host, package.id, options);
+    // The names stay as they were until the targets that were left out are in place.
+    if (!is_applied && !plan.skipped.empty())
+      write_setting(host, package.id, "partial", join(plan.skipped));
     change_stage(host, package.id, options.check ? "check" : "applied", Action::Apply);
     if (!options.check) loading.keep();
+    if (is_applied && !options.check)
+      write_setting(host, package.id, "partial", plan.skipped.empty() ? "0" : join(plan.skipped));
   } catch (const Error&) {
     if (!options.check && !had_copy) remove_copy(host, package.id);
     throw;
@@ -270,7 +279,7 @@ UndoResult undo_update(const Host& host, const std::string& id, const LoadOption
     throw Error("not_permitted", "only root can change the running kernel", "run it as root");
   ToolLock lock(host);
   std::optional<UpdateState> state = read_update(host, id);
-  if (!state && update_modules(host, id).empty()) {
+  if (!state) {
     if (remove_copy(host, id)) {
       unload_idle_core(host, options.report);
       return UndoResult::CopyRemoved;
@@ -280,13 +289,13 @@ UndoResult undo_update(const Host& host, const std::string& id, const LoadOption
   }
   check_interrupted();
   SignalGuard guard;
-  bool was_applied = state && state->stage == "applied";
+  bool was_applied = state->stage == "applied";
   if (was_applied) {
-    write_settings(host, id, options, {});
+    write_settings(host, id, options);
     change_stage(host, id, "reversed", Action::Undo);
     options.report(fmt::format("update {} is reversed", id));
   }
-  unload_modules(host, id, options.report);
+  unload_modules(host, *state, options.report);
   // The copy goes last: as long as it is there, running this again finishes what a crash left.
   unload_idle_core(host, options.report);
   remove_copy(host, id);

@@ -93,6 +93,11 @@ Json to_json(const std::string& id, const View& view) {
     json["abort_cause"] = view.state->abort_cause;
     json["message"] = view.state->message;
     json["conflicts"] = view.state->conflicts;
+    Json targets = Json::array();
+    for (const TargetState& target : view.state->targets)
+      targets.push_back(
+          {{"name", target.name}, {"module", target.module}, {"state", target.state}});
+    json["targets"] = targets;
     Json functions = Json::array();
     for (const FunctionState& function : view.state->functions)
       functions.push_back({{"target", function.target},
@@ -149,6 +154,8 @@ void print_state(const UpdateState& state) {
     fmt::print("abort cause: {}{}{}\n", state.abort_cause, state.message.empty() ? "" : ": ",
                state.message);
   if (!state.conflicts.empty()) fmt::print("conflicts:\n{}\n", state.conflicts);
+  for (const TargetState& target : state.targets)
+    fmt::print("target {}: module {}, {}\n", target.name, target.module, target.state);
   for (const FunctionState& function : state.functions)
     fmt::print("function {} of {}: {} -> {}, calls {}\n", function.name, function.target,
                function.old_addr, function.new_addr, function.calls);

@@ -1,6 +1,9 @@
-# The tarball's reader and writer, by itself because the tools on the patched host use it too.
+# The tarball's reader by itself, because the tools of the patched host use only that. They choose the
+# libarchive that they link; everything else links the shared one.
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
-add_library(package STATIC ${CMAKE_CURRENT_LIST_DIR}/package.cc
-  ${CMAKE_CURRENT_LIST_DIR}/package_manifest.cc)
-target_link_libraries(package PUBLIC objdiff_base
-  PRIVATE PkgConfig::ARCHIVE PkgConfig::CRYPTO PkgConfig::ZLIB)
+add_library(package_reader STATIC ${CMAKE_CURRENT_LIST_DIR}/package_manifest.cc
+  ${CMAKE_CURRENT_LIST_DIR}/package_read.cc)
+target_link_libraries(package_reader PUBLIC objdiff_base
+  PRIVATE PkgConfig::CRYPTO PkgConfig::ZLIB)
+add_library(package STATIC ${CMAKE_CURRENT_LIST_DIR}/package_write.cc)
+target_link_libraries(package PUBLIC package_reader PRIVATE PkgConfig::ARCHIVE)

@@ -2,6 +2,7 @@
 #include "create/package_manifest.h"
 
 #include <fmt/core.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <set>
@@ -19,6 +20,10 @@ using OrderedJson = nlohmann::ordered_json;
 constexpr size_t MaxModuleName = 55;
 constexpr size_t MaxText = 1024;
 constexpr int MaxDepth = 16;
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error("bad_tarball", message, "get the tarball again or create it again");
+}
 
 [[noreturn]] void fail(const std::string& message) {
   throw Error("bad_tarball", "manifest.json: " + message);
@@ -147,6 +152,44 @@ OrderedJson write_kernel(const PackageKernel& kernel) {
 }
 
 }  // namespace
+
+// Names from outside go into messages only with their control characters made visible.
+std::string shown(std::string_view name) {
+  std::string result;
+  for (unsigned char c : name.substr(0, 200))
+    result += c < 0x20 || c >= 0x7f ? fmt::format("\\x{:02x}", c) : std::string(1, c);
+  return result;
+}
+
+std::string sha256(const std::vector<uint8_t>& content) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned length = 0;
+  if (EVP_Digest(content.data(), content.size(), digest, &length, EVP_sha256(), nullptr) != 1)
+    throw Error("failed", "libcrypto cannot compute SHA-256");
+  std::string text;
+  for (unsigned i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
+  return text;
+}
+
+// Splits "ksplice-ID/rest" after checking that the name cannot lead anywhere else.
+std::pair<std::string, std::string> split_name(const std::string& name) {
+  if (name.empty() || name[0] == '/')
+    refuse(fmt::format("entry \"{}\": absolute path", shown(name)));
+  for (size_t begin = 0; begin <= name.size();) {
+    size_t end = std::min(name.find('/', begin), name.size());
+    std::string_view part = std::string_view(name).substr(begin, end - begin);
+    if (part == "..") refuse(fmt::format("entry \"{}\": path with \"..\"", shown(name)));
+    if ((part.empty() && end != name.size()) || part == ".")
+      refuse(fmt::format("entry \"{}\": path that is not plain", shown(name)));
+    begin = end + 1;
+  }
+  for (unsigned char c : name)
+    if (c < 0x20 || c >= 0x7f)
+      refuse(fmt::format("entry \"{}\": path that is not plain", shown(name)));
+  size_t slash = name.find('/');
+  if (slash == std::string::npos) return {name, ""};
+  return {name.substr(0, slash), name.substr(slash + 1)};
+}
 
 bool is_valid_id(const std::string& id) { return has_only(id, "_") && id.size() <= 40; }
 

@@ -1,13 +1,17 @@
-// The text of manifest.json; only package.cc uses it.
+// What the tarball's reader and writer share: the text of manifest.json and the rules for names.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "create/package.h"
 
 namespace ksplice {
+
+constexpr const char* ManifestName = "manifest.json";
 
 struct FileEntry {
   std::string path;  // below the top folder
@@ -24,5 +28,14 @@ Package read_manifest(const std::string& text, std::vector<FileEntry>& files);
 // The rules for ids, names, build ids and the files that kernels refer to. Throws
 // Error("bad_tarball").
 void check_package(const Package& package);
+
+// A name from outside with its control characters made visible, for messages.
+std::string shown(std::string_view name);
+
+std::string sha256(const std::vector<uint8_t>& content);
+
+// Splits "ksplice-ID/rest" after checking that the name cannot lead anywhere else. Throws
+// Error("bad_tarball").
+std::pair<std::string, std::string> split_name(const std::string& name);
 
 }  // namespace ksplice

@@ -7,7 +7,6 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fmt/core.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <zlib.h>
 
@@ -28,7 +27,6 @@ namespace {
 constexpr uint64_t MaxTarball = 128 << 20;   // bytes on disk
 constexpr uint64_t MaxUnpacked = 256 << 20;  // bytes of the tar
 constexpr size_t MaxFiles = 4096;
-constexpr const char* ManifestName = "manifest.json";
 
 using Content = std::vector<uint8_t>;
 
@@ -36,27 +34,9 @@ using Content = std::vector<uint8_t>;
   throw Error("bad_tarball", message, "get the tarball again or create it again");
 }
 
-// Names from outside go into messages only with their control characters made visible.
-std::string shown(std::string_view name) {
-  std::string result;
-  for (unsigned char c : name.substr(0, 200))
-    result += c < 0x20 || c >= 0x7f ? fmt::format("\\x{:02x}", c) : std::string(1, c);
-  return result;
-}
-
 std::string reason_of(archive* reader) {
   const char* reason = archive_error_string(reader);
   return shown(reason != nullptr ? reason : "no reason given");
-}
-
-std::string sha256(const Content& content) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  if (EVP_Digest(content.data(), content.size(), digest, &length, EVP_sha256(), nullptr) != 1)
-    throw Error("failed", "libcrypto cannot compute SHA-256");
-  std::string text;
-  for (unsigned i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
-  return text;
 }
 
 Content inflate_whole(const Content& packed) {
@@ -84,25 +64,6 @@ Content inflate_whole(const Content& packed) {
   }
   if (stream.avail_in != 0) fail(fmt::format("{} bytes follow its gzip data", stream.avail_in));
   return result;
-}
-
-// Splits "ksplice-ID/rest" after checking that the name cannot lead anywhere else.
-std::pair<std::string, std::string> split_name(const std::string& name) {
-  if (name.empty() || name[0] == '/') fail(fmt::format("entry \"{}\": absolute path", shown(name)));
-  for (size_t begin = 0; begin <= name.size();) {
-    size_t end = std::min(name.find('/', begin), name.size());
-    std::string_view part = std::string_view(name).substr(begin, end - begin);
-    if (part == "..") fail(fmt::format("entry \"{}\": path with \"..\"", shown(name)));
-    if ((part.empty() && end != name.size()) || part == ".")
-      fail(fmt::format("entry \"{}\": path that is not plain", shown(name)));
-    begin = end + 1;
-  }
-  for (unsigned char c : name)
-    if (c < 0x20 || c >= 0x7f)
-      fail(fmt::format("entry \"{}\": path that is not plain", shown(name)));
-  size_t slash = name.find('/');
-  if (slash == std::string::npos) return {name, ""};
-  return {name.substr(0, slash), name.substr(slash + 1)};
 }
 
 const char* kind_word(const archive_entry* entry) {
@@ -219,68 +180,7 @@ Package read_checked(const std::string& path) {
   return package;
 }
 
-// --- writing
-
-la_ssize_t append(archive*, void* target, const void* data, size_t size) {
-  const uint8_t* bytes = static_cast<const uint8_t*>(data);
-  static_cast<Content*>(target)->insert(static_cast<Content*>(target)->end(), bytes, bytes + size);
-  return static_cast<la_ssize_t>(size);
-}
-
-void check_write(archive* writer, int status) {
-  if (status != ARCHIVE_OK)
-    throw Error("failed", fmt::format("cannot make the tarball: {}", reason_of(writer)));
-}
-
-// Everything that could differ from one run to the next is fixed: order, times, owners, modes.
-void add_file(archive* writer, const std::string& name, const Content& content) {
-  std::unique_ptr<archive_entry, void (*)(archive_entry*)> entry(archive_entry_new(),
-                                                                 archive_entry_free);
-  if (!entry) throw std::bad_alloc();
-  archive_entry_set_pathname(entry.get(), name.c_str());
-  archive_entry_set_filetype(entry.get(), AE_IFREG);
-  archive_entry_set_perm(entry.get(), 0644);
-  archive_entry_set_size(entry.get(), static_cast<int64_t>(content.size()));
-  archive_entry_set_mtime(entry.get(), 0, 0);
-  archive_entry_set_uname(entry.get(), "root");
-  archive_entry_set_gname(entry.get(), "root");
-  check_write(writer, archive_write_header(writer, entry.get()));
-  if (archive_write_data(writer, content.data(), content.size()) !=
-      static_cast<la_ssize_t>(content.size()))
-    check_write(writer, ARCHIVE_FATAL);
-}
-
 }  // namespace
-
-std::string write_package(const Package& package, const std::string& directory) {
-  check_package(package);
-  std::vector<FileEntry> list;
-  for (const auto& [path, content] : package.files) {
-    auto [top, rest] = split_name(path);
-    if (path == ManifestName) fail("a file may not be named manifest.json");
-    list.push_back({path, content.size(), sha256(content)});
-  }
-  std::string manifest = write_manifest(package, list);
-  std::string top = "ksplice-" + package.id;
-
-  Content tarball;
-  std::unique_ptr<archive, int (*)(archive*)> writer(archive_write_new(), archive_write_free);
-  if (!writer) throw std::bad_alloc();
-  check_write(writer.get(), archive_write_set_format_ustar(writer.get()));
-  check_write(writer.get(), archive_write_set_bytes_in_last_block(writer.get(), 1));
-  check_write(writer.get(), archive_write_add_filter_gzip(writer.get()));
-  check_write(writer.get(),
-              archive_write_set_options(writer.get(), "gzip:!timestamp,gzip:compression-level=9"));
-  check_write(writer.get(), archive_write_open(writer.get(), &tarball, nullptr, append, nullptr));
-  add_file(writer.get(), top + "/" + ManifestName, Content(manifest.begin(), manifest.end()));
-  for (const auto& [path, content] : package.files)
-    add_file(writer.get(), top + "/" + path, content);
-  check_write(writer.get(), archive_write_close(writer.get()));
-
-  std::filesystem::path path = std::filesystem::path(directory) / (top + ".tar.gz");
-  write_file(path, tarball);
-  return path.string();
-}
 
 Package read_package(const std::string& path) {
   try {
