@@ -197,7 +197,9 @@ void create_for_kernel(const Options& options, const Job& job, const KernelConfi
   std::vector<ModuleSource> sources;
   for (const TargetUpdate& target : targets)
     sources.push_back({target.target, target.module, &target.update.object});
-  BuiltModules modules = build_modules(kbuild, sources, overlay.work() / "5-modules");
+  BuiltModules modules =
+      build_modules(kbuild, sources, overlay.work() / "5-modules", options.cache / "core",
+                    template_key(overlay, kernel, toolchain));
   result.warnings.insert(result.warnings.end(), modules.warnings.begin(), modules.warnings.end());
 
   PackageKernel entry;

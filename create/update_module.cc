@@ -58,12 +58,21 @@ void put_object(const fs::path& folder, const std::string& name,
              fmt::format("savedcmd_{0} := true\ncmd_{0} := true\n", (folder / name).string()));
 }
 
-void copy_core(const fs::path& folder) {
+// Copies the core's sources; returns a hash of them.
+std::string copy_core(const fs::path& folder) {
+  std::map<std::string, std::string> texts;
   for (const auto& entry : fs::directory_iterator(core_source_folder())) {
     std::string name = entry.path().filename().string();
+    if (name.ends_with(".mod.c")) continue;  // somebody built there
     if (name.ends_with(".c") || name.ends_with(".h") || name == "Kbuild" || name.ends_with(".txt"))
-      fs::copy_file(entry.path(), folder / name);
+      texts[name] = read_text(entry.path());
   }
+  std::string all;
+  for (const auto& [name, text] : texts) {
+    write_file(folder / name, text);
+    all += name + '\0' + text + '\0';
+  }
+  return hash_text(all);
 }
 
 std::vector<std::string> find_warnings(const std::string& output) {
@@ -74,6 +83,20 @@ std::vector<std::string> find_warnings(const std::string& output) {
     if (line.find("warning:") != std::string::npos || line.find("WARNING:") != std::string::npos)
       warnings.push_back(line);
   return warnings;
+}
+
+// Keeps the core and its line of exports for the next update.
+void store_core(const fs::path& folder, const fs::path& entry) {
+  fs::create_directories(entry.parent_path());
+  TempDir fresh(entry.parent_path());
+  fs::copy_file(folder / "ksplice.ko", fresh.path() / "ksplice.ko");
+  std::istringstream stream(read_text(folder / "Module.symvers"));
+  std::string line, exports;
+  while (std::getline(stream, line))
+    if (line.find("/ksplice\t") != std::string::npos) exports += line + "\n";
+  write_file(fresh.path() / "Module.symvers", exports);
+  std::error_code taken;  // another create may have been faster
+  fs::rename(fresh.path(), entry, taken);
 }
 
 void strip_debug(const fs::path& module) {
@@ -98,21 +121,30 @@ fs::path core_source_folder() {
 }
 
 BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>& sources,
-                           const fs::path& folder) {
+                           const fs::path& folder, const fs::path& cache, const std::string& key) {
   BuiltModules built;
   fs::create_directories(folder);
-  copy_core(folder);
+  fs::path core_entry = cache / hash_text(key + copy_core(folder));
   built.core_symbols = read_names(folder / "core_symbols.txt");
-  put_object(folder, "core_symbols.o", make_absolute_symbols(built.core_symbols));
-  std::string text = read_text(folder / "Kbuild");
+  bool cached = fs::exists(core_entry / "ksplice.ko");
+  std::string text;
+  std::vector<std::string> goals = {"M=" + folder.string()};
+  if (cached) {
+    fs::copy_file(core_entry / "Module.symvers", folder / "core.symvers");
+    goals.push_back("KBUILD_EXTRA_SYMBOLS=" + (folder / "core.symvers").string());
+  } else {
+    put_object(folder, "core_symbols.o", make_absolute_symbols(built.core_symbols));
+    text = read_text(folder / "Kbuild");
+  }
   for (const ModuleSource& source : sources) {
     put_object(folder, source.module + "-update.o", write_object(*source.object));
     fs::copy_file(folder / "update.c", folder / (source.module + "-stub.c"));
     text += fmt::format("obj-m += {0}.o\n{0}-y := {0}-stub.o {0}-update.o\n", source.module);
   }
   write_file(folder / "Kbuild", text);
-  MakeResult run = run_make(kbuild, {"M=" + folder.string(), "modules"});
-  built.core = folder / "ksplice.ko";
+  goals.push_back("modules");
+  MakeResult run = run_make(kbuild, goals);
+  built.core = cached ? core_entry / "ksplice.ko" : folder / "ksplice.ko";
   bool complete = run.status == 0 && fs::exists(built.core);
   for (const ModuleSource& source : sources) {
     built.updates[source.target] = folder / (source.module + ".ko");
@@ -122,8 +154,11 @@ BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>
     throw Error("module_failed", fmt::format("kbuild cannot make the update's modules:\n{}",
                                              without_chatter(run.output)));
   built.warnings = find_warnings(run.output);
-  strip_debug(built.core);
   for (const auto& [target, module] : built.updates) strip_debug(module);
+  if (!cached) {
+    strip_debug(built.core);
+    store_core(folder, core_entry);
+  }
   return built;
 }
 

@@ -25,10 +25,12 @@ struct BuiltModules {
   std::vector<std::string> warnings;      // of objtool, modpost and the linker
 };
 
-// Builds in folder (made; below a path that kbuild can work in). Throws Error("module_failed") with
-// kbuild's words.
+// Builds in folder (made; below a path that kbuild can work in). The core is the same for all
+// updates of a kernel: it is kept in cache, by key (what kbuild depends on) and its sources. Throws
+// Error("module_failed") with kbuild's words.
 BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>& sources,
-                           const std::filesystem::path& folder);
+                           const std::filesystem::path& folder, const std::filesystem::path& cache,
+                           const std::string& key);
 
 // Folder with the core's sources: share/ksplice/kmod-core beside the program's bin, or the source
 // tree that this program was built from.
