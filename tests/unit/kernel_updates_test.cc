@@ -1,0 +1,235 @@
+// What the tools make of the core's files, of the stored copies, and of a package on a host.
+#include "apply/kernel_updates.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "apply/abort_codes.h"
+#include "apply/load.h"
+#include "apply/store.h"
+#include "objdiff/base/error.h"
+
+namespace ksplice {
+namespace {
+
+class UpdatesTest : public testing::Test {
+ protected:
+  void put(const std::string& path, std::string_view content) {
+    std::filesystem::path file = host_.path(path);
+    std::filesystem::create_directories(file.parent_path());
+    write_file(file, content);
+  }
+  void put_build_id(const std::string& path, char byte) {
+    std::string note("\4\0\0\0\1\0\0\0\3\0\0\0GNU\0", 16);
+    put(path, note + byte);
+  }
+  void put_update(const std::string& id, const std::string& stage) {
+    std::string folder = "/sys/kernel/ksplice/" + id;
+    put(folder + "/stage", stage + "\n");
+    put(folder + "/description", "words of " + id + "\n");
+  }
+
+  TempDir dir_;
+  Host host_{dir_.path()};
+};
+
+TEST_F(UpdatesTest, NoCoreNoUpdates) {
+  EXPECT_EQ(list_updates(host_), std::vector<std::string>{});
+  EXPECT_FALSE(read_update(host_, "abc"));
+  EXPECT_EQ(write_update(host_, "abc", "stage", "applied"), ENOENT);
+}
+
+TEST_F(UpdatesTest, ListsOnlyUpdates) {
+  put_update("later", "applied");
+  put_update("abc", "preparing");
+  put("/sys/kernel/ksplice/empty/other", "x");
+  put("/sys/kernel/ksplice/Not-an-id/stage", "applied\n");
+  EXPECT_EQ(list_updates(host_), (std::vector<std::string>{"abc", "later"}));
+}
+
+TEST_F(UpdatesTest, ReadsAllOfAnUpdate) {
+  put_update("abc", "applied");
+  put("/sys/kernel/ksplice/abc/abort_cause", "ok\n");
+  put("/sys/kernel/ksplice/abc/abort_message", "\n");
+  put("/sys/kernel/ksplice/abc/conflicts", "");
+  put("/sys/kernel/ksplice/abc/pause_ns", "12345\n");
+  put("/sys/kernel/ksplice/abc/targets",
+      "vmlinux ksplice_abc_vmlinux applied\n"
+      "tcp_mod ksplice_abc_tcp_mod pending\n");
+  put("/sys/kernel/ksplice/abc/functions",
+      "tcp_v4_rcv 0xffffffff9a001000 0xffffffffc0001000 17 vmlinux\n"
+      "mod_fn 0xffffffffc0301000 0xffffffffc0002000 - tcp_mod\n");
+  std::optional<UpdateState> state = read_update(host_, "abc");
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->stage, "applied");
+  EXPECT_EQ(state->description, "words of abc");
+  EXPECT_EQ(state->abort_cause, "ok");
+  EXPECT_EQ(state->message, "");
+  EXPECT_EQ(state->values, (std::map<std::string, std::string>{{"pause_ns", "12345"}}));
+  ASSERT_EQ(state->targets.size(), 2u);
+  EXPECT_EQ(state->targets[1].module, "ksplice_abc_tcp_mod");
+  EXPECT_EQ(state->targets[1].state, "pending");
+  ASSERT_EQ(state->functions.size(), 2u);
+  EXPECT_EQ(state->functions[0].name, "tcp_v4_rcv");
+  EXPECT_EQ(state->functions[0].old_addr, "0xffffffff9a001000");
+  EXPECT_EQ(state->functions[0].new_addr, "0xffffffffc0001000");
+  EXPECT_EQ(state->functions[0].calls, "17");
+  EXPECT_EQ(state->functions[0].target, "vmlinux");
+  EXPECT_EQ(state->functions[1].calls, "-");
+}
+
+TEST_F(UpdatesTest, IdIsNeverAPath) {
+  put("/sys/kernel/stage", "applied\n");
+  EXPECT_FALSE(read_update(host_, ".."));
+  EXPECT_FALSE(read_update(host_, ""));
+}
+
+TEST_F(UpdatesTest, WritesAFile) {
+  put_update("abc", "preparing");
+  EXPECT_EQ(write_update(host_, "abc", "stage", "applied"), 0);
+  EXPECT_EQ(read_text(host_.path("/sys/kernel/ksplice/abc/stage")).substr(0, 7), "applied");
+}
+
+// --- stored copies
+
+TEST_F(UpdatesTest, StoresFindsAndRemovesACopy) {
+  std::string why;
+  std::optional<std::string> path = store_copy(host_, "abc", {1, 2, 3}, why);
+  ASSERT_TRUE(path);
+  EXPECT_EQ(*path, host_.path("/var/lib/ksplice/updates/abc/ksplice-abc.tar.gz").string());
+  EXPECT_EQ(find_copy(host_, "abc"), *path);
+  EXPECT_EQ(read_file(*path), (std::vector<uint8_t>{1, 2, 3}));
+  EXPECT_EQ(find_copy(host_, "abd"), "");
+  EXPECT_TRUE(remove_copy(host_, "abc"));
+  EXPECT_EQ(find_copy(host_, "abc"), "");
+  EXPECT_FALSE(remove_copy(host_, "abc"));
+  EXPECT_FALSE(std::filesystem::exists(host_.path("/var/lib/ksplice")));
+}
+
+TEST_F(UpdatesTest, InterruptedWriteIsNoCopyAndIsCleanedUp) {
+  put("/var/lib/ksplice/updates/abc/ksplice-abc.tar.gz.Xy12ab", "half");
+  EXPECT_EQ(find_copy(host_, "abc"), "");
+  std::string why;
+  store_copy(host_, "abc", {1}, why);
+  EXPECT_FALSE(std::filesystem::exists(
+      host_.path("/var/lib/ksplice/updates/abc/ksplice-abc.tar.gz.Xy12ab")));
+}
+
+TEST_F(UpdatesTest, FallsBackToRun) {
+  put("/var/lib/ksplice", "a file where the folder should be");
+  std::string why;
+  std::optional<std::string> path = store_copy(host_, "abc", {1}, why);
+  ASSERT_TRUE(path);
+  EXPECT_EQ(*path, host_.path("/run/ksplice/updates/abc/ksplice-abc.tar.gz").string());
+  EXPECT_NE(why.find("/var/lib/ksplice/updates/abc: "), std::string::npos) << why;
+  EXPECT_TRUE(remove_copy(host_, "abc"));
+  put("/run/ksplice", "another");
+  EXPECT_FALSE(store_copy(host_, "abc", {1}, why));
+}
+
+// --- plans
+
+Package package_for(const std::vector<std::string>& targets) {
+  Package package;
+  package.id = "abc";
+  PackageKernel kernel;
+  kernel.release = "6.1.0-50-cloud-amd64";
+  kernel.build_id = "aa";
+  for (const std::string& name : targets) {
+    PackageTarget target;
+    target.name = name;
+    target.module = "ksplice_abc_" + name;
+    target.build_id = name == "vmlinux" ? "aa" : "bb";
+    kernel.targets.push_back(target);
+  }
+  package.kernels = {kernel};
+  return package;
+}
+
+class PlanTest : public UpdatesTest {
+ protected:
+  void SetUp() override {
+    put("/proc/sys/kernel/osrelease", "6.1.0-50-cloud-amd64\n");
+    put_build_id("/sys/kernel/notes", '\xaa');
+  }
+  void put_module(const std::string& name, char build_id) {
+    put("/sys/module/" + name + "/initstate", "live\n");
+    put_build_id("/sys/module/" + name + "/notes/.note.gnu.build-id", build_id);
+  }
+  Refusal refusal(const Package& package, bool partial) {
+    try {
+      make_plan(host_, package, partial);
+    } catch (const Refused& refused) {
+      return refused.refusals.at(0);
+    }
+    return {};
+  }
+};
+
+TEST_F(PlanTest, AllTargetsThere) {
+  put_module("tcp_mod", '\xbb');
+  Package package = package_for({"vmlinux", "tcp_mod"});
+  Plan plan = make_plan(host_, package, false);
+  EXPECT_EQ(plan.kernel, &package.kernels[0]);
+  ASSERT_EQ(plan.targets.size(), 2u);
+  EXPECT_EQ(plan.targets[1]->name, "tcp_mod");
+  EXPECT_TRUE(plan.skipped.empty());
+}
+
+TEST_F(PlanTest, WrongKernelShowsBothBuildIds) {
+  put_build_id("/sys/kernel/notes", '\xcc');
+  Refusal refusal = this->refusal(package_for({"vmlinux"}), true);
+  EXPECT_EQ(refusal.code, "wrong_kernel");
+  EXPECT_EQ(refusal.expected, "6.1.0-50-cloud-amd64, build id aa");
+  EXPECT_EQ(refusal.found, "6.1.0-50-cloud-amd64, build id cc");
+}
+
+TEST_F(PlanTest, TargetNotLoaded) {
+  Package package = package_for({"vmlinux", "tcp_mod", "other_mod"});
+  Refusal refusal = this->refusal(package, false);
+  EXPECT_EQ(refusal.code, "target_not_loaded");
+  EXPECT_EQ(refusal.message, "a module that the update patches is not loaded: tcp_mod, other_mod");
+  EXPECT_NE(refusal.advice.find("--partial"), std::string::npos);
+  Plan plan = make_plan(host_, package, true);
+  ASSERT_EQ(plan.targets.size(), 1u);
+  EXPECT_EQ(plan.skipped, (std::vector<std::string>{"tcp_mod", "other_mod"}));
+}
+
+TEST_F(PlanTest, NothingLeftToPatch) {
+  EXPECT_EQ(refusal(package_for({"tcp_mod"}), true).code, "target_not_loaded");
+}
+
+TEST_F(PlanTest, WrongModule) {
+  put_module("tcp_mod", '\xcc');
+  Refusal refusal = this->refusal(package_for({"vmlinux", "tcp_mod"}), false);
+  EXPECT_EQ(refusal.code, "wrong_module");
+  EXPECT_EQ(refusal.expected, "build id bb");
+  EXPECT_EQ(refusal.found, "build id cc");
+}
+
+TEST_F(PlanTest, LateTargets) {
+  Package package = package_for({"vmlinux", "tcp_mod", "other_mod"});
+  EXPECT_EQ(late_targets(host_, package), std::vector<std::string>{});
+  put_module("tcp_mod", '\xbb');
+  put_module("other_mod", '\xbb');
+  put_module("ksplice_abc_other_mod", 0);
+  EXPECT_EQ(late_targets(host_, package), std::vector<std::string>{"tcp_mod"});
+}
+
+TEST(AbortCodes, EachHasWordsAndAdvice) {
+  for (const char* code :
+       {"ok", "no_match", "code_busy", "module_busy", "out_of_memory", "failed_to_find",
+        "already_reversed", "unexpected_running_task", "unexpected", "target_not_loaded",
+        "call_failed", "cold_update_loaded", "conflict", "ftrace_off", "interrupted"})
+    for (Action action : {Action::Apply, Action::Undo}) {
+      AbortCode abort = explain_abort(code, action);
+      EXPECT_FALSE(abort.advice.empty()) << code;
+      EXPECT_EQ(abort.message.find("does not know"), std::string::npos) << code;
+    }
+  EXPECT_NE(explain_abort("brand_new", Action::Apply).message.find("brand_new"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ksplice
