@@ -33,6 +33,9 @@ enum ksplice_range_kind {
 	KSPLICE_RANGE_RETPOLINE = 5,	/* param: register number 0..15, | 0x100 for jmp, | 0x200 for a
 					 * conditional jmp. Also the inline, lfence and ITS forms */
 	KSPLICE_RANGE_RETURN_THUNK = 6,	/* 5 bytes: also ret+int3, or a jmp to a return thunk that the kernel has */
+	KSPLICE_RANGE_RUNTIME_POINTER = 7, /* 8 bytes, param: address of a u64 whose value they hold
+					 * (runtime_const_ptr, since 6.11) */
+	KSPLICE_RANGE_RUNTIME_SHIFT = 8,   /* 1 byte, param: address of a u32 whose low byte it holds */
 };
 
 /* variants: nr_variants records, each one __u8 counted length and then exactly length bytes. */

@@ -9,6 +9,7 @@
  *	paravirt	e8 to the function in the pv_ops slot, or nops
  *	retpoline	[cs] call/jmp thunk; [lfence] call/jmp *%reg; call/jmp to an ITS thunk
  *	return thunk	ret, int3...; jmp to one of the kernel's return thunks
+ *	runtime const	the value of a variable (arch/x86/include/asm/runtime-const.h)
  */
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
@@ -235,6 +236,16 @@ static bool ksplice_match_retpoline(const struct ksplice_range *range, unsigned 
 	return ksplice_match_bytes(live + i, n - i, bytes, length);
 }
 
+/* The bytes are the beginning of the variable at param, whose value the kernel put there. */
+static bool ksplice_holds_value(const struct ksplice_range *range, const u8 *live)
+{
+	u8 value[8];
+
+	return !copy_from_kernel_nofault(value, (void *)(unsigned long)range->param,
+					 range->length) &&
+	       !memcmp(live, value, range->length);
+}
+
 /*
  * live holds range->length bytes, which are at addr. Returns -1 if they are acceptable, else the
  * offset of the first byte in them that is not.
@@ -255,6 +266,12 @@ int ksplice_match_range(const struct ksplice_range *range, unsigned long addr, c
 		break;
 	case KSPLICE_RANGE_RETPOLINE:
 		matches = ksplice_match_retpoline(range, addr, live);
+		break;
+	case KSPLICE_RANGE_RUNTIME_POINTER:
+		matches = range->length == 8 && ksplice_holds_value(range, live);
+		break;
+	case KSPLICE_RANGE_RUNTIME_SHIFT:
+		matches = range->length == 1 && ksplice_holds_value(range, live);
 		break;
 	case KSPLICE_RANGE_RETURN_THUNK:
 		matches = ksplice_match_return_thunk(addr, live, range->length);
