@@ -5,16 +5,15 @@ make_update.py VMLINUX KALLSYMS ID NR_OBJECTS TARGET OLD=NEW... [+RUN...] [hook:
 
 VMLINUX is the decompressed image, KALLSYMS the text of /proc/kallsyms of a kernel booted with
 nokaslr. OLD is replaced by the function NEW of the file that includes the output; +RUN is code that
-is only verified and must not be on a stack; OLD@ADDRESS gives the address of code that is not in
-the image, whose bytes are then not verified (size 1, one range that accepts any first byte: none,
-so only for code of which the first byte is known: endbr or the ftrace site).
+is only verified and must not be on a stack; OLD@NAME is code outside of the image, at the address
+that the parameter NAME of the update module gives; only its first byte is verified.
 """
 import struct
 import sys
 
 HOOKS = ["pre_apply", "check_apply", "apply", "post_apply", "fail_apply",
          "pre_reverse", "check_reverse", "reverse", "post_reverse", "fail_reverse"]
-VARIANTS, FTRACE, RETPOLINE, RETURN_THUNK = 1, 2, 5, 6
+VARIANTS, FTRACE, STATIC_CALL, RETPOLINE, RETURN_THUNK = 1, 2, 3, 5, 6
 REGISTERS = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
              "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"]
 
@@ -66,6 +65,9 @@ def find_ranges(image, address, code):
             names = image.names.get(target & (1 << 64) - 1, set())
         if "__fentry__" in names:
             ranges.append((i, 5, FTRACE, 0))
+        elif any(name.startswith("__SCT__") for name in names):
+            key = next(name for name in names if name.startswith("__SCT__")).replace("__SCT__", "__SCK__")
+            ranges.append((i, 5, STATIC_CALL, image.symbols[key]))
         elif code[i] == 0xe9 and "__x86_return_thunk" in names:
             ranges.append((i, 5, RETURN_THUNK, 0))
         else:
@@ -102,27 +104,27 @@ def main():
             functions.append((old, new, len(runs)))
             runs.append(old)
     out = ['#include "ksplice_abi.h"', "#define P(x) ((unsigned long)(x))"]
-    rows = []
+    rows, parameters = [], []
     for i, run in enumerate(runs):
         name, _, at = run.partition("@")
-        address, code = (int(at, 16), b"\xe8") if at else image.code(name)
-        ranges = [] if at else find_ranges(image, address, code)
         if at:
-            ranges = [(0, 1, VARIANTS, 0)]
-        if not at and code[0] == 0xf3:
-            variants = {0: [code[:4], b"\x66\x0f\x1f\x00"]}
+            address, code, ranges = 0, b"\xe8", [(0, 1, VARIANTS, 0)]
+            variants = {0: [b"\xe8", b"\x0f", b"\xf3", b"\x66"]}
+            parameters.append((at, i))
         else:
-            variants = {0: [b"\xe8", b"\x0f", b"\xf3", b"\x66"]} if at else {}
+            address, code = image.code(name)
+            ranges = find_ranges(image, address, code)
+            variants = {0: [code[:4], b"\x66\x0f\x1f\x00"]} if code[0] == 0xf3 else {}
         items = []
         for j, (offset, length, kind, param) in enumerate(ranges):
             known = variants.get(offset, [code[offset:offset + length]])
             data = b"".join(bytes([len(v)]) + v for v in known)
             out.append(f"static const __u8 v{i}_{j}[] = {array(data)};")
-            items.append(f"{{ {offset}, {length}, {kind}, {len(known)}, P(v{i}_{j}), {param} }}")
+            items.append(f"{{ {offset}, {length}, {kind}, {len(known)}, P(v{i}_{j}), {param:#x} }}")
         out.append(f"static const __u8 b{i}[] = {array(code)};")
         out.append(f"static const struct ksplice_range r{i}[] = {{ {', '.join(items)} }};")
         rows.append(f'{{ P("{name}"), {address:#x}, P(b{i}), P(r{i}), {len(code)}, {len(items)}, 0, 0 }}')
-    out.append("static const struct ksplice_run runs[] = { " + ",\n".join(rows) + " };")
+    out.append("static struct ksplice_run runs[] = { " + ",\n".join(rows) + " };")
     rows = [f'{{ P("{old.partition("@")[0]}"), P(&runs[{i}]), P({new}), 1 }}'
             for old, new, i in functions]
     out.append("static const struct ksplice_function functions[] = { " + ",\n".join(rows) + " };")
@@ -132,6 +134,8 @@ def main():
     out.append(f"""struct ksplice_object ksplice_update_object = {{
 	KSPLICE_ABI_VERSION, {count}, P("{update}"), P("test update"), P("{target}"), 0,
 	P(runs), P(functions), {len(runs)}, {len(functions)}, {{ {tables} }} }};""")
+    for name, i in parameters:
+        out.append(f"module_param_named({name}, runs[{i}].addr, ullong, 0444);")
     print("\n".join(out))
 
 

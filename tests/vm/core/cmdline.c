@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Update for tests: /proc/cmdline says who wrote it. All ten hooks log their names; the parameter
+ * fail names one that refuses.
+ */
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+
+static char *fail = "";
+module_param(fail, charp, 0644);
+
+static int hook(const char *name)
+{
+	pr_info("hook %s of %s\n", name, THIS_MODULE->name);
+	return strcmp(name, fail) ? 0 : -ENODEV;
+}
+
+#define INT_HOOK(kind) static int kind(void) { return hook(#kind); }
+#define VOID_HOOK(kind) static void kind(void) { hook(#kind); }
+
+INT_HOOK(pre_apply)
+INT_HOOK(check_apply)
+VOID_HOOK(apply)
+VOID_HOOK(post_apply)
+VOID_HOOK(fail_apply)
+INT_HOOK(pre_reverse)
+INT_HOOK(check_reverse)
+VOID_HOOK(reverse)
+VOID_HOOK(post_reverse)
+VOID_HOOK(fail_reverse)
+
+static noinline int new_cmdline(struct seq_file *m, void *v)
+{
+	seq_printf(m, "written by %s\n", THIS_MODULE->name);
+	return 0;
+}

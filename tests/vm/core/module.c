@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Update for tests: replaces functions of target.c, also in the copy of it called target2. */
+#include <linux/delay.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/sysfs.h>
+
+static noinline int new_answer(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "new\n");
+}
+
+static noinline int __maybe_unused new_sleep(const char *value, const struct kernel_param *kp)
+{
+	unsigned int ms;
+	int ret = kstrtouint(value, 0, &ms);
+
+	pr_info("sleep in the new function\n");
+	if (!ret)
+		msleep_interruptible(ms);
+	return ret;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A kprobe on cmdline_proc_show, or at an offset in it, with or without a post handler. */
+#include <linux/kprobes.h>
+#include <linux/module.h>
+
+static bool post;
+static unsigned int offset;
+static unsigned int hits;
+module_param(post, bool, 0444);
+module_param(offset, uint, 0444);
+module_param(hits, uint, 0444);
+
+static int handle_pre(struct kprobe *p, struct pt_regs *regs)
+{
+	hits++;
+	return 0;
+}
+
+static void handle_post(struct kprobe *p, struct pt_regs *regs, unsigned long flags)
+{
+}
+
+static struct kprobe probe = { .symbol_name = "cmdline_proc_show", .pre_handler = handle_pre };
+
+static int __init probe_init(void)
+{
+	probe.offset = offset;
+	if (post)
+		probe.post_handler = handle_post;
+	return register_kprobe(&probe);
+}
+
+static void __exit probe_exit(void)
+{
+	unregister_kprobe(&probe);
+}
+
+module_init(probe_init);
+module_exit(probe_exit);
+MODULE_LICENSE("GPL");

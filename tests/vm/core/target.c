@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A module to be patched: its file answers with a number, and can be made to sleep in the function. */
+#include <linux/delay.h>
+#include <linux/kobject.h>
+#include <linux/module.h>
+#include <linux/sysfs.h>
+
+static int answer_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "old\n");
+}
+
+static int sleep_set(const char *value, const struct kernel_param *kp)
+{
+	unsigned int ms;
+	int ret = kstrtouint(value, 0, &ms);
+
+	if (!ret)
+		msleep_interruptible(ms);
+	return ret;
+}
+
+static const struct kernel_param_ops answer_ops = { .get = answer_get };
+static const struct kernel_param_ops sleep_ops = { .set = sleep_set };
+module_param_cb(answer, &answer_ops, NULL, 0444);
+module_param_cb(sleep, &sleep_ops, NULL, 0200);
+MODULE_DESCRIPTION("target for tests of ksplice");
+MODULE_LICENSE("GPL");
