@@ -60,7 +60,9 @@ std::string format_refusal(const Refusal& refusal) {
   std::string place = refusal.object;
   if (!refusal.section.empty()) place += fmt::format(" section {}", refusal.section);
   if (!refusal.symbol.empty()) place += fmt::format(" {}", refusal.symbol);
-  if (!place.empty()) text += fmt::format("\n  at {}+{:#x}", place, refusal.offset);
+  bool has_offset = refusal.offset != 0 || !refusal.section.empty() || !refusal.symbol.empty();
+  if (!place.empty()) text += "\n  at " + place;
+  if (!place.empty() && has_offset) text += fmt::format("+{:#x}", refusal.offset);
   if (!refusal.expected.empty()) text += "\n  expected:\n" + indent(refusal.expected);
   if (!refusal.found.empty()) text += "\n  found:\n" + indent(refusal.found);
   text += "\n";
