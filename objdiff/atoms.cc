@@ -353,7 +353,7 @@ std::string plain_name(const std::string& name) {
     while (!result.empty() && result.back() == '_') result.pop_back();
   };
   if (result.starts_with("__UNIQUE_ID_") || result.starts_with("__unnamed_") ||
-      result.starts_with("__compiletime_assert_"))
+      result.starts_with("__compiletime_assert_") || result.starts_with("__BTF_ID__"))
     strip_digits();
   // "__initcall__kmod_tcp_bpf__1097_678_build_proto7": counter and line number go.
   for (std::string_view head : {"__initcall__kmod_", "__initstub__kmod_"}) {

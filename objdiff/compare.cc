@@ -4,6 +4,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstring>
+#include <optional>
+#include <string_view>
 
 #include "objdiff/dwarf.h"
 #include "objdiff/line_numbers.h"
@@ -165,15 +168,19 @@ bool Comparer::same_string(const Atom& pre, uint64_t pre_place, const Atom& post
   const std::vector<uint8_t>&a = pre.section->data, &b = post.section->data;
   const uint64_t a_end = std::min<uint64_t>(pre.end(), a.size());
   const uint64_t b_end = std::min<uint64_t>(post.end(), b.size());
-  if (pre.kind == AtomKind::String && post.kind == AtomKind::String)
-    return pre_place <= a_end && post_place <= b_end && a_end - pre_place == b_end - post_place &&
+  const bool strings = pre.kind == AtomKind::String && post.kind == AtomKind::String;
+  if (strings && (pre.section->entsize != 1 || post.section->entsize != 1))
+    return a_end - pre_place == b_end - post_place &&
            std::equal(a.begin() + pre_place, a.begin() + a_end, b.begin() + post_place);
-  while (pre_place < a_end && post_place < b_end) {
-    if (a[pre_place] != b[post_place]) return false;
-    if (a[pre_place] == 0) return true;
-    ++pre_place, ++post_place;
-  }
-  return false;
+  auto text = [](const std::vector<uint8_t>& data, uint64_t begin, uint64_t end) {
+    const uint8_t* first = data.data() + begin;
+    const void* zero = begin < end ? std::memchr(first, 0, end - begin) : nullptr;
+    if (zero == nullptr) return std::optional<std::string_view>();
+    return std::optional(std::string_view(reinterpret_cast<const char*>(first),
+                                          static_cast<const uint8_t*>(zero) - first));
+  };
+  const auto left = text(a, pre_place, a_end), right = text(b, post_place, b_end);
+  return left && right && same_text_but_line(*left, *right);
 }
 
 // Where the anonymous thing at place ends at the latest: at the next place that is referred to.

@@ -53,7 +53,9 @@ struct Use {
 
 class Correlator {
  public:
-  Correlator(const Atoms& pre, const Atoms& post) : pre_(pre), post_(post) {}
+  Correlator(const Atoms& pre, const Atoms& post, const SpecialTables& pre_tables,
+             const SpecialTables& post_tables)
+      : pre_(pre), post_(post), pre_tables_(pre_tables), post_tables_(post_tables) {}
 
   Correlation run() {
     by_unique_name();
@@ -118,7 +120,9 @@ class Correlator {
   }
 
   static std::string key(const Atom& atom) {
-    return (atom.is_function() ? "f:" : "d:") + plain_name(atom.name);
+    std::string key = atom.is_function() ? "f:" : "d:";
+    key += plain_name(atom.name);
+    return key;
   }
 
   std::vector<Use> uses(const Atoms& atoms, const Atom& atom) const {
@@ -127,6 +131,16 @@ class Correlator {
       if (relocation->offset >= atom.entry)
         result.push_back({relocation->offset - atom.entry, relocation->type,
                           atoms.resolve(*atom.section, *relocation)});
+    if (!atom.is_function()) return result;
+    // Keys that only the function's jump table entries name (pr_debug without descriptor argument).
+    uint64_t place = uint64_t{1} << 32;
+    for (const TableEntry& entry : (&atoms == &pre_ ? pre_tables_ : post_tables_).of(&atom)) {
+      if (entry.section->name != "__jump_table") continue;
+      for (const Relocation& relocation : entry.relocations())
+        result.push_back({place + relocation.offset - entry.offset, relocation.type,
+                          atoms.resolve(*entry.section, relocation)});
+      place += entry.size;
+    }
     return result;
   }
 
@@ -276,12 +290,17 @@ class Correlator {
 
   const Atoms& pre_;
   const Atoms& post_;
+  const SpecialTables& pre_tables_;
+  const SpecialTables& post_tables_;
   Correlation result_;
   std::map<std::string, Group> groups_;
 };
 
 }  // namespace
 
-Correlation correlate(const Atoms& pre, const Atoms& post) { return Correlator(pre, post).run(); }
+Correlation correlate(const Atoms& pre, const Atoms& post, const SpecialTables& pre_tables,
+                      const SpecialTables& post_tables) {
+  return Correlator(pre, post, pre_tables, post_tables).run();
+}
 
 }  // namespace ksplice

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "objdiff/atoms.h"
+#include "objdiff/special_tables.h"
 
 namespace ksplice {
 
@@ -20,7 +21,8 @@ struct Correlation {
   void add(const Atom* pre, const Atom* post);
 };
 
-Correlation correlate(const Atoms& pre, const Atoms& post);
+Correlation correlate(const Atoms& pre, const Atoms& post, const SpecialTables& pre_tables,
+                      const SpecialTables& post_tables);
 
 // "foo" for "foo.cold" and "foo.cold.12"; empty if name is no fragment.
 std::string fragment_parent(const std::string& name);

@@ -520,9 +520,7 @@ class Judge {
       for (const TableEntry& entry : c_.post_tables.of(atom)) {
         const bool jump = entry.section->name == "__jump_table";
         if (!jump && entry.section->name != ".static_call_sites") continue;
-        for (const Relocation& relocation : entry.section->relocations) {
-          if (relocation.offset < entry.offset || relocation.offset >= entry.offset + entry.size)
-            continue;
+        for (const Relocation& relocation : entry.relocations()) {
           const Atom* key = c_.post.resolve(*entry.section, relocation).atom;
           if (key == nullptr || key->is_function() || !seen.emplace(atom, key).second) continue;
           const std::string& where = key->section->name;

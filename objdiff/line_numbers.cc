@@ -197,6 +197,26 @@ bool prepares_line_argument(const Atoms& atoms, const Section& section,
   return false;
 }
 
+bool same_text_but_line(std::string_view pre, std::string_view post) {
+  auto digits = [](std::string_view text, size_t at) {
+    size_t end = at;
+    while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
+    return end;
+  };
+  size_t i = 0, j = 0;
+  while (i < pre.size() && j < post.size()) {
+    if (pre[i] == ':' && post[j] == ':' && ends_like_source(pre.substr(0, i))) {
+      const size_t a = digits(pre, i + 1), b = digits(post, j + 1);
+      if (a > i + 1 && b > j + 1) {
+        i = a, j = b;
+        continue;
+      }
+    }
+    if (pre[i++] != post[j++]) return false;
+  }
+  return i == pre.size() && j == post.size();
+}
+
 std::vector<std::pair<uint64_t, uint64_t>> line_fields(const Atoms& atoms, const Atom& atom) {
   const std::string& section = atom.section->name;
   const std::string plain = plain_name(atom.name);

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "objdiff/atoms.h"
@@ -33,6 +35,10 @@ bool is_immediate_load(std::span<const uint8_t> bytes, const Instruction& instru
 bool prepares_line_argument(const Atoms& atoms, const Section& section,
                             const std::vector<CodeItem>& items, size_t at,
                             const ImmediateLoad& load);
+
+// True if the texts are equal but for the line in "fs/namei.c:123": FILE_LINE of linux/stringify.h,
+// which fortified memcpy and others put into their messages.
+bool same_text_but_line(std::string_view pre, std::string_view post);
 
 // Ranges of a named or anonymous datum that hold line numbers: [begin, end), from its start.
 std::vector<std::pair<uint64_t, uint64_t>> line_fields(const Atoms& atoms, const Atom& atom);

@@ -36,9 +36,9 @@ class Differ {
   Differ(const Object& pre, const Object& post)
       : pre_(pre),
         post_(post),
-        correlation_(correlate(pre_, post_)),
         pre_tables_(pre_),
         post_tables_(post_),
+        correlation_(correlate(pre_, post_, pre_tables_, post_tables_)),
         pre_debug_(pre),
         post_debug_(post),
         comparer_(pre_, post_, correlation_, pre_tables_, post_tables_, &pre_debug_, &post_debug_) {
@@ -249,9 +249,9 @@ class Differ {
 
   const Atoms pre_;
   const Atoms post_;
-  const Correlation correlation_;
   const SpecialTables pre_tables_;
   const SpecialTables post_tables_;
+  const Correlation correlation_;
   const DebugInfo pre_debug_;
   const DebugInfo post_debug_;
   Comparer comparer_;

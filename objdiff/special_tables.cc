@@ -64,6 +64,14 @@ bool fits(const Section& section, uint64_t size) {
 
 }  // namespace
 
+std::span<const Relocation> TableEntry::relocations() const {
+  auto before = [](const Relocation& r, uint64_t place) { return r.offset < place; };
+  const auto& all = section->relocations;
+  auto first = std::lower_bound(all.begin(), all.end(), offset, before);
+  auto last = std::lower_bound(first, all.end(), offset + size, before);
+  return {first, last};
+}
+
 bool is_table(const std::string& section_name) { return find_format(section_name) != nullptr; }
 
 uint64_t table_entry_size(const Section& section) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -24,6 +25,8 @@ struct TableEntry {
   const Atom* owner =
       nullptr;  // the function; null for entries about .altinstr_replacement and the like
   int64_t owner_offset = 0;  // from owner->entry
+
+  std::span<const Relocation> relocations() const;
 };
 
 class SpecialTables {
