@@ -99,10 +99,13 @@ void store_core(const fs::path& folder, const fs::path& entry) {
   fs::rename(fresh.path(), entry, taken);
 }
 
-void strip_debug(const fs::path& module) {
-  CommandResult run = run_command({"strip", "--strip-debug", module.string()});
-  if (run.status != 0)
-    throw Error("module_failed", fmt::format("cannot strip {}: {}", module.string(), run.output));
+// The modules are made without debug information rather than stripped of it: strip and objcopy
+// (binutils 2.40) turn a relocation against an absolute symbol of value 0 into one against no
+// symbol, and with that the code would call address 0.
+std::string without_debug(const Kbuild& kbuild) {
+  for (const std::string& word : kbuild.words)
+    if (word.starts_with("KCFLAGS=")) return word + " -g0";
+  return "KCFLAGS=-g0";
 }
 
 }  // namespace
@@ -124,7 +127,7 @@ BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>
                            const fs::path& folder, const fs::path& cache, const std::string& key) {
   BuiltModules built;
   fs::create_directories(folder);
-  fs::path core_entry = cache / hash_text(key + copy_core(folder));
+  fs::path core_entry = cache / hash_text(key + copy_core(folder) + without_debug(kbuild));
   built.core_symbols = read_names(folder / "core_symbols.txt");
   bool cached = fs::exists(core_entry / "ksplice.ko");
   std::string text;
@@ -142,6 +145,7 @@ BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>
     text += fmt::format("obj-m += {0}.o\n{0}-y := {0}-stub.o {0}-update.o\n", source.module);
   }
   write_file(folder / "Kbuild", text);
+  goals.push_back(without_debug(kbuild));
   goals.push_back("modules");
   MakeResult run = run_make(kbuild, goals);
   built.core = cached ? core_entry / "ksplice.ko" : folder / "ksplice.ko";
@@ -154,11 +158,7 @@ BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>
     throw Error("module_failed", fmt::format("kbuild cannot make the update's modules:\n{}",
                                              without_chatter(run.output)));
   built.warnings = find_warnings(run.output);
-  for (const auto& [target, module] : built.updates) strip_debug(module);
-  if (!cached) {
-    strip_debug(built.core);
-    store_core(folder, core_entry);
-  }
+  if (!cached) store_core(folder, core_entry);
   return built;
 }
 

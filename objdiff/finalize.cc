@@ -85,6 +85,21 @@ void put(std::vector<uint8_t>& result, uint64_t offset, const void* value, size_
   std::memcpy(result.data() + offset, value, size);
 }
 
+// objcopy and strip lose the symbol of a relocation against an absolute symbol of value 0; such
+// code would run into address 0.
+void check_relocations(const Module& module) {
+  for (const Elf64_Shdr& section : module.sections) {
+    if (section.sh_type != SHT_RELA) continue;
+    Bytes table = module.file.slice(section.sh_offset, section.sh_size);
+    for (uint64_t at = 0; at + sizeof(Elf64_Rela) <= table.size(); at += sizeof(Elf64_Rela)) {
+      Elf64_Rela rela = table.read<Elf64_Rela>(at);
+      if (ELF64_R_TYPE(rela.r_info) != R_X86_64_NONE && ELF64_R_SYM(rela.r_info) == STN_UNDEF)
+        fail(fmt::format("a relocation in {} has lost its symbol",
+                         module.section_names.c_string(section.sh_name)));
+    }
+  }
+}
+
 void fill_symbols(const Module& module, const Finalization& finalization,
                   const HostAddresses& addresses, std::vector<uint8_t>& result) {
   std::map<std::string_view, const FinalSymbol*> wanted;
@@ -146,6 +161,7 @@ std::vector<uint8_t> finalize_module(std::span<const uint8_t> ko, const Finaliza
                                      const HostAddresses& addresses) {
   Module module(ko);
   std::vector<uint8_t> result(ko.begin(), ko.end());
+  check_relocations(module);
   fill_symbols(module, finalization, addresses, result);
   fill_fields(module, finalization, addresses, result);
   return result;

@@ -21,8 +21,9 @@ using HostAddresses = std::function<uint64_t(const RunLocation&)>;
 
 // Returns the bytes of ko with all of finalization filled in. Throws Error("bad_file") if the two
 // do not belong together: a listed symbol that is not there exactly once as an absolute one, an
-// absolute symbol with value 0 that is not listed, a field outside .ksplice.bytes; and
-// Error("unexpected") if a value does not fit in its field.
+// absolute symbol with value 0 that is not listed, a relocation without a symbol (strip makes
+// them), a field outside .ksplice.bytes; and Error("unexpected") if a value does not fit in its
+// field.
 std::vector<uint8_t> finalize_module(std::span<const uint8_t> ko, const Finalization& finalization,
                                      const HostAddresses& addresses);
 

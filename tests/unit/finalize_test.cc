@@ -161,6 +161,19 @@ TEST_F(FinalizeTest, RefusesListWithASymbolTwice) {
             "bad_file: update module: symbol printk_static is to be filled in twice");
 }
 
+TEST_F(FinalizeTest, RefusesRelocationsThatStripSpoilt) {
+  std::string defined = assemble(".globl callee\n.set callee, 0\n");
+  std::filesystem::rename(defined, dir_.path() / "defined.o");
+  std::string caller = assemble(".text\ncall callee\n");
+  std::string linked = dir_.path() / "linked.o";
+  ASSERT_EQ(run_command({"ld", "-r", "-o", linked, caller, dir_.path() / "defined.o"}).status, 0);
+  Finalization callee = {{{"callee", {"vmlinux", "", "", 0x1000, false}}}, {}};
+  EXPECT_EQ(failure(read_file(linked), callee), "done");
+  ASSERT_EQ(run_command({"strip", "--strip-debug", linked}).status, 0);
+  EXPECT_EQ(failure(read_file(linked), callee),
+            "bad_file: update module: a relocation in .rela.text has lost its symbol");
+}
+
 TEST_F(FinalizeTest, RefusesMissingSection) {
   Finalization finalization = both_;
   FinalField field;
