@@ -13,7 +13,7 @@
 #include "core.h"
 
 #define KSPLICE_CONFLICTS_SIZE 16384
-#define KSPLICE_ATTEMPTS 100
+#define KSPLICE_ATTEMPTS 1000
 #define KSPLICE_TIMEOUT_MS 10000
 
 DEFINE_MUTEX(ksplice_mutex);

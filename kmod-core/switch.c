@@ -16,8 +16,8 @@
 
 #include "core.h"
 
-#define KSPLICE_FIRST_WAIT_MS 10
-#define KSPLICE_LONGEST_WAIT_MS 500
+#define KSPLICE_FIRST_WAIT_MS 2
+#define KSPLICE_LONGEST_WAIT_MS 50
 
 typedef int (*ksplice_hook_t)(void);
 

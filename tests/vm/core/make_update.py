@@ -5,8 +5,8 @@ make_update.py VMLINUX KALLSYMS ID NR_OBJECTS TARGET OLD=NEW... [+RUN...] [hook:
 
 VMLINUX is the decompressed image, KALLSYMS the text of /proc/kallsyms of a kernel booted with
 nokaslr. OLD is replaced by the function NEW of the file that includes the output; +RUN is code that
-is only verified and must not be on a stack; OLD@NAME is code outside of the image, at the address
-that the parameter NAME of the update module gives; only its first byte is verified.
+is only verified and must not be on a stack; OLD@NAME is code outside of the image: the parameter
+NAME=ADDRESS,SIZE of the update module says where, and its bytes are those found at that time.
 """
 import struct
 import sys
@@ -16,6 +16,19 @@ HOOKS = ["pre_apply", "check_apply", "apply", "post_apply", "fail_apply",
 VARIANTS, FTRACE, STATIC_CALL, RETPOLINE, RETURN_THUNK = 1, 2, 3, 5, 6
 REGISTERS = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
              "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"]
+
+
+PARAMETER = """
+static int set_@NAME@(const char *value, const struct kernel_param *kp)
+{
+	if (sscanf(value, "%lli,%u", &runs[@I@].addr, &runs[@I@].size) != 2 || runs[@I@].size > 4096)
+		return -EINVAL;
+	memcpy(b@I@, (void *)runs[@I@].addr, runs[@I@].size);
+	r@I@[0].offset = b@I@[0] == 0xf3 || b@I@[0] == 0x66 ? 4 : 0;
+	return 0;
+}
+static const struct kernel_param_ops ops_@NAME@ = { .set = set_@NAME@ };
+module_param_cb(@NAME@, &ops_@NAME@, NULL, 0);"""
 
 
 class Image:
@@ -108,8 +121,7 @@ def main():
     for i, run in enumerate(runs):
         name, _, at = run.partition("@")
         if at:
-            address, code, ranges = 0, b"\xe8", [(0, 1, VARIANTS, 0)]
-            variants = {0: [b"\xe8", b"\x0f", b"\xf3", b"\x66"]}
+            address, code, ranges, variants = 0, b"\0" * 4096, [(0, 5, FTRACE, 0)], {}
             parameters.append((at, i))
         else:
             address, code = image.code(name)
@@ -121,8 +133,9 @@ def main():
             data = b"".join(bytes([len(v)]) + v for v in known)
             out.append(f"static const __u8 v{i}_{j}[] = {array(data)};")
             items.append(f"{{ {offset}, {length}, {kind}, {len(known)}, P(v{i}_{j}), {param:#x} }}")
-        out.append(f"static const __u8 b{i}[] = {array(code)};")
-        out.append(f"static const struct ksplice_range r{i}[] = {{ {', '.join(items)} }};")
+        const = "" if at else "const "
+        out.append(f"static {const}__u8 b{i}[] = {array(code)};")
+        out.append(f"static {const}struct ksplice_range r{i}[] = {{ {', '.join(items)} }};")
         rows.append(f'{{ P("{name}"), {address:#x}, P(b{i}), P(r{i}), {len(code)}, {len(items)}, 0, 0 }}')
     out.append("static struct ksplice_run runs[] = { " + ",\n".join(rows) + " };")
     rows = [f'{{ P("{old.partition("@")[0]}"), P(&runs[{i}]), P({new}), 1 }}'
@@ -135,7 +148,7 @@ def main():
 	KSPLICE_ABI_VERSION, {count}, P("{update}"), P("test update"), P("{target}"), 0,
 	P(runs), P(functions), {len(runs)}, {len(functions)}, {{ {tables} }} }};""")
     for name, i in parameters:
-        out.append(f"module_param_named({name}, runs[{i}].addr, ullong, 0444);")
+        out.append(PARAMETER.replace("@NAME@", name).replace("@I@", str(i)))
     print("\n".join(out))
 
 
