@@ -153,9 +153,9 @@ void Atoms::split(const Section& section, std::vector<const Symbol*> symbols) {
   for (const Symbol* symbol : symbols) {
     if (symbol->value > section.size || (symbol->value == section.size && symbol->size > 0))
       continue;
-    if (section.is_exec() && is_prefix_name(symbol->name))
-      prefixes.push_back(symbol);
-    else if (!is_label(*symbol) && symbol->value < section.size)
+    if (section.is_exec() && is_prefix_name(symbol->name)) prefixes.push_back(symbol);
+    // An object without a size (an empty lock_class_key) has a section of its own without one.
+    else if (!is_label(*symbol) && (symbol->value < section.size || section.size == 0))
       names.push_back(symbol);
   }
   std::sort(names.begin(), names.end(), [](const Symbol* a, const Symbol* b) {

@@ -8,6 +8,8 @@
 #include <set>
 #include <tuple>
 
+#include "objdiff/line_numbers.h"
+
 namespace ksplice {
 
 const Atom* Correlation::pre(const Atom* post) const {
@@ -31,6 +33,20 @@ std::string fragment_parent(const std::string& name) {
   for (size_t i = at + 5; i < name.size(); ++i)
     if (name[i] != '.' && !std::isdigit(static_cast<unsigned char>(name[i]))) return "";
   return name.substr(0, at);
+}
+
+bool is_interchangeable(const Atom& atom) {
+  if (atom.kind != AtomKind::Data) return false;
+  const std::string name = plain_name(atom.name);
+  const size_t dot = name.rfind('.');  // clang: "function.__key"
+  const std::string last = dot == std::string::npos ? name : name.substr(dot + 1);
+  for (const char* known : {"__key", "__already_done", "__warned", "__func__", "__FUNCTION__",
+                            "__PRETTY_FUNCTION__", "_rs", "_entry", "_entry_ptr", "descriptor",
+                            "_alloc_tag", "__print_once", "CSWTCH", "__msg", "__unnamed"})
+    if (last == known) return true;
+  return atom.section->name == "__dyndbg" || atom.section->name == "alloc_tags" ||
+         atom.section->name == ".data..once" || atom.section->name == ".data.once" ||
+         name.starts_with("__UNIQUE_ID_ddebug") || name.starts_with("switch.table.");
 }
 
 namespace {
@@ -67,6 +83,7 @@ class Correlator {
       by_users();
     }
     leftovers();
+    part_interchangeable();
     return std::move(result_);
   }
 
@@ -151,6 +168,36 @@ class Correlator {
       return a.section->data.empty() && b.section->data.empty();
     return std::equal(a.section->data.begin() + a.entry, a.section->data.begin() + a.end(),
                       b.section->data.begin() + b.entry);
+  }
+
+  // Equal content as far as can be said before the correlation is known: bytes without line
+  // numbers, strings by text, everything else by plain name.
+  bool similar(const Atom& pre, const Atom& post) const {
+    const std::vector<uint8_t>&a = pre.section->data, &b = post.section->data;
+    if (pre.size != post.size || pre.is_function())
+      return pre.is_function() && same_bytes(pre, post);
+    const std::vector<Use> x = uses(pre_, pre), y = uses(post_, post);
+    if (x.size() != y.size()) return false;
+    if (a.size() < pre.end() || b.size() < post.end()) return a.empty() && b.empty();
+    std::vector<uint8_t> left(a.begin() + pre.offset, a.begin() + pre.end());
+    std::vector<uint8_t> right(b.begin() + post.offset, b.begin() + post.end());
+    for (const auto& [begin, end] : line_fields(post_, post))
+      for (uint64_t at = begin; at < std::min<uint64_t>(end, left.size()); ++at)
+        left[at] = right[at] = 0;
+    if (left != right) return false;
+    for (size_t i = 0; i < x.size(); ++i) {
+      const Reference &l = x[i].reference, &r = y[i].reference;
+      if (x[i].offset != y[i].offset || (l.atom == nullptr) != (r.atom == nullptr)) return false;
+      if (l.atom == nullptr) {
+        if (l.symbol != nullptr && r.symbol != nullptr && l.symbol->name != r.symbol->name)
+          return false;
+      } else if (l.atom->kind == AtomKind::String && r.atom->kind == AtomKind::String) {
+        if (!same_bytes(*l.atom, *r.atom)) return false;
+      } else if (plain_name(l.atom->name) != plain_name(r.atom->name)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   // Clones that changed places (foo.constprop.0 and .1) are told apart by their code.
@@ -258,7 +305,7 @@ class Correlator {
             if (!open_pre(pre)) continue;
             const std::vector<std::string> ours = users_of(pre_users, pre);
             const bool same = ours == theirs;
-            const bool content = same_bytes(*pre, *post);
+            const bool content = similar(*pre, *post);
             const bool size = pre->size == post->size;
             const bool ok = level == 0   ? same && content
                             : level == 1 ? overlap(ours, theirs) && content
@@ -276,8 +323,8 @@ class Correlator {
     for (auto& [name, group] : groups_) {
       for (const Atom* post : group.post)
         for (const Atom* pre : group.pre)
-          if (open_post(post) && open_pre(pre) && same_bytes(*pre, *post) &&
-              !pre->section->is_write())
+          if (open_post(post) && open_pre(pre) && similar(*pre, *post) &&
+              (!pre->section->is_write() || is_interchangeable(*pre)))
             join(pre, post);
       std::vector<const Atom*> pre, post;
       for (const Atom* atom : group.pre)
@@ -285,6 +332,18 @@ class Correlator {
       for (const Atom* atom : group.post)
         if (open_post(atom)) post.push_back(atom);
       if (pre.size() == 1 && post.size() == 1) join(pre.front(), post.front());
+    }
+  }
+
+  // Of these a new one is as good as the old one, so another content means another thing.
+  void part_interchangeable() {
+    std::vector<std::pair<const Atom*, const Atom*>> parted;
+    for (const auto& [post, pre] : result_.to_pre)
+      if (is_interchangeable(*post) && is_interchangeable(*pre) && !similar(*pre, *post))
+        parted.emplace_back(pre, post);
+    for (const auto& [pre, post] : parted) {
+      result_.to_pre.erase(post);
+      result_.to_post.erase(pre);
     }
   }
 

@@ -24,6 +24,10 @@ struct Correlation {
 Correlation correlate(const Atoms& pre, const Atoms& post, const SpecialTables& pre_tables,
                       const SpecialTables& post_tables);
 
+// Statics that macros and the compiler make (__key, __already_done, pr_debug descriptors, CSWTCH):
+// new code may use one of its own without splitting state that matters.
+bool is_interchangeable(const Atom& atom);
+
 // "foo" for "foo.cold" and "foo.cold.12"; empty if name is no fragment.
 std::string fragment_parent(const std::string& name);
 

@@ -22,6 +22,11 @@ const char* status_word(DiffStatus status) {
   return "same";
 }
 
+// A carried function exists in pre, whatever way it comes into the kernel.
+const char* function_word(const FunctionDiff& function) {
+  return function.carried ? "changed" : status_word(function.status);
+}
+
 // "code at +0x12: call ..." in a line that a person reads.
 std::string reason_text(const Reason& reason) {
   std::string text = reason.kind;
@@ -48,7 +53,7 @@ std::string diff_to_json(const ObjectDiff& diff, bool explain) {
       reasons.push_back(entry);
     }
     functions.push_back({{"name", function.name},
-                         {"status", status_word(function.status)},
+                         {"status", function_word(function)},
                          {"section", function.section},
                          {"reasons", reasons}});
   }
@@ -71,7 +76,7 @@ std::string diff_to_text(const ObjectDiff& diff, bool explain) {
   std::string text;
   for (const FunctionDiff& function : diff.functions) {
     if (function.status == DiffStatus::Same) continue;
-    text += fmt::format("{} function {} in {}\n", status_word(function.status), function.name,
+    text += fmt::format("{} function {} in {}\n", function_word(function), function.name,
                         function.section);
     if (explain)
       for (const Reason& reason : function.reasons) text += "  " + reason_text(reason) + "\n";

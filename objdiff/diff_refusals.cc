@@ -133,7 +133,7 @@ class Judge {
     if (function.status != DiffStatus::Changed) return;
     const Atom* pre = c_.pre.of(function.pre);
     const uint64_t offset = function.reasons.empty() ? 0 : function.reasons.front().offset;
-    if (is_assembly()) {
+    if (is_assembly(c_.post.object(), c_.post_debug)) {
       refuse("assembly", function.section, function.name,
              fmt::format("{} is written in assembly; it has no ftrace site and no known frame",
                          function.name),
@@ -189,15 +189,6 @@ class Judge {
     std::sort(found.begin(), found.end());
     if (found.size() > 8) found.resize(8);
     return found;
-  }
-
-  bool is_assembly() const {
-    if (c_.post_debug.present()) return c_.post_debug.is_assembly();
-    // Compilers name the source file and leave their own name; the assembler does neither.
-    if (c_.post.object().find_section(".comment") != nullptr) return false;
-    for (const auto& symbol : c_.post.object().symbols)
-      if (symbol->type == STT_FILE) return false;
-    return true;
   }
 
   void judge_data(const DataDiff& data) {
@@ -390,7 +381,8 @@ class Judge {
     for (const auto& [name, kind] : post) {
       auto old = pre.find(name);
       if (old == pre.end())
-        refuse("export_changed", "", name, fmt::format("{} is exported now", name), advice);
+        refuse("export_added", "", name,
+               fmt::format("{} is exported now; running modules cannot know it", name), advice);
       else if (old->second != kind)
         refuse("export_changed", "", name,
                fmt::format("{} was exported to {} modules, now to {}", name, old->second, kind),
@@ -546,6 +538,15 @@ class Judge {
 };
 
 }  // namespace
+
+bool is_assembly(const Object& object, const DebugInfo& debug) {
+  if (debug.present()) return debug.is_assembly();
+  // Compilers name the source file and leave their own name; the assembler does neither.
+  if (object.find_section(".comment") != nullptr) return false;
+  for (const auto& symbol : object.symbols)
+    if (symbol->type == STT_FILE) return false;
+  return true;
+}
 
 bool is_init_section(const std::string& name) {
   using namespace std::string_view_literals;

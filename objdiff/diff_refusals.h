@@ -27,6 +27,9 @@ struct DiffContext {
 // In a fixed order: by code, then section, symbol and offset.
 std::vector<Refusal> find_refusals(const DiffContext& context);
 
+// Whether the object was made from assembly, by its debug information or by what compilers leave.
+bool is_assembly(const Object& object, const DebugInfo& debug);
+
 // Sections that the kernel frees after start, or never keeps: .init.*, .exit.*, .meminit.* ...
 bool is_init_section(const std::string& name);
 

@@ -49,6 +49,8 @@ class Differ {
     compare_data();
     users_of_changed_constants();
     fragments();
+    carry_unredirectable();
+    fragments();
     list_removed();
     explain();
     correlate_symbols();
@@ -165,6 +167,104 @@ class Differ {
     }
   }
 
+  // An inline function that was not inlined has no ftrace site (linux/compiler_types.h makes inline
+  // imply notrace), and is called from this unit only: when all its callers are replaced, nobody
+  // runs the old one any more. Functions that the author made notrace are refused instead.
+  void carry_unredirectable() {
+    for (bool more = true; more;) {
+      more = false;
+      for (size_t i = 0; i < diff_.functions.size(); ++i) {
+        FunctionDiff& function = diff_.functions[i];
+        if (function.status != DiffStatus::Changed || function.pre == nullptr) continue;
+        const Atom* post = post_.of(function.post);
+        const Atom* pre = pre_.of(function.pre);
+        if (!can_carry(*pre, *post)) continue;
+        const std::vector<size_t> callers = callers_of(post);
+        if (callers.empty()) continue;
+        function.status = DiffStatus::New;
+        function.carried = true;
+        function.pre = nullptr;
+        carried_.insert(post);
+        function.reasons.push_back(
+            {"carried", "has no ftrace site; its callers are replaced", "", 0});
+        more = true;
+        for (size_t caller : callers) {
+          FunctionDiff& user = diff_.functions[caller];
+          if (user.status != DiffStatus::Same) continue;
+          user.status = DiffStatus::Changed;
+          user.reasons.push_back({"callee", function.name, "", 0});
+        }
+        // Its fragment comes along as new, too.
+        for (FunctionDiff& fragment : diff_.functions) {
+          if (fragment.post == nullptr || fragment_parent(fragment.name) != function.name) continue;
+          carried_.insert(post_.of(fragment.post));
+          fragment.status = DiffStatus::New;
+          fragment.carried = true;
+          fragment.pre = nullptr;
+        }
+      }
+    }
+  }
+
+  bool can_carry(const Atom& pre, const Atom& post) const {
+    if (!fragment_parent(pre.name).empty() || pre_tables_.has_ftrace_site(pre)) return false;
+    if (is_init_section(pre.section->name) || is_assembly_unit()) return false;
+    if (pre.symbol->bind != STB_LOCAL || post.symbol->bind != STB_LOCAL) return false;
+    if (!post.section->name.starts_with(".text")) return false;
+    const std::string plain = plain_name(post.name) + ".";
+    bool compiler_made = false;
+    for (const char* mark : {".constprop.", ".isra.", ".part."})
+      compiler_made |= plain.find(mark) != std::string::npos;
+    const std::optional<SourceLine> line = post_debug_.line_at(post.section, post.entry);
+    if (!compiler_made && !(line && line->file.ends_with(".h"))) return false;
+    // A site elsewhere in the unit shows that functions are traced here at all.
+    if (!traced_unit()) return false;
+    return !address_taken(pre_, pre) && !address_taken(post_, post);
+  }
+
+  bool traced_unit() const {
+    return std::any_of(pre_.all().begin(), pre_.all().end(), [&](const Atom& atom) {
+      return atom.is_function() && pre_tables_.has_ftrace_site(atom);
+    });
+  }
+
+  bool is_assembly_unit() const { return is_assembly(post_.object(), post_debug_); }
+
+  // Whether anything but a direct call or jump names the function.
+  static bool address_taken(const Atoms& atoms, const Atom& function) {
+    for (const auto& section : atoms.object().sections) {
+      if (!section->is_alloc() || is_table(section->name)) continue;
+      if (is_special_section(*section)) continue;
+      for (const Relocation& relocation : section->relocations) {
+        const Reference reference = atoms.resolve(*section, relocation);
+        if (reference.atom != &function) continue;
+        const Atom* from = atoms.at(section.get(), relocation.offset);
+        if (from == &function || (from != nullptr && fragment_parent(from->name) == function.name))
+          continue;
+        const Instruction* instruction =
+            section->is_exec() ? atoms.code(*section)->at(relocation.offset) : nullptr;
+        if (instruction == nullptr || !instruction->is_branch()) return true;
+      }
+    }
+    return false;
+  }
+
+  // Places in diff_.functions of those that call function in post, without start code.
+  std::vector<size_t> callers_of(const Atom* function) const {
+    std::vector<size_t> result;
+    for (const auto& [atom, place] : index_) {
+      if (atom == function || is_init_section(atom->section->name)) continue;
+      if (fragment_parent(atom->name) == function->name) continue;
+      for (const Relocation* relocation : post_.relocations(*atom))
+        if (post_.resolve(*atom->section, *relocation).atom == function) {
+          result.push_back(place);
+          break;
+        }
+    }
+    std::sort(result.begin(), result.end());
+    return result;
+  }
+
   void list_removed() {
     std::set<std::string> gone_fragments;
     for (const Atom& pre : pre_.all()) {
@@ -207,6 +307,11 @@ class Differ {
     }
   }
 
+  // The old body of a carried function stays, for no one; nothing of post is it.
+  const Atom* partner(const Atom* post) const {
+    return post == nullptr || carried_.contains(post) ? nullptr : correlation_.pre(post);
+  }
+
   void correlate_symbols() {
     std::map<std::string, const Symbol*> undefined, absolute;
     for (const auto& symbol : pre_.object().symbols) {
@@ -224,7 +329,7 @@ class Differ {
         continue;
       }
       const Atom* post = post_.of(symbol.get());
-      const Atom* pre = post == nullptr ? nullptr : correlation_.pre(post);
+      const Atom* pre = partner(post);
       if (pre == nullptr) continue;
       if (symbol.get() == post->symbol) {
         diff_.correlation[symbol.get()] = pre->symbol;
@@ -256,8 +361,10 @@ class Differ {
   const DebugInfo post_debug_;
   Comparer comparer_;
   ObjectDiff diff_;
-  std::map<const Atom*, size_t> index_;  // post function -> place in diff_.functions
+  std::map<const Atom*, size_t>
+      index_;  // by address, only for look-up; post function -> place in diff_.functions
   std::set<const Atom*> changed_constants_;
+  std::set<const Atom*> carried_;
 };
 
 }  // namespace

@@ -15,7 +15,8 @@ namespace ksplice {
 enum class DiffStatus { Same, Changed, New, Removed };
 
 struct Reason {
-  std::string kind;    // "code", "inlined", "constant", "special", "fragment", "new"
+  std::string
+      kind;  // "code", "inlined", "constant", "special", "fragment", "new", "callee", "carried"
   std::string detail;  // callee, constant, special section or parent; for code: the first differing
                        // instruction
   std::string source;  // "net/ipv4/tcp_ipv4.c:2012" if line tables are there
@@ -28,6 +29,9 @@ struct FunctionDiff {
   std::string section;
   const Symbol* pre = nullptr;   // null for New
   const Symbol* post = nullptr;  // null for Removed
+  // Changed, but it cannot be redirected (no ftrace site): a copy of its own is brought along
+  // (status New, pre null, not correlated), and every function that calls it is Changed.
+  bool carried = false;
   std::vector<Reason> reasons;
 };
 
