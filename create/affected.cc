@@ -85,10 +85,12 @@ std::vector<std::string> check_files(const std::vector<FileChange>& changes) {
     refusals.push_back(refusal);
   }
   if (!refusals.empty()) throw Refused(refusals);
-  if (!code)
-    throw Error("no_change",
-                "no changes detected: the patch changes no source that the kernel is built from");
-  return notes;
+  if (code) return notes;
+  std::string list;
+  for (const std::string& note : notes) list += "\n  " + note;
+  throw Error(
+      "no_change",
+      "no changes detected: the patch changes no source that the kernel is built from" + list);
 }
 
 Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,

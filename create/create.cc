@@ -151,8 +151,8 @@ std::vector<ObjectPair> compile(const Options& options, const Job& job, const Ke
   for (const std::string& note : affected.notes) progress.note(note);
   if (affected.units.empty())
     throw Error("no_change", fmt::format("no changes detected: kernel {} is built from none of the "
-                                         "files that the patch changes",
-                                         kernel.release));
+                                         "files that the patch changes:\n  {}",
+                                         kernel.release, fmt::join(affected.notes, "\n  ")));
   PairInput input{overlay,         kbuild,        affected.units,
                   applied.changes, options.cache, template_key(overlay, kernel, toolchain)};
   std::vector<ObjectPair> pairs = build_pairs(input, progress);
