@@ -43,7 +43,7 @@ void print_json(const Package& package, const ApplyOutcome& outcome,
   if (state) {
     json["stage"] = state->stage;
     json["functions"] = state->functions.size();
-    for (const auto& [name, value] : state->values) json["kernel"][name] = value;
+    json["kernel"] = values_to_json(*state);
   }
   fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <sstream>
 
@@ -113,6 +114,19 @@ int write_update(const Host& host, const std::string& id, const std::string& fil
   ssize_t put = ::write(fd.get(), text.data(), text.size());
   if (put < 0) return errno;
   return put == static_cast<ssize_t>(text.size()) ? 0 : EIO;
+}
+
+nlohmann::ordered_json values_to_json(const UpdateState& state) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const auto& [name, value] : state.values) {
+    uint64_t number = 0;
+    auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (error == std::errc() && end == value.data() + value.size())
+      json[name] = number;
+    else
+      json[name] = value;
+  }
+  return json;
 }
 
 // The lock is on a folder that every kernel has and nobody can remove; it leaves no file behind and

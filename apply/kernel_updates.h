@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,6 +45,9 @@ std::optional<UpdateState> read_update(const Host& host, const std::string& id);
 // kernel refused.
 int write_update(const Host& host, const std::string& id, const std::string& file,
                  const std::string& text);
+
+// state.values with what are numbers as numbers.
+nlohmann::ordered_json values_to_json(const UpdateState& state);
 
 // Held while a tool changes something, so that two tools do not meet. Waits for the other one;
 // throws Error("interrupted") if a signal comes first.

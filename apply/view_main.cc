@@ -106,8 +106,7 @@ Json to_json(const std::string& id, const View& view) {
                            {"new", function.new_addr},
                            {"calls", function.calls}});
     json["functions"] = functions;
-    json["kernel"] = Json::object();
-    for (const auto& [name, value] : view.state->values) json["kernel"][name] = value;
+    json["kernel"] = values_to_json(*view.state);
   }
   json["late_targets"] = view.late;
   json["copy"] = view.copy;
