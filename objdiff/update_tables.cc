@@ -93,7 +93,7 @@ uint64_t UpdateBuilder::add_ranges(const RunCode& run) {
     record.param = range.param_number;
     uint64_t at = append(ranges, record);
     add_pointer(ranges, at + offsetof(ksplice_range, variants), bytes, variants_at);
-    if (range.has_param) {
+    if (!range.param.target.empty()) {
       Symbol* param;
       if (!range.param.import.empty()) {
         Symbol like;
@@ -196,7 +196,7 @@ void UpdateBuilder::add_tables() {
   for (const Replaced& replaced : replaced_)
     for (const FunctionMatch& fragment : replaced.unit->unit->match->functions) {
       if (!is_fragment(fragment.pre->name) ||
-          fragment_parent(fragment.pre->name) != replaced.diff->pre->name)
+          cold_parent(fragment.pre->name) != replaced.diff->pre->name)
         continue;
       if (fragment.status == MatchStatus::Matched)
         add_run(fragment);
