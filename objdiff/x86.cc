@@ -150,6 +150,11 @@ struct CapstoneHandle {
   ~CapstoneHandle() { cs_close(&handle); }
 };
 
+csh capstone_handle() {
+  static const CapstoneHandle capstone;
+  return capstone.handle;
+}
+
 const Symbol* covering_symbol(const Object& object, const Section* section, uint64_t offset) {
   const Symbol* best = nullptr;
   for (const std::unique_ptr<Symbol>& symbol : object.symbols) {
@@ -323,10 +328,18 @@ int condition_code(std::span<const uint8_t> code, const Instruction& instruction
   return op >= 0x70 && op <= 0x7f ? op & 15 : -1;
 }
 
-std::string instruction_text(std::span<const uint8_t> bytes, uint64_t address) {
-  static const CapstoneHandle capstone;
+unsigned capstone_length(std::span<const uint8_t> bytes) {
   cs_insn* decoded = nullptr;
-  size_t count = cs_disasm(capstone.handle, bytes.data(), bytes.size(), address, 1, &decoded);
+  size_t count = cs_disasm(capstone_handle(), bytes.data(), bytes.size(), 0, 1, &decoded);
+  if (count == 0) return 0;
+  unsigned length = decoded[0].size;
+  cs_free(decoded, count);
+  return length;
+}
+
+std::string instruction_text(std::span<const uint8_t> bytes, uint64_t address) {
+  cs_insn* decoded = nullptr;
+  size_t count = cs_disasm(capstone_handle(), bytes.data(), bytes.size(), address, 1, &decoded);
   if (count == 0) {
     std::optional<Instruction> known = decode_instruction(bytes, 0);
     return known ? ".byte " + text_of_bytes(bytes.first(known->size)) : "(bad)";

@@ -74,6 +74,10 @@ int condition_code(std::span<const uint8_t> code, const Instruction& instruction
 // address is that of the first byte, for branch targets.
 std::string instruction_text(std::span<const uint8_t> bytes, uint64_t address);
 
+// The length that Capstone finds for the first instruction of bytes, 0 if it knows none. For tests
+// of the decoder above.
+unsigned capstone_length(std::span<const uint8_t> bytes);
+
 // R_X86_64_*: how many bytes the field has (0 for NONE), whether the place is subtracted.
 unsigned reloc_size(uint32_t type);
 bool reloc_is_pc_relative(uint32_t type);

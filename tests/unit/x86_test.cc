@@ -1,0 +1,176 @@
+#include "objdiff/x86.h"
+
+#include <elf.h>
+#include <gtest/gtest.h>
+
+#include "objdiff/base/error.h"
+#include "objdiff/elf_read.h"
+#include "tests/unit/compile.h"
+
+namespace ksplice {
+namespace {
+
+using Kind = InstructionKind;
+
+Instruction decode(std::vector<uint8_t> bytes) {
+  std::optional<Instruction> result = decode_instruction(bytes, 0);
+  EXPECT_TRUE(result.has_value());
+  return result.value_or(Instruction());
+}
+
+TEST(X86Decode, KnowsKindsAndFields) {
+  Instruction call = decode({0xe8, 0x10, 0, 0, 0});
+  EXPECT_EQ(call.kind, Kind::Call);
+  EXPECT_EQ(call.size, 5);
+  EXPECT_EQ(call.imm_offset, 1);
+  EXPECT_EQ(call.imm_size, 4);
+  EXPECT_EQ(call.target, 0x15);
+
+  Instruction back = decode({0x75, 0xfe});
+  EXPECT_EQ(back.kind, Kind::CondJump);
+  EXPECT_EQ(back.target, 0);
+
+  // movl $0x11223344, 0x10(%rip): four bytes of immediate follow the displacement.
+  Instruction store = decode({0xc7, 0x05, 0x10, 0, 0, 0, 0x44, 0x33, 0x22, 0x11});
+  EXPECT_TRUE(store.rip_relative);
+  EXPECT_EQ(store.disp_offset, 2);
+  EXPECT_EQ(store.disp_size, 4);
+  EXPECT_EQ(store.imm_offset, 6);
+  EXPECT_EQ(store.bytes_after(2), 4u);
+
+  EXPECT_EQ(decode({0xcc}).kind, Kind::Int3);
+  EXPECT_EQ(decode({0x66, 0x90}).kind, Kind::Nop);
+  EXPECT_EQ(decode({0x0f, 0x1f, 0x44, 0, 0}).kind, Kind::Nop);
+  EXPECT_EQ(decode({0xf3, 0x90}).kind, Kind::Other) << "pause is no nop";
+  EXPECT_EQ(decode({0x41, 0x90}).kind, Kind::Other) << "xchg %r8, %rax is no nop";
+  EXPECT_EQ(decode({0xf3, 0x0f, 0x1e, 0xfa}).kind, Kind::Endbr);
+  EXPECT_EQ(decode({0xff, 0xe0}).kind, Kind::IndirectJump);
+  EXPECT_EQ(decode({0xff, 0x15, 0, 0, 0, 0}).kind, Kind::IndirectCall);
+  EXPECT_EQ(decode({0x0f, 0x0b}).kind, Kind::Trap);
+  EXPECT_EQ(decode({0x48, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8}).imm_size, 8);
+  EXPECT_EQ(decode({0x66, 0xb8, 1, 2}).imm_size, 2);
+}
+
+TEST(X86Decode, RefusesWhatIsCutOffOrNoInstruction) {
+  EXPECT_FALSE(decode_instruction(std::vector<uint8_t>{0xe8, 0, 0}, 0));
+  EXPECT_FALSE(decode_instruction(std::vector<uint8_t>{0x48}, 0));
+  EXPECT_FALSE(decode_instruction(std::vector<uint8_t>{0x06}, 0)) << "push %es is gone";
+  EXPECT_FALSE(decode_instruction(std::vector<uint8_t>{0x90}, 1));
+  EXPECT_FALSE(decode_instruction(std::vector<uint8_t>(20, 0x66), 0)) << "longer than 15 bytes";
+}
+
+// All code of this program, as large as it is: our lengths are those of Capstone.
+TEST(X86Decode, AgreesWithCapstone) {
+  Object self = read_object("/proc/self/exe");
+  size_t checked = 0, unknown = 0;
+  for (const std::unique_ptr<Section>& section : self.sections) {
+    if (section->name != ".text") continue;
+    std::span<const uint8_t> code = section->data;
+    for (const Instruction& instruction : decode_range(code, 0, code.size())) {
+      unsigned expected = capstone_length(code.subspan(instruction.offset));
+      checked++;
+      if (expected == 0) unknown++;
+      if (expected != 0) {
+        ASSERT_EQ(instruction.size, expected) << "at " << instruction.offset;
+      }
+    }
+  }
+  EXPECT_GT(checked, 10000u);
+  EXPECT_LT(unknown, checked / 1000);
+}
+
+TEST(X86Decode, AgreesWithCapstoneOnRareInstructions) {
+  test::Workshop workshop;
+  std::string path = workshop.compile("rare.S", R"(
+    movabs 0x1122334455667788, %rax
+    movabs $0x1122334455667788, %r15
+    testb $1, 4(%rax,%rbx,8)
+    testl $0x12345678, foo(%rip)
+    notl foo(%rip)
+    enter $16, $1
+    lock cmpxchg16b (%rdi)
+    imul $300, %rax, %rbx
+    imul $3, %rax, %rbx
+    shld $3, %rax, %rbx
+    pshufd $1, %xmm0, %xmm1
+    vpshufb %ymm1, %ymm2, %ymm3
+    vpermq $1, foo(%rip), %ymm3
+    vpsrld $3, %ymm1, %ymm2
+    vextracti128 $1, %ymm1, %xmm2
+    {evex} vpaddd 64(%rax), %ymm1, %ymm2
+    aesenc %xmm1, %xmm2
+    sha256rnds2 %xmm1, %xmm2
+    crc32q %rax, %rbx
+    mov %cr3, %rax
+    mov %rax, %dr7
+    rdpmc
+    xsaves (%rdi)
+    movbe (%rax), %ecx
+    lar %ax, %ecx
+    bt $3, %rax
+    fldt 16(%rsp)
+    push $0x12345678
+    push $1
+    ret $8
+    out %al, $0x80
+    loop .
+    jrcxz .
+    swapgs
+    iretq
+    xlat
+    nopw %cs:0(%rax,%rax,1)
+foo: .long 0)");
+  Object object = read_object(path);
+  std::span<const uint8_t> code = object.find_section(".text")->data;
+  std::vector<Instruction> list = decode_range(code, 0, code.size() - 4);
+  EXPECT_GE(list.size(), 37u);
+  for (const Instruction& instruction : list)
+    EXPECT_EQ(instruction.size, capstone_length(code.subspan(instruction.offset)))
+        << instruction_text(code.subspan(instruction.offset), 0);
+}
+
+TEST(X86Relocation, FindsTheRealTarget) {
+  test::Workshop workshop;
+  std::string path = workshop.compile("target.S", R"(
+    .data
+pad: .quad 0
+datum: .quad 0, 0
+    .text
+    movl $1, datum+8(%rip)
+    movb $1, datum(%rip)
+    lea datum(%rip), %rax
+    movq $datum, %rbx
+    .data
+    .long datum - .
+)");
+  Object object = read_object(path);
+  const Section& text = *object.find_section(".text");
+  CodeMap code(object, text);
+  ASSERT_EQ(text.relocations.size(), 4u);
+  std::vector<int64_t> offsets;
+  for (const Relocation& relocation : text.relocations) {
+    EXPECT_TRUE(relocation.symbol->is_section());
+    offsets.push_back(reloc_target_offset(relocation, &code));
+  }
+  EXPECT_EQ(offsets, (std::vector<int64_t>{16, 8, 8, 8}));
+  EXPECT_EQ(reloc_target_text(object, text.relocations[0], &code), ".data+0x10");
+  EXPECT_EQ(reloc_size(R_X86_64_PC32), 4u);
+  EXPECT_EQ(reloc_size(R_X86_64_64), 8u);
+  EXPECT_TRUE(reloc_is_pc_relative(R_X86_64_PLT32));
+  EXPECT_FALSE(reloc_is_pc_relative(R_X86_64_32S));
+  EXPECT_THROW(reloc_size(9999), Error);
+}
+
+TEST(X86Text, ShowsSymbolsAroundAnOffset) {
+  test::Workshop workshop;
+  std::string path = workshop.compile("text.c", "void g(void); void f(void) { g(); g(); }",
+                                      {"-O2", "-fno-pic", "-fcf-protection=none"});
+  Object object = read_object(path);
+  const Symbol* f = object.find_symbol("f");
+  std::string text = disassemble_around(object, *f->section, f->value, f->value + f->size, 4, 1);
+  EXPECT_NE(text.find("=>      4:"), std::string::npos) << text;
+  EXPECT_NE(text.find("<g>"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace ksplice
