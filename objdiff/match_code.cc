@@ -93,7 +93,7 @@ class CodeWalk {
     }
     result_.map.emplace_back(static_cast<uint32_t>(pre_at_), static_cast<uint32_t>(run_at_));
     result_.run_size = run_at_;
-    if (!check_branches() || !check_tables()) return std::move(result_);
+    if (!check_branches() || !check_tables() || !check_own_references()) return std::move(result_);
     result_.same = true;
     return std::move(result_);
   }
@@ -135,8 +135,6 @@ class CodeWalk {
     auto label = pre_.jump_labels.find({&section_, begin_ + pre_at_});
     if (label != pre_.jump_labels.end() && label->second.nop && pre_insn_->kind == Kind::Jump)
       return jump_label_nop();
-    auto constant = pre_.runtime_constants.upper_bound({&section_, begin_ + pre_at_});
-    (void)constant;
     bool equal_size = pre_insn_->size == run_insn_->size;
     if (pre_insn_->kind == Kind::Nop || run_insn_->kind == Kind::Nop) {
       bool equal =
@@ -289,6 +287,8 @@ class CodeWalk {
         return differ(fmt::format("the constant {} has another value", entity.name()));
       return true;
     }
+    if (entity.kind == Entity::Kind::Code && entity.symbols.empty())
+      return refer_to_snippet(entity, static_cast<uint64_t>(target.offset), run_target);
     bool is_code = entity.kind == Entity::Kind::Function || entity.kind == Entity::Kind::Code;
     if (is_code && target.offset != 0) {
       result_.inner.push_back({&entity, target.offset, run_target, pre_at_});
@@ -296,6 +296,42 @@ class CodeWalk {
     }
     result_.sightings.push_back(
         {&entity, run_target - static_cast<uint64_t>(target.offset), pre_at_});
+    return true;
+  }
+
+  // Code without a name, such as what static_cpu_has() puts into .altinstr_aux: compared as far as
+  // its control flow goes.
+  bool refer_to_snippet(const Entity& entity, uint64_t offset, uint64_t run_target) {
+    if (entity.section == &section_) {  // also protects against endless recursion
+      result_.inner.push_back({&entity, static_cast<int64_t>(offset), run_target, pre_at_});
+      return true;
+    }
+    uint64_t begin = entity.begin + offset, end = begin;
+    std::span<const uint8_t> bytes = std::span(entity.section->data).first(entity.end);
+    while (end < entity.end) {
+      std::optional<Instruction> insn = decode_instruction(bytes, end);
+      if (!insn) break;
+      end = insn->end();
+      if (insn->ends_flow()) break;
+    }
+    Comparison code = matcher_.compare_snippet(*entity.section, begin, end, run_target);
+    if (!code.same) return differ(entity.section->name + ": " + code.difference.what);
+    for (Sighting& sighting : code.sightings) sighting.pre_offset = pre_at_;
+    for (InnerReference& inner : code.inner) inner.pre_offset = pre_at_;
+    result_.sightings.insert(result_.sightings.end(), code.sightings.begin(), code.sightings.end());
+    result_.inner.insert(result_.inner.end(), code.inner.begin(), code.inner.end());
+    result_.merged.insert(result_.merged.end(), code.merged.begin(), code.merged.end());
+    return true;
+  }
+
+  // References into this code that were met on the way through relocations.
+  bool check_own_references() {
+    for (const InnerReference& inner : result_.inner) {
+      if (inner.entity->section != &section_ || inner.entity->begin != begin_) continue;
+      std::optional<uint32_t> expected = result_.run_offset(static_cast<uint64_t>(inner.offset));
+      if (!expected || addr_ + *expected != inner.addr)
+        return differ_at(inner.pre_offset, "a reference leads elsewhere in the function");
+    }
     return true;
   }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <set>
 #include <unordered_map>
 
@@ -14,6 +15,11 @@
 
 namespace ksplice {
 namespace {
+
+const char* const Advice =
+    "build with the compiler, configuration and source of the running kernel; if they are, the "
+    "image "
+    "was already patched here";
 
 // A function at one of the places where it might be.
 struct Trial {
@@ -27,7 +33,7 @@ struct Trial {
 
 struct Candidate {
   const Entity* entity = nullptr;
-  std::vector<Trial> trials;
+  std::deque<Trial> trials;  // chosen points into it while more are added
   const Trial* chosen = nullptr;
   std::set<uint64_t> tried;
 };
@@ -55,9 +61,11 @@ class RunPre {
   void commit(Candidate& candidate, const Trial& trial);
   void add_candidates(Candidate& candidate);
   bool is_between_neighbours(const Candidate& candidate, uint64_t addr) const;
-  void check_inner_references(MatchResult& result);
+  void check_choices(MatchResult& result);
   void name_the_rest(MatchResult& result);
   FunctionMatch report(const Symbol& symbol, const Candidate& candidate) const;
+  Refusal data_refusal(const Entity& entity, uint64_t addr, uint64_t offset,
+                       const std::string& why) const;
   Refusal refusal_for(const Candidate& candidate, const Trial& trial) const;
 
   const Object& object_;
@@ -81,6 +89,8 @@ std::vector<const RunSymbol*> symbols_exactly_at(const RunImage& image, uint64_t
   return result;
 }
 
+bool is_percpu(const Section& section) { return section.name.rfind(".data..percpu", 0) == 0; }
+
 const Comparison& RunPre::compare_data(const Entity& entity, uint64_t addr) {
   auto [found, inserted] = data_.try_emplace({&entity, addr});
   if (inserted) found->second = matcher_.compare_data(entity, addr);
@@ -97,6 +107,12 @@ std::string RunPre::objection(const Entity& entity, uint64_t addr) const {
     const RunSection* section = image_.section_at(addr);
     if (section == nullptr || !section->exec)
       return fmt::format("{} would be at {:#x}, which is no code", entity.name(), addr);
+  }
+  if (entity.kind == Entity::Kind::Data && entity.section->is_write()) {
+    const RunSection* section = image_.section_at(addr);
+    bool percpu = section != nullptr && section->name == ".data..percpu";
+    if (section != nullptr && (section->exec || percpu != is_percpu(*entity.section)))
+      return fmt::format("{} would be at {:#x}, in {}", entity.name(), addr, section->name);
   }
   if (entity.symbols.empty()) return "";
   std::vector<const RunSymbol*> there = symbols_exactly_at(image_, addr);
@@ -169,8 +185,6 @@ bool RunPre::follow_data(Trial& trial) {
         trial.inner.push_back(next);
       }
       trial.merged.insert(trial.merged.end(), data.merged.begin(), data.merged.end());
-    } else if (sighting.entity->kind == Entity::Kind::Code && sighting.entity->symbols.empty()) {
-      continue;  // reached by inner references, too; checked with them
     }
   }
   return true;
@@ -261,8 +275,8 @@ bool RunPre::settle_one(bool use_neighbours) {
   return progress;
 }
 
-// Pointers into functions that were settled later than the pointer was seen.
-void RunPre::check_inner_references(MatchResult& result) {
+// What was settled later must not speak against what was settled before.
+void RunPre::check_choices(MatchResult& result) {
   for (Candidate& candidate : candidates_) {
     if (candidate.chosen == nullptr) continue;
     std::string why = objection(*candidate.chosen);
@@ -293,15 +307,45 @@ void RunPre::name_the_rest(MatchResult& result) {
     auto import = imports_.find(symbol->name);
     if (run == nullptr && import == imports_.end()) continue;
     uint64_t addr = run != nullptr ? run->addr : import->second;
-    if (entity->is_constant()) {
-      if (entity->begin != symbol->value || !compare_data(*entity, addr).same) continue;
-      bool good = true;
-      for (const Sighting& sighting : compare_data(*entity, addr).sightings)
-        good &= objection(*sighting.entity, sighting.addr).empty();
-      if (!good) continue;
+    if (entity->is_constant() && entity->begin == symbol->value) {
+      const Comparison& data = compare_data(*entity, addr);
+      std::string why = data.same ? "" : data.difference.what;
+      uint64_t offset = data.difference.pre_offset;
+      for (const Sighting& sighting : data.sightings) {
+        if (!why.empty()) break;
+        why = objection(*sighting.entity, sighting.addr);
+        offset = sighting.pre_offset;
+      }
+      if (!why.empty()) {
+        result.contradictions.push_back(data_refusal(*entity, addr, offset, why));
+        continue;
+      }
     }
     result.addresses[symbol.get()] = addr;
   }
+}
+
+std::string hex(std::span<const uint8_t> bytes) {
+  std::string text;
+  for (uint8_t byte : bytes) text += fmt::format("{:02x} ", byte);
+  return text;
+}
+
+// A named constant that no matched code refers to.
+Refusal RunPre::data_refusal(const Entity& entity, uint64_t addr, uint64_t offset,
+                             const std::string& why) const {
+  Refusal refusal;
+  refusal.code = "no_match";
+  refusal.object = object_.path;
+  refusal.section = entity.section->name;
+  refusal.symbol = entity.name();
+  refusal.offset = offset;
+  refusal.message = why;
+  uint64_t length = std::min<uint64_t>(16, entity.end - entity.begin - offset);
+  refusal.expected = hex(std::span(entity.section->data).subspan(entity.begin + offset, length));
+  if (auto bytes = image_.read(addr + offset, length)) refusal.found = hex(*bytes);
+  refusal.advice = Advice;
+  return refusal;
 }
 
 Refusal RunPre::refusal_for(const Candidate& candidate, const Trial& trial) const {
@@ -323,9 +367,7 @@ Refusal RunPre::refusal_for(const Candidate& candidate, const Trial& trial) cons
     if (bytes)
       refusal.found = disassemble_around(*bytes, trial.code.addr, trial.difference.run_offset);
   }
-  refusal.advice =
-      "build with the compiler, configuration and source of the running kernel; if they are, the "
-      "image was already patched here";
+  refusal.advice = Advice;
   return refusal;
 }
 
@@ -377,15 +419,11 @@ MatchResult RunPre::run() {
     candidates_.push_back(std::move(candidate));
   }
   for (Candidate& candidate : candidates_) by_entity_[candidate.entity] = &candidate;
-  for (Candidate& candidate : candidates_) {
-    // Room for places learnt later: chosen trials must not move.
-    add_candidates(candidate);
-    candidate.trials.reserve(candidate.trials.size() + 16);
-  }
+  for (Candidate& candidate : candidates_) add_candidates(candidate);
   while (settle_one(false) || settle_one(true)) {
   }
   MatchResult result;
-  check_inner_references(result);
+  check_choices(result);
   for (const std::unique_ptr<Symbol>& symbol : object_.symbols) {
     if (!symbol->is_function() || symbol->section == nullptr) continue;
     const Entity* entity = index_.entity_of(symbol.get());
