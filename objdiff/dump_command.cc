@@ -1,5 +1,5 @@
 // ksplice-objdiff dump: an object as the toolkit sees it: its functions and data, and what their
-// relocations really refer to.
+// relocations really refer to; or the symbols of a kernel or module.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -7,9 +7,11 @@
 #include <memory>
 
 #include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
 #include "objdiff/commands.h"
 #include "objdiff/elf_read.h"
 #include "objdiff/pre_index.h"
+#include "objdiff/run_image.h"
 #include "objdiff/x86.h"
 
 namespace ksplice {
@@ -31,7 +33,27 @@ const char* kind_word(Entity::Kind kind) {
   return "?";
 }
 
+// As System.map; what a module imports has type U.
+int dump_image(const RunImage& image) {
+  for (const RunSymbol& symbol : image.symbols)
+    std::cout << fmt::format("{:016x} {} {}\n", symbol.addr, symbol.type, symbol.name);
+  for (const auto& [addr, name] : image.imports)
+    std::cout << fmt::format("{:016x} U {}\n", addr, name);
+  return ExitDone;
+}
+
+bool is_image(const std::string& path) {
+  std::vector<uint8_t> file = read_file(path);
+  bool is_elf = file.size() > 4 && file[0] == 0x7f && file[1] == 'E';
+  if (!is_elf) return true;  // a boot image, or a compressed module
+  Object object = read_object(file, path);
+  // Only linked modules have a struct module.
+  return object.elf_type != 1 /* ET_REL */ ||
+         object.find_section(".gnu.linkonce.this_module") != nullptr;
+}
+
 int run_dump(const std::string& path, const std::string& function) {
+  if (function.empty() && is_image(path)) return dump_image(read_run_image(path));
   Object object = read_object(path);
   PreIndex index(object);
   bool found = function.empty();
@@ -64,7 +86,8 @@ int run_dump(const std::string& path, const std::string& function) {
 void add_dump_command(CLI::App& app, Command* command) {
   auto path = std::make_shared<std::string>();
   auto function = std::make_shared<std::string>();
-  CLI::App* dump = app.add_subcommand("dump", "print the functions and data of an object");
+  CLI::App* dump = app.add_subcommand(
+      "dump", "print the functions and data of an object, or the symbols of a kernel");
   dump->add_option("--symbol", *function, "only this one, with its code or relocations");
   dump->add_option("OBJECT", *path, "a relocatable object")->required();
   dump->callback(
