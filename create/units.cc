@@ -192,6 +192,9 @@ std::set<std::string> find_includers(const fs::path& tree, const std::vector<std
       table[name.substr(name.find_last_of("/\"<") + 1)].emplace_back(&file, std::move(name));
     check_interrupted();
   }
+  auto has_file = [&](const fs::path& path) {
+    return std::binary_search(files.begin(), files.end(), path.string());
+  };
   std::set<std::string> seen(changed.begin(), changed.end()), units;
   std::deque<std::string> queue(changed.begin(), changed.end());
   while (!queue.empty()) {
@@ -200,8 +203,10 @@ std::set<std::string> find_includers(const fs::path& tree, const std::vector<std
     for (const auto& [file, name] : table[path.substr(path.rfind('/') + 1)]) {
       std::string wanted = name.substr(1);
       fs::path beside = (fs::path(*file).parent_path() / wanted).lexically_normal();
+      // A quoted name means the file beside the includer, if there is one.
+      bool is_beside = name[0] == '"' && has_file(beside);
       while (wanted.starts_with("../")) wanted.erase(0, 3);
-      bool hit = path == wanted || path.ends_with("/" + wanted) || beside == path;
+      bool hit = is_beside ? beside == path : path == wanted || path.ends_with("/" + wanted);
       if (!hit || !seen.insert(*file).second) continue;
       queue.push_back(*file);
     }

@@ -1,0 +1,167 @@
+#include "create/patch.h"
+
+#include <gtest/gtest.h>
+
+#include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
+
+namespace ksplice {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* Simple =
+    "--- a/mm/slab.c\t2024-01-01\n+++ b/mm/slab.c\n@@ -1,3 +1,3 @@\n one\n-two\n+TWO\n three\n";
+
+std::string code_of(const std::string& text, unsigned strip = 1) {
+  try {
+    parse_patch(text, strip, "test");
+  } catch (const Error& error) {
+    return error.code;
+  }
+  return "";
+}
+
+// A source tree and the result of applying patches to it.
+struct Tree {
+  TempDir source, staging;
+  void put(const std::string& path, const std::string& text) {
+    fs::create_directories((source.path() / path).parent_path());
+    write_file(source.path() / path, text);
+  }
+  AppliedPatch apply(const std::vector<std::string>& texts,
+                     const std::vector<std::string>& options = {}) {
+    std::vector<Patch> patches;
+    for (const std::string& text : texts)
+      patches.push_back(parse_patch(text, strip_of(options), "test"));
+    return apply_patches(patches, options, source.path(), staging.path());
+  }
+};
+
+TEST(ParsePatch, ReadsNamesAndHunks) {
+  Patch patch = parse_patch(Simple, 1, "test");
+  ASSERT_EQ(patch.files.size(), 1u);
+  EXPECT_EQ(patch.files[0].old_path, "mm/slab.c");
+  EXPECT_EQ(patch.files[0].new_path, "mm/slab.c");
+  EXPECT_EQ(patch.files[0].hunks, 1u);
+}
+
+TEST(ParsePatch, TakesSubjectOfMail) {
+  Patch patch = parse_patch(
+      "From: x\nSubject: [PATCH v2 1/2] mm: fix a\n leak\n\nbody\n" + std::string(Simple), 1, "t");
+  EXPECT_EQ(patch.subject, "mm: fix a leak");
+}
+
+TEST(ParsePatch, HeaderLikeLinesInsideHunksAreText) {
+  Patch patch = parse_patch(
+      "--- a/x.c\n+++ b/x.c\n@@ -1,2 +1,2 @@\n--- a/../../etc/passwd\n+++ b/../../etc/passwd\n z\n",
+      1, "test");
+  EXPECT_EQ(patch.files.size(), 1u);
+}
+
+TEST(ParsePatch, RefusesNamesOutsideTheTree) {
+  for (const char* name : {"a/../x.c", "a/b/../../../x.c", "/etc/passwd", "a//etc/../../x"}) {
+    std::string text = Simple;
+    for (size_t at; (at = text.find("a/mm/slab.c")) != text.npos;) text.replace(at, 11, name);
+    EXPECT_EQ(code_of(text), "bad_patch") << name;
+  }
+  EXPECT_EQ(code_of("diff --git a/x b/x\nrename from ../x\nrename to y\n"), "bad_patch");
+}
+
+TEST(ParsePatch, RefusesWhatIsNoUnifiedDiff) {
+  EXPECT_EQ(code_of(""), "bad_patch");
+  EXPECT_EQ(code_of("hello\n"), "bad_patch");
+  EXPECT_EQ(code_of("*** a/x.c\n--- b/x.c\n***************\n"), "bad_patch");
+  EXPECT_EQ(code_of("diff --git a/x b/x\nGIT binary patch\nliteral 3\n"), "bad_patch");
+  EXPECT_EQ(code_of(std::string(Simple).substr(0, 50)), "bad_patch");  // cut off
+}
+
+TEST(ParsePatch, UnquotesNames) {
+  Patch patch = parse_patch(
+      "--- \"a/\\303\\244 b.c\"\n+++ \"b/\\303\\244 b.c\"\n@@ -1 +1 @@\n-1\n+2\n", 1, "test");
+  EXPECT_EQ(patch.files[0].new_path, "\xc3\xa4 b.c");
+}
+
+TEST(ApplyPatches, ChangesACopyOnly) {
+  Tree tree;
+  tree.put("mm/slab.c", "one\ntwo\nthree\n");
+  AppliedPatch applied = tree.apply({Simple});
+  ASSERT_EQ(applied.changes.size(), 1u);
+  EXPECT_EQ(applied.changes[0].kind, ChangeKind::Modified);
+  EXPECT_EQ(read_text(applied.changes[0].content), "one\nTWO\nthree\n");
+  EXPECT_EQ(read_text(tree.source.path() / "mm/slab.c"), "one\ntwo\nthree\n");
+}
+
+TEST(ApplyPatches, StacksSeveralPatches) {
+  Tree tree;
+  tree.put("mm/slab.c", "one\ntwo\nthree\n");
+  AppliedPatch applied = tree.apply(
+      {Simple, "--- a/mm/slab.c\n+++ b/mm/slab.c\n@@ -1,3 +1,3 @@\n one\n-TWO\n+2\n three\n"});
+  ASSERT_EQ(applied.changes.size(), 1u);
+  EXPECT_EQ(read_text(applied.changes[0].content), "one\n2\nthree\n");
+}
+
+TEST(ApplyPatches, SaysWhenItDoesNotFit) {
+  Tree tree;
+  tree.put("mm/slab.c", "something\nelse\n");
+  try {
+    tree.apply({Simple});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, "patch_failed");
+    EXPECT_NE(std::string(error.what()).find("mm/slab.c"), std::string::npos);
+  }
+}
+
+TEST(ApplyPatches, TakesCrlfPatches) {
+  Tree tree;
+  tree.put("mm/slab.c", "one\ntwo\nthree\n");
+  std::string text;
+  for (const char* c = Simple; *c != 0; ++c) text += *c == '\n' ? "\r\n" : std::string(1, *c);
+  AppliedPatch applied = tree.apply({text});
+  ASSERT_EQ(applied.changes.size(), 1u);
+  EXPECT_EQ(read_text(applied.changes[0].content), "one\nTWO\nthree\n");
+}
+
+TEST(ApplyPatches, NewDeletedRenamedAndModes) {
+  Tree tree;
+  tree.put("a.c", "1\n");
+  tree.put("old.c", "1\n2\n3\n4\n5\n");
+  tree.put("mode.c", "1\n");
+  AppliedPatch applied = tree.apply(
+      {"diff --git a/new.c b/new.c\nnew file mode 100644\n--- /dev/null\n+++ b/new.c\n"
+       "@@ -0,0 +1 @@\n+n\n"
+       "diff --git a/a.c b/a.c\ndeleted file mode 100644\n--- a/a.c\n+++ /dev/null\n"
+       "@@ -1 +0,0 @@\n-1\n"
+       "diff --git a/old.c b/fresh.c\nsimilarity index 80%\nrename from old.c\nrename to fresh.c\n"
+       "--- a/old.c\n+++ b/fresh.c\n@@ -1,5 +1,5 @@\n 1\n 2\n-3\n+three\n 4\n 5\n"
+       "diff --git a/mode.c b/mode.c\nold mode 100644\nnew mode 100755\n"});
+  std::map<std::string, ChangeKind> kinds;
+  for (const FileChange& change : applied.changes) kinds[change.path] = change.kind;
+  std::map<std::string, ChangeKind> expected = {{"a.c", ChangeKind::Deleted},
+                                                {"fresh.c", ChangeKind::Renamed},
+                                                {"new.c", ChangeKind::Added},
+                                                {"old.c", ChangeKind::Deleted}};
+  EXPECT_EQ(kinds, expected);
+}
+
+TEST(ApplyPatches, HonoursStripOption) {
+  Tree tree;
+  tree.put("slab.c", "one\ntwo\nthree\n");
+  AppliedPatch applied = tree.apply({Simple}, {"-p2"});
+  ASSERT_EQ(applied.changes.size(), 1u);
+  EXPECT_EQ(applied.changes[0].path, "slab.c");
+}
+
+TEST(DiffOfExtension, ComparesWithTheFileBeside) {
+  Tree tree;
+  tree.put("mm/slab.c", "one\ntwo\n");
+  tree.put("mm/slab.c.new", "one\nTWO\n");
+  AppliedPatch applied = tree.apply({diff_of_extension(tree.source.path(), "new")});
+  ASSERT_EQ(applied.changes.size(), 1u);
+  EXPECT_EQ(applied.changes[0].path, "mm/slab.c");
+  EXPECT_EQ(read_text(applied.changes[0].content), "one\nTWO\n");
+}
+
+}  // namespace
+}  // namespace ksplice
