@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# One update for vmlinux and two modules: refused, or in part, while a module is not loaded; what comes
+# later is found, in the way of an undo, and patched by applying again.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+get_kernel
+make_patch fs/proc/cmdline.c "s/seq_putc(m, '.n');/seq_puts(m, \" patched\\\\n\");/" && cat "$WORK/patch" >"$WORK/all.patch"
+make_patch drivers/net/dummy.c 's/dev->max_mtu = 0;/dev->max_mtu = 0; dev->mtu = 1234;/' && cat "$WORK/patch" >>"$WORK/all.patch"
+make_patch drivers/net/ifb.c 's/dev->tx_queue_len = TX_Q_LIMIT;/dev->tx_queue_len = 77;/' && cat "$WORK/patch" >>"$WORK/all.patch"
+"$create" --patch="$WORK/all.patch" --config="$CONFIG" --id=parts --description="three targets" --output="$WORK" -q "$SOURCE"
+
+# The same module with another build id.
+python3 - "$CONFIG"/modules/kernel/drivers/net/dummy.ko* "$WORK/dummy.ko" <<'EOS'
+import lzma, re, sys
+data = open(sys.argv[1], "rb").read()
+data = bytearray(lzma.decompress(data) if sys.argv[1].endswith(".xz") else data)
+note = data.index(b"\4\0\0\0\x14\0\0\0\3\0\0\0GNU\0") + 16
+data[note] ^= 1
+open(sys.argv[2], "wb").write(data)
+EOS
+
+boot_vm --module dummy --module ifb --file "$WORK/ksplice-parts.tar.gz" --file "$WORK/dummy.ko" \
+  --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
+refused() { # CODE WORDS COMMAND...
+  code=$1 words=$2
+  shift 2
+  "$@" >/tmp/out 2>/tmp/err
+  status=$?
+  [ $status = 3 ] && [ "$(head -n 1 /tmp/err)" = "$code" ] && grep -q "$words" /tmp/err && return
+  echo "status $status, expected 3, $code and '$words': $*"
+  cat /tmp/err
+  exit 1
+}
+check() { "$@" || { echo "failed: $*"; ksplice-view --id=parts; exit 1; }; }
+value() { # TYPE FILE: of a new network device
+  ip link add probe0 type "$1" && cat "/sys/class/net/probe0/$2" && ip link del probe0
+}
+
+refused target_not_loaded "dummy, ifb" ksplice-apply --raw-errors ksplice-parts.tar.gz
+check [ ! -e /sys/module/ksplice ]
+insmod dummy.ko
+refused wrong_module "dummy" ksplice-apply --raw-errors --partial ksplice-parts.tar.gz
+rmmod dummy
+modprobe dummy numdummies=0
+refused target_not_loaded ": ifb" ksplice-apply --raw-errors ksplice-parts.tar.gz
+
+check ksplice-apply --partial ksplice-parts.tar.gz | tee /tmp/out
+check grep -x "Skipped ifb: not loaded" /tmp/out
+check grep -q patched /proc/cmdline
+check [ "$(value dummy mtu)" = 1234 ]
+rmmod dummy 2>/dev/null && { echo "a target was unloaded under its update"; exit 1; }
+ksplice-view --id=parts
+ksplice-view | grep later && exit 1
+
+modprobe ifb numifbs=0
+check [ "$(value ifb tx_queue_len)" = 32 ]
+ksplice-view
+check [ "$(ksplice-view | grep -c 'module ifb was loaded later')" = 1 ]
+refused cold_update_loaded ifb ksplice-undo --raw-errors parts
+check [ "$(value dummy mtu)" = 1234 ]
+check ksplice-apply -v ksplice-parts.tar.gz
+check [ "$(value ifb tx_queue_len)" = 77 ]
+check [ "$(ksplice-apply ksplice-parts.tar.gz)" = "Update parts is already applied." ]
+ksplice-view | grep later && exit 1
+check [ "$(ksplice-view --id=parts --json | grep -c '"state": "applied"')" = 3 ]
+
+check ksplice-undo parts
+grep patched /proc/cmdline && exit 1
+check [ "$(value dummy mtu)" = 1500 ]
+check [ "$(value ifb tx_queue_len)" = 32 ]
+check rmmod dummy ifb
+grep ksplice /proc/modules && exit 1
+echo "== done"
+EOS
+[ "$(tail -n 1 "$WORK/transcript")" = "== done" ] || fail "the transcript is not whole"
