@@ -26,10 +26,11 @@ struct Entity {
   std::vector<const Symbol*> symbols;  // all at begin; empty if it has no name
 
   std::string name() const;
-  // Its bytes never change at run time, so they are compared.
+  // Its bytes never change after the compiler, so they are compared. (.BTF_ids is filled in by
+  // resolve_btfids after the link.)
   bool is_constant() const {
     return kind == Kind::Data && section->is_alloc() && !section->is_write() &&
-           section->type == 1 /* SHT_PROGBITS */;
+           section->type == 1 /* SHT_PROGBITS */ && section->name != ".BTF_ids";
   }
 };
 

@@ -1,3 +1,66 @@
+// Run-pre matching: is the code that runs the code that we compiled, and where is everything that
+// it mentions?
+//
+// Pre is one object as the compiler made it. Run is the kernel's (or a module's) image as a file:
+// linked, but not yet touched by the boot. Both are walked in lockstep, instruction by instruction
+// (CodeWalk in match_code.cc). A byte that no relocation covers must be equal. A field that a
+// relocation covers must hold an address, and that address is evidence: "tcp_hashinfo is at
+// ffffffff8327e1c0".
+//
+//   pre   48 8b 3d 00 00 00 00   mov tcp_hashinfo(%rip), %rdi     R_X86_64_PC32 tcp_hashinfo-4
+//   run   48 8b 3d 19 ab 9c 01   mov 0x19cab19(%rip), %rdi        end of instruction + 0x19cab19
+//
+// Evidence must agree with itself (one address per thing, over all functions of the object), with
+// the image's symbols (if the image knows the name at all, the address must be one of that name),
+// and, for read-only data, with the content: data is compared in the same way, to any depth. So a
+// wrong place is found out by what it refers to, and a changed reference by the name of where it
+// leads.
+//
+// Places to try come from the image's symbols. When twelve files have a static function foo, all
+// twelve places are tried; those that contradict what is known fall away; the functions that have
+// one place left are settled, which makes more known, until nothing changes. What remains alike in
+// every byte and every reference is told by its place: the functions of one unit lie together.
+//
+// What the special sections say about a function must be said about run, too: jump labels (target,
+// key, likely branch), exception entries (fixup, type), alternatives (feature, length,
+// replacement's code).
+//
+// Tolerated differences. Everything else is a mismatch.
+//
+//   Branch length        A direct jump may be short in one and long in the other (same condition,
+//   same
+//                        prefixes, same target): pre has each function in its own section, where
+//                        the assembler cannot shorten a jump to a local function of the same file.
+//   Alignment inside     After such a change of length, filling before an aligned label may differ,
+//   if it
+//                        is the assembler's own nops, on both sides up to a multiple of 8.
+//   Padding behind       What lies between functions belongs to none of them and is not looked at.
+//   Block layout         .cold and .part fragments are functions of their own; jumps between a
+//   function and its
+//                        fragment lead to the same instruction.
+//   Merged strings and   The linker keeps one copy of equal strings and constants, so the content
+//   at constants            the address counts, not the address. Names' numbers       .constprop.0,
+//   __func__.12, __UNIQUE_ID_x37: numbers that the compiler chose. Jump labels          Where the
+//   key's bit 1 is set, objtool has put a nop in place of the jmp, of the same
+//                        kind as the assembler's (2 or 5 bytes). The table must name the same
+//                        target.
+//   .BTF_ids             Filled in after the link; not compared.
+//   Writable data        Its address is learnt, its content is the running system's. It must lie in
+//                        data (per-cpu data in per-cpu data).
+//   Physical addresses   A field with __START_KERNEL_map subtracted counts as one of the address
+//   itself.
+//
+// No tolerance is needed, since the image is from before the boot, for: alternatives, paravirt
+// calls, retpolines, return thunks, smp lock prefixes, static calls, ftrace calls, endbr and call
+// padding. Their raw forms are equal in pre and run; run_ranges.cc tells the core what the boot
+// makes of them.
+//
+// Functions in init sections match like others; the core cannot verify them, since their memory is
+// gone.
+//
+// Not handled: pre objects that objtool has edited while the image's were not (their nops are
+// compared with jumps); images of a kernel linked with LTO, where a unit's code is not in one
+// piece.
 #include "objdiff/run_pre.h"
 
 #include <elf.h>
