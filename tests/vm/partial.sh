@@ -9,13 +9,17 @@ make_patch drivers/net/dummy.c 's/dev->max_mtu = 0;/dev->max_mtu = 0; dev->mtu =
 make_patch drivers/net/ifb.c 's/dev->tx_queue_len = TX_Q_LIMIT;/dev->tx_queue_len = 77;/' && cat "$WORK/patch" >>"$WORK/all.patch"
 "$create" --patch="$WORK/all.patch" --config="$CONFIG" --id=parts --description="three targets" --output="$WORK" -q "$SOURCE"
 
-# The same module with another build id.
+# The same module with another build id, and without its signature, which would no longer hold.
 python3 - "$CONFIG"/modules/kernel/drivers/net/dummy.ko* "$WORK/dummy.ko" <<'EOS'
-import lzma, re, sys
+import lzma, sys
 data = open(sys.argv[1], "rb").read()
 data = bytearray(lzma.decompress(data) if sys.argv[1].endswith(".xz") else data)
 note = data.index(b"\4\0\0\0\x14\0\0\0\3\0\0\0GNU\0") + 16
 data[note] ^= 1
+magic = b"~Module signature appended~\n"
+if data.endswith(magic):
+    end = len(data) - len(magic)
+    del data[end - 12 - int.from_bytes(data[end - 4:end], "big"):]
 open(sys.argv[2], "wb").write(data)
 EOS
 
