@@ -24,7 +24,7 @@ static void *call_syscalls(void *unused)
 	char buf[256];
 
 	while (time(NULL) < end) {
-		for (int i = 0; i < 500; i++)
+		for (int i = 0; i < 200; i++)
 			if (syscall(SYS_getpid) != pid || syscall(SYS_getuid) != 0 || syscall(SYS_getgid) != 0)
 				wrong = 1;
 		int fd = open("/proc/cmdline", O_RDONLY);
@@ -33,6 +33,7 @@ static void *call_syscalls(void *unused)
 		if (strcmp(buf, "new\n") && !strstr(buf, "console="))
 			wrong = 1;
 		close(fd);
+		usleep(3000);
 	}
 	return unused;
 }
@@ -48,6 +49,7 @@ static void *fork_and_exec(void *unused)
 		}
 		kill(child, SIGUSR1);
 		waitpid(child, NULL, 0);
+		usleep(3000);
 	}
 	return unused;
 }
@@ -64,7 +66,7 @@ static void *send_datagrams(void *unused)
 	while (time(NULL) < end) {
 		sendto(out, buf, sizeof(buf), 0, (struct sockaddr *)&address, sizeof(address));
 		recv(in, buf, sizeof(buf), MSG_DONTWAIT);
-		usleep(100);
+		usleep(2000);
 	}
 	return unused;
 }

@@ -60,7 +60,7 @@ static int version_thread(void *unused)
 	while (!kthread_should_stop()) {
 		version_outer(n++);
 		if (n % 2)
-			usleep_range(100, 1000);
+			usleep_range(1000, 3000);
 	}
 	return 0;
 }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Update for tests: replaces the first NR (parameter nr) of the functions of many.c. */
+#include <linux/module.h>
+#include <linux/string.h>
+
+#include "ksplice_abi.h"
+#include "many.h"
+
+#define SIZE 8
+
+static u8 bytes[500][SIZE];
+static struct ksplice_range ranges[500];
+
+#define DEFINE(n) \
+	int many_##n(int x); \
+	static noinline int new_##n(int x) { asm volatile(""); return x + n; }
+EACH(DEFINE)
+
+#define P(x) ((unsigned long)(x))
+#define RUN(n) { P("many_" #n), P(many_##n), P(bytes[n - 100]), P(&ranges[n - 100]), SIZE, 1 },
+static struct ksplice_run runs[] = { EACH(RUN) };
+#define FUNCTION(n) { P("many_" #n), P(&runs[n - 100]), P(new_##n), 1 },
+static struct ksplice_function functions[] = { EACH(FUNCTION) };
+
+struct ksplice_object ksplice_update_object = {
+	KSPLICE_ABI_VERSION, 1, P("many"), P("test update"), P("many"), 0, P(runs), P(functions), 0, 0
+};
+
+static int set_nr(const char *value, const struct kernel_param *kp)
+{
+	unsigned int i, nr;
+	int ret = kstrtouint(value, 0, &nr);
+
+	if (ret || nr > ARRAY_SIZE(runs))
+		return -EINVAL;
+	for (i = 0; i < nr; i++) {
+		memcpy(bytes[i], (void *)runs[i].addr, SIZE);
+		/* With an ENDBR first, bytes holds only the beginning of the ftrace site: leave it out. */
+		runs[i].size = bytes[i][0] == 0x0f || bytes[i][0] == 0xe8 ? 5 : 4;
+		runs[i].nr_ranges = runs[i].size == 5;
+		ranges[i].length = 5;
+		ranges[i].kind = KSPLICE_RANGE_FTRACE;
+	}
+	ksplice_update_object.nr_runs = nr;
+	ksplice_update_object.nr_functions = nr;
+	return 0;
+}
+
+static const struct kernel_param_ops nr_ops = { .set = set_nr };
+module_param_cb(nr, &nr_ops, NULL, 0);
