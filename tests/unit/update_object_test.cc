@@ -1,0 +1,189 @@
+// From two small sources and a linked image to an update object: what is copied, imported, made
+// absolute or refused, and that the tables say so.
+#include "objdiff/update_object.h"
+
+#include <elf.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <set>
+
+#include "kmod-core/ksplice_abi.h"
+#include "objdiff/atoms.h"
+#include "objdiff/base/file.h"
+#include "objdiff/base/process.h"
+#include "objdiff/elf_read.h"
+#include "objdiff/elf_write.h"
+
+namespace ksplice {
+namespace {
+
+// What a kernel unit is made of, small: a function with an ftrace site, statics, strings, rodata.
+const char* const Pre = R"(
+extern int exported(const char*, ...);
+extern int hidden(int);
+static int counter = 3;
+static const int table[4] = {10, 20, 30, 40};
+__attribute__((noinline)) static int helper(int x) { return hidden(x) + counter; }
+int target(int x) { exported("pre %d\n", x); return helper(x) + table[x & 3]; }
+int other(int x) { return helper(x + 1) * 2 + table[x & 1]; }
+)";
+
+const char* const Others = R"(
+int exported(const char* s, ...) { return s[0]; }
+int hidden(int x) { return x ^ 5; }
+void __fentry__(void) {}
+const char linux_banner[] = "Linux version 6.1.0-test (root@host) (gcc 12) #1 SMP";
+)";
+
+struct Made {
+  Object pre, post;
+  RunImage image;
+  ObjectDiff diff;
+  MatchResult match;
+  UpdateObject update;
+};
+
+void run(const TempDir& dir, const std::vector<std::string>& argv) {
+  CommandResult result = run_command(argv, {.directory = dir.path(), .env = {}, .input = ""});
+  ASSERT_EQ(result.status, 0) << result.output;
+}
+
+void compile(const TempDir& dir, const std::string& name, const std::string& source, bool split) {
+  write_file(dir.path() / (name + ".c"), source);
+  std::vector<std::string> argv = {"gcc",
+                                   "-O2",
+                                   "-mcmodel=kernel",
+                                   "-fno-pic",
+                                   "-mno-sse",
+                                   "-pg",
+                                   "-mfentry",
+                                   "-mrecord-mcount",
+                                   "-fno-stack-protector",
+                                   "-fcf-protection=none",
+                                   "-fno-asynchronous-unwind-tables",
+                                   "-c",
+                                   name + ".c"};
+  if (split) argv.insert(argv.end(), {"-ffunction-sections", "-fdata-sections"});
+  run(dir, argv);
+}
+
+Made make(const std::string& post_source) {
+  TempDir dir;
+  compile(dir, "pre", Pre, true);
+  compile(dir, "post", post_source, true);
+  compile(dir, "unit", Pre, false);
+  compile(dir, "others", Others, false);
+  run(dir, {"ld", "-Ttext=0xffffffff81000000", "--defsym=_text=0xffffffff81000000", "-e", "target",
+            "-o", "vmlinux", "unit.o", "others.o"});
+  Made made;
+  made.pre = read_object((dir.path() / "pre.o").string());
+  made.post = read_object((dir.path() / "post.o").string());
+  normalise(made.pre);
+  normalise(made.post);
+  made.image = read_run_image((dir.path() / "vmlinux").string());
+  made.image.exports.insert("exported");
+  made.image.exports.insert("__fentry__");
+  made.diff = diff_objects(made.pre, made.post);
+  made.match = match_run_pre(made.pre, made.image);
+  Unit unit{"unit.o", &made.pre, &made.post, &made.diff, &made.match};
+  made.update = make_update_object({unit}, made.image, made.image, {"abc", "text", 1});
+  return made;
+}
+
+std::string replaced(const std::string& from, const std::string& to) {
+  std::string text = Pre;
+  size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+std::set<std::string> names(const UpdateObject& update, bool absolute) {
+  std::set<std::string> result;
+  for (const auto& symbol : update.object.symbols)
+    if (symbol->section == nullptr && (symbol->shndx == SHN_ABS) == absolute)
+      result.insert(symbol->name);
+  return result;
+}
+
+TEST(UpdateObject, ChangedFunctionComesWithItsNeedsOnly) {
+  Made made = make(replaced("pre %d", "post %d"));
+  ASSERT_TRUE(made.update.refusals.empty()) << made.update.refusals[0].message;
+  EXPECT_EQ(made.update.replaced, std::vector<std::string>{"target"});
+  EXPECT_EQ(names(made.update, false), (std::set<std::string>{"exported", "__fentry__"}));
+  // helper and table are existing things without an export; target itself is what is replaced.
+  EXPECT_EQ(names(made.update, true), (std::set<std::string>{"helper", "table", "target..run"}));
+  EXPECT_NE(made.update.object.find_symbol("target"), nullptr);
+  EXPECT_EQ(made.update.object.find_symbol("other"), nullptr);
+  // The addresses are those of the image.
+  for (const FinalSymbol& symbol : made.update.finalization.symbols) {
+    std::string plain = symbol.name == "target..run" ? "target" : symbol.name;
+    const RunSymbol* run = made.image.unique_symbol(plain);
+    ASSERT_NE(run, nullptr) << plain;
+    EXPECT_EQ(symbol.location.offset, made.image.locate(run->addr).offset) << plain;
+  }
+  // The same input gives the same bytes, and a linker takes them.
+  Made again = make(replaced("pre %d", "post %d"));
+  EXPECT_EQ(write_object(made.update.object), write_object(again.update.object));
+}
+
+TEST(UpdateObject, TablesCarryTheExpectedBytes) {
+  Made made = make(replaced("pre %d", "post %d"));
+  const Section* runs = made.update.object.find_section(".ksplice.runs");
+  const Section* bytes = made.update.object.find_section(".ksplice.bytes");
+  ASSERT_NE(runs, nullptr);
+  ASSERT_EQ(runs->size, sizeof(ksplice_run));
+  ksplice_run record;
+  std::memcpy(&record, runs->data.data(), sizeof record);
+  const FunctionMatch* match = made.match.find(made.pre.find_symbol("target"));
+  ASSERT_NE(match, nullptr);
+  ASSERT_EQ(record.size, match->run.bytes.size());
+  EXPECT_EQ(record.nr_ranges, match->run.ranges.size());
+  EXPECT_TRUE(std::equal(match->run.bytes.begin(), match->run.bytes.end(), bytes->data.begin()));
+  const Section* object = made.update.object.find_section(".ksplice.object");
+  ksplice_object head;
+  std::memcpy(&head, object->data.data(), sizeof head);
+  EXPECT_EQ(head.abi_version, static_cast<uint32_t>(KSPLICE_ABI_VERSION));
+  EXPECT_EQ(head.nr_functions, 1u);
+  EXPECT_EQ(head.nr_objects, 1u);
+}
+
+TEST(UpdateObject, NewFunctionsAndDataAreCopied) {
+  Made made = make(std::string(Pre).replace(
+      std::string(Pre).find("int target"), std::string::npos,
+      "static int fresh = 7;\n"
+      "__attribute__((noinline)) static int added(int x) { fresh += x; return hidden(fresh); }\n"
+      "int target(int x) { exported(\"pre %d\\n\", x); return helper(x) + table[x & 3] + added(x); "
+      "}\n"
+      "int other(int x) { return helper(x + 1) * 2 + table[x & 1]; }\n"));
+  ASSERT_TRUE(made.update.refusals.empty()) << made.update.refusals[0].message;
+  ASSERT_NE(made.update.object.find_symbol("added"), nullptr);
+  ASSERT_NE(made.update.object.find_symbol("fresh"), nullptr);
+  EXPECT_EQ(made.update.object.find_symbol("fresh")->section->name, ".data");
+  EXPECT_TRUE(names(made.update, true).contains("hidden"));
+}
+
+TEST(UpdateObject, UnknownExternalIsRefused) {
+  Made made = make(replaced("return helper(x) +", "extern int nowhere(int); return nowhere(x) +"));
+  ASSERT_EQ(made.update.refusals.size(), 1u);
+  EXPECT_EQ(made.update.refusals[0].code, "failed_to_find");
+  EXPECT_EQ(made.update.refusals[0].symbol, "nowhere");
+}
+
+TEST(UpdateObject, UnprovenRunCodeIsRefused) {
+  // The image is made from another source than pre: target differs.
+  Made made = make(replaced("pre %d", "post %d"));
+  RunImage wrong = made.image;
+  const RunSymbol* target = wrong.unique_symbol("target");
+  for (RunSection& section : wrong.sections)
+    if (section.addr <= target->addr && target->addr < section.addr + section.data.size())
+      section.data[target->addr - section.addr + target->size - 2] ^= 0x40;
+  MatchResult match = match_run_pre(made.pre, wrong);
+  Unit unit{"unit.o", &made.pre, &made.post, &made.diff, &match};
+  UpdateObject update = make_update_object({unit}, wrong, wrong, {"abc", "", 1});
+  ASSERT_FALSE(update.refusals.empty());
+  EXPECT_EQ(update.refusals[0].code, "no_match");
+}
+
+}  // namespace
+}  // namespace ksplice
