@@ -137,8 +137,8 @@ class Correlator {
   }
 
   static std::string key(const Atom& atom) {
-    std::string key = atom.is_function() ? "f:" : "d:";
-    key += plain_name(atom.name);
+    std::string key = plain_name(atom.name);
+    key += atom.is_function() ? '(' : '=';
     return key;
   }
 
@@ -203,7 +203,7 @@ class Correlator {
   // Clones that changed places (foo.constprop.0 and .1) are told apart by their code.
   void identical_functions() {
     for (auto& [name, group] : groups_) {
-      if (!name.starts_with("f:")) continue;
+      if (!name.ends_with('(')) continue;
       for (const Atom* post : group.post) {
         if (!open_post(post)) continue;
         const Atom* best = nullptr;

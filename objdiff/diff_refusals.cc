@@ -491,12 +491,15 @@ class Judge {
         if (holder_pre != nullptr && reference.offset == 0 && !changed_data_.contains(holder) &&
             c_.correlation.pre(reference.atom) != nullptr)
           continue;
-        Refusal& refusal =
-            refuse("unknown_section", section->name, holder != nullptr ? holder->name : "",
-                   fmt::format("section {} refers to {}+{:#x} and its meaning is not known",
-                               section->name, reference.atom->name, reference.offset),
-                   "leave what it registers out of the patch, or report the section");
-        refusal.offset = relocation.offset - (holder != nullptr ? holder->offset : 0);
+        Refusal& refusal = refuse(
+            "unknown_section", section->name,
+            holder != nullptr && holder->symbol != nullptr ? holder->name : reference.atom->name,
+            fmt::format("section {} refers to {}+{:#x} and its meaning is not known", section->name,
+                        reference.atom->name, reference.offset),
+            "leave what it registers out of the patch, or report the section");
+        refusal.offset = holder != nullptr && holder->symbol != nullptr
+                             ? relocation.offset - holder->offset
+                             : static_cast<uint64_t>(std::max<int64_t>(reference.offset, 0));
         refusal.found = reference.atom->name;
         break;
       }

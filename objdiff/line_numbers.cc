@@ -174,7 +174,10 @@ bool prepares_line_argument(const Atoms& atoms, const Section& section,
     const CodeItem& item = items[next];
     const Instruction& instruction = *item.instruction;
     if (source_in_argument_before(item)) source = true;
-    if (instruction.kind == InstructionKind::Call) {
+    // A jump to another function is a call in the last place.
+    const bool tail_call =
+        instruction.kind == InstructionKind::Jump && item.relocation[0] != nullptr;
+    if (instruction.kind == InstructionKind::Call || tail_call) {
       if (source) return true;
       if (item.relocation[0] == nullptr) return false;
       const Reference callee = atoms.resolve(section, *item.relocation[0]);

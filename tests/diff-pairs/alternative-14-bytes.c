@@ -1,0 +1,13 @@
+// expect: changed function f special
+#include "kernel.h"
+
+int f(int x)
+{
+#ifdef POST
+	ALTERNATIVE14("nopl 8(%%rax)", "lfence; nop", 37);
+#else
+	ALTERNATIVE14("nopl 8(%%rax)", "mfence; nop", 37);
+#endif
+	return other(x);
+}
+int g(int x) { ALTERNATIVE14("nopl 8(%%rax)", "mfence; nop", 37); return x; }

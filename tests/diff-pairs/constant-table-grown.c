@@ -1,0 +1,13 @@
+// cc: gcc
+// expect: changed data table
+// expect: changed function f constant
+#include "kernel.h"
+
+static const int table[] = { 1, 2, 3,
+#ifdef POST
+4, 5,
+#else
+4,
+#endif
+};
+int f(int a) { return table[a]; }

@@ -1,0 +1,15 @@
+// cc: gcc
+// expect: changed data table
+// expect: changed function f constant
+// expect: changed function g constant
+#include "kernel.h"
+
+static const int table[] = { 1, 2, 3,
+#ifdef POST
+5
+#else
+4
+#endif
+};
+int f(int a) { return table[a]; }
+int g(int a) { return table[a + 1]; }

@@ -1,0 +1,15 @@
+// expect: changed function f code
+// expect: removed data y
+#include "kernel.h"
+
+#ifndef POST
+int y = 7;
+#endif
+int x = 5;
+int f(void)
+{
+#ifndef POST
+	y += 2;
+#endif
+	return x++;
+}

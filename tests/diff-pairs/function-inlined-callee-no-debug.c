@@ -1,0 +1,12 @@
+// expect: changed function f code
+#include "kernel.h"
+
+static inline __attribute__((always_inline)) int g(int a)
+{
+#ifdef POST
+	if (a == 3)
+		return 0;
+#endif
+	return other(a);
+}
+int f(int a) { return g(a) + 1; }

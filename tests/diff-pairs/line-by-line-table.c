@@ -1,0 +1,11 @@
+// only the line table says that it is one
+// flags: -g
+#include "kernel.h"
+
+void mark(int line);
+#ifdef POST
+#line 340 "fs/x.c"
+#else
+#line 330 "fs/x.c"
+#endif
+void f(void) { mark(__LINE__); }

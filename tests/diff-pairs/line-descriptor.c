@@ -1,0 +1,8 @@
+#include "kernel.h"
+
+#ifdef POST
+#line 340 "fs/x.c"
+#else
+#line 330 "fs/x.c"
+#endif
+void f(int a) { pr_debug("x %d\n", a); }

@@ -1,0 +1,9 @@
+#include "kernel.h"
+
+void acpi_error(const char *module, unsigned line, const char *format, ...);
+#ifdef POST
+#line 340 "fs/x.c"
+#else
+#line 330 "fs/x.c"
+#endif
+void f(int a) { acpi_error("mod", __LINE__, "x %d", a); }

@@ -1,0 +1,16 @@
+// expect: changed function f code
+#include "kernel.h"
+
+int f(int a)
+{
+#ifdef POST
+	if (!a)
+		return 3;
+#endif
+	return other(a);
+}
+int g(int a)
+{
+	asm volatile("1: nop\n.pushsection .return_sites,\"a\"\n.long 1b - .\n.popsection");
+	return other(a);
+}

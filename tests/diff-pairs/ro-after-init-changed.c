@@ -1,0 +1,13 @@
+// cc: gcc
+// flags: -fno-toplevel-reorder
+// expect: changed data x
+// expect: refused data_changed x
+#include "kernel.h"
+
+int x __attribute__((section(".data..ro_after_init"))) =
+#ifdef POST
+8;
+#else
+7;
+#endif
+int f(void) { return x; }

@@ -1,0 +1,3 @@
+#include "kernel.h"
+
+int f(int a) { return a * 3 + other(a); }

@@ -1,0 +1,33 @@
+// twin of type-only-on-stack
+// cc: clang
+// flags: -g
+// expect: changed function f code
+// expect: changed function step code
+// expect: refused type_changed struct walk
+#include "kernel.h"
+
+struct walk {
+	int depth;
+#ifdef POST
+	int limit;
+#endif
+};
+struct walk *current_walk;
+static noinline int step(struct walk *w)
+{
+#ifdef POST
+	if (w->depth > w->limit)
+		return -1;
+#endif
+	return other(w->depth++);
+}
+int f(int a)
+{
+	struct walk w = { a
+#ifdef POST
+, 8
+#endif
+	};
+	current_walk = &w;
+	return step(&w);
+}

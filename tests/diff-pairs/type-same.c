@@ -1,0 +1,23 @@
+// twin of the type refusals
+// flags: -g
+// expect: changed function f code
+#include "kernel.h"
+
+struct conn {
+	int state;
+#ifdef POST
+	long name;
+#else
+	long name;
+#endif
+	long flags;
+};
+extern struct conn *conns;
+int f(struct conn *c)
+{
+#ifdef POST
+	if (!c->state)
+		return 3;
+#endif
+	return other(c->state) + c->flags + conns->flags;
+}

@@ -1,0 +1,17 @@
+// twin of unknown-section
+// expect: changed function f code
+#include "kernel.h"
+
+int f(int a)
+{
+#ifdef POST
+	if (!a)
+		return 3;
+#endif
+	return other(a);
+}
+int g(int a)
+{
+	asm volatile("1: nop\n.pushsection my_sites,\"a\"\n.long 1b - .\n.popsection");
+	return other(a);
+}
