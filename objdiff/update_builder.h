@@ -61,6 +61,7 @@ class UpdateBuilder {
   Target resolve_function(UnitState& unit, const Atom& atom);
   Target resolve_named_data(UnitState& unit, const Atom* atom, const Symbol& symbol);
   Target resolve_unnamed(UnitState& unit, const Atom& atom, const Reference& reference);
+  std::optional<Target> defined_anew(const UnitState& user, const Symbol& symbol);
   Symbol* kernel_symbol(const std::string& name);
   Symbol* undefined_symbol(UnitState& unit, const Symbol& symbol);
   Symbol* include_atom(UnitState& unit, const Atom& atom);
@@ -111,6 +112,7 @@ class UpdateBuilder {
   UpdateObject out_;
   std::deque<UnitState> units_;
   std::deque<Piece> queue_;
+  std::map<std::string, std::pair<UnitState*, const Symbol*>> new_globals_;  // of all units
   std::map<std::string, Symbol*> undefined_;
   std::map<std::tuple<std::string, std::string, std::string, int64_t, bool>, Symbol*> absolute_;
   std::set<std::string> absolute_names_;
@@ -131,6 +133,6 @@ class UpdateBuilder {
 // True for the out-of-line part of a function that gcc splits off and that belongs to it: foo.cold.
 bool is_fragment(const std::string& name);
 // "foo" of "foo.cold", "foo.part.0" of "foo.part.0.cold".
-std::string fragment_parent(const std::string& name);
+std::string cold_parent(const std::string& name);
 
 }  // namespace ksplice

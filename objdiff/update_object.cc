@@ -30,7 +30,7 @@ namespace ksplice {
 
 bool is_fragment(const std::string& name) { return name.find(".cold") != std::string::npos; }
 
-std::string fragment_parent(const std::string& name) { return name.substr(0, name.find(".cold")); }
+std::string cold_parent(const std::string& name) { return name.substr(0, name.find(".cold")); }
 
 namespace {
 
@@ -141,8 +141,14 @@ void UpdateBuilder::add_unit(const Unit& unit) {
   state.atoms = std::make_unique<Atoms>(*unit.post);
   for (const FunctionDiff& function : unit.diff->functions)
     if (function.post != nullptr) state.functions[function.post] = &function;
+  for (const auto& [symbol, function] : state.functions)
+    if (function->status == DiffStatus::New && symbol->bind != STB_LOCAL)
+      new_globals_[symbol->name] = {&state, symbol};
   for (const DataDiff& data : unit.diff->data)
     if (data.post != nullptr) state.data[data.post] = &data;
+  for (const auto& [symbol, data] : state.data)
+    if (data->status == DiffStatus::New && symbol->bind != STB_LOCAL)
+      new_globals_[symbol->name] = {&state, symbol};
   for (const auto& section : unit.post->sections)
     for (const Relocation& relocation : section->relocations) {
       Reference reference = state.atoms->resolve(*section, relocation);
@@ -221,6 +227,7 @@ Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Reloca
   Reference reference = unit.atoms->resolve(from, relocation);
   if (reference.symbol != nullptr) {
     if (reference.symbol->shndx == SHN_ABS) return {absolute_symbol(reference.symbol->name, {}), 0};
+    if (std::optional<Target> added = defined_anew(unit, *reference.symbol)) return *added;
     return {undefined_symbol(unit, *reference.symbol), 0};
   }
   if (reference.atom == nullptr) {
@@ -241,6 +248,16 @@ Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Reloca
   }
   if (atom.kind == AtomKind::Data) return resolve_named_data(unit, &atom, *atom.symbol);
   return resolve_unnamed(unit, atom, reference);
+}
+
+// A function or datum that the patch adds to another unit of this target.
+std::optional<Target> UpdateBuilder::defined_anew(const UnitState& user, const Symbol& symbol) {
+  auto found = new_globals_.find(symbol.name);
+  if (found == new_globals_.end() || found->second.first == &user) return std::nullopt;
+  auto [unit, definition] = found->second;
+  const Atom* atom = unit->atoms->of(definition);
+  if (atom != nullptr && atom->is_function()) return resolve_function(*unit, *atom);
+  return resolve_named_data(*unit, atom, *definition);
 }
 
 Target UpdateBuilder::resolve_function(UnitState& unit, const Atom& atom) {
@@ -467,7 +484,7 @@ Symbol* UpdateBuilder::include_piece(UnitState& unit, const Section& from, uint6
   // A function and its fragments travel together, whichever was reached first.
   if (type == STT_FUNC && is_fragment(name))
     for (const auto& parent : unit.unit->post->symbols)
-      if (parent->is_function() && parent->name == fragment_parent(name))
+      if (parent->is_function() && parent->name == cold_parent(name))
         if (const Atom* atom = unit.atoms->of(parent.get())) include_atom(unit, *atom);
   return result;
 }
