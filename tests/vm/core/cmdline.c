@@ -7,6 +7,10 @@
 #include <linux/module.h>
 #include <linux/seq_file.h>
 
+#ifndef UPDATE_ID
+#define UPDATE_ID "one"
+#endif
+
 static char *fail = "";
 module_param(fail, charp, 0644);
 
@@ -35,3 +39,27 @@ static noinline int new_cmdline(struct seq_file *m, void *v)
 	seq_printf(m, "written by %s\n", THIS_MODULE->name);
 	return 0;
 }
+
+#define HOOK(kind) static void *const kind##_hooks[] = { kind }
+HOOK(pre_apply);
+HOOK(check_apply);
+HOOK(apply);
+HOOK(post_apply);
+HOOK(fail_apply);
+HOOK(pre_reverse);
+HOOK(check_reverse);
+HOOK(reverse);
+HOOK(post_reverse);
+HOOK(fail_reverse);
+
+#define UPDATE_TARGET "vmlinux"
+#ifndef UPDATE_OBJECTS
+#define UPDATE_OBJECTS 1
+#endif
+#define UPDATE_FUNCTIONS(F) F(cmdline_proc_show, new_cmdline)
+#define UPDATE_HOOKS { \
+	{ P(pre_apply_hooks), 1 }, { P(check_apply_hooks), 1 }, { P(apply_hooks), 1 }, \
+	{ P(post_apply_hooks), 1 }, { P(fail_apply_hooks), 1 }, { P(pre_reverse_hooks), 1 }, \
+	{ P(check_reverse_hooks), 1 }, { P(reverse_hooks), 1 }, { P(post_reverse_hooks), 1 }, \
+	{ P(fail_reverse_hooks), 1 } }
+#include "update.h"

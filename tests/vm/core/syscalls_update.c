@@ -28,3 +28,11 @@ static noinline int new_cmdline(struct seq_file *m, void *v)
 	seq_puts(m, "new\n");
 	return 0;
 }
+
+#define UPDATE_ID "load"
+#define UPDATE_TARGET "vmlinux"
+#define UPDATE_OBJECTS 2
+#define UPDATE_FUNCTIONS(F) \
+	F(__x64_sys_getpid, new_getpid) F(__x64_sys_getuid, new_getuid) \
+	F(__x64_sys_getgid, new_getgid) F(cmdline_proc_show, new_cmdline)
+#include "update.h"

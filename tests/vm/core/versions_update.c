@@ -35,3 +35,10 @@ static noinline void new_outer(unsigned int n)
 
 module_param_named(inner_a, *(unsigned long *)&inner_a, ulong, 0444);
 module_param_named(inner_b, *(unsigned long *)&inner_b, ulong, 0444);
+
+#define UPDATE_ID "load"
+#define UPDATE_TARGET "versions"
+#define UPDATE_OBJECTS 2
+#define UPDATE_FUNCTIONS(F) \
+	F(version_inner_a, new_inner_a) F(version_inner_b, new_inner_b) F(version_outer, new_outer)
+#include "update.h"

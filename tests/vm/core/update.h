@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Makes an update object by hand, to test the core without the other tools. Included at the end of a
+ * file that defines the new functions and
+ *
+ *	#define UPDATE_ID "one"
+ *	#define UPDATE_TARGET "vmlinux"
+ *	#define UPDATE_OBJECTS 1			how many update modules the update has
+ *	#define UPDATE_FUNCTIONS(F) F(old, new) ...
+ *	#define UPDATE_RUNS(R) R(name) ...		code that is only verified; may be left out
+ *	#define UPDATE_HOOKS { { P(array), n }, ... }	may be left out
+ *
+ * Where the old code is comes with the parameter code=name:address:size/..., which must be given; the
+ * expected bytes are those found there at that time. The parameter corrupt=name then breaks one.
+ */
+#include <linux/module.h>
+#include <linux/string.h>
+
+#include "ksplice_abi.h"
+
+#define P(x) ((unsigned long)(x))
+#define UPDATE_MAX_SIZE 2048
+
+#ifndef UPDATE_RUNS
+#define UPDATE_RUNS(R)
+#endif
+#ifndef UPDATE_HOOKS
+#define UPDATE_HOOKS { { 0, 0 } }
+#endif
+
+#define ONE_FUNCTION(old, new) RUN_##old,
+#define ONE_RUN(name) RUN_##name,
+enum { UPDATE_FUNCTIONS(ONE_FUNCTION) NR_FUNCTIONS, BEFORE_RUNS = NR_FUNCTIONS - 1,
+       UPDATE_RUNS(ONE_RUN) NR_RUNS };
+#undef ONE_FUNCTION
+#undef ONE_RUN
+
+static u8 bytes[NR_RUNS][UPDATE_MAX_SIZE];
+static struct ksplice_range ranges[NR_RUNS];
+
+#define ONE_RUN(name) [RUN_##name] = { P(#name), 0, P(bytes[RUN_##name]), P(&ranges[RUN_##name]) },
+#define ONE_FUNCTION(old, new) ONE_RUN(old)
+static struct ksplice_run runs[] = { UPDATE_FUNCTIONS(ONE_FUNCTION) UPDATE_RUNS(ONE_RUN) };
+#undef ONE_FUNCTION
+#undef ONE_RUN
+
+#define ONE_FUNCTION(old, new) { P(#old), P(&runs[RUN_##old]), P(new), 1 },
+static struct ksplice_function functions[] = { UPDATE_FUNCTIONS(ONE_FUNCTION) };
+#undef ONE_FUNCTION
+
+struct ksplice_object ksplice_update_object = {
+	KSPLICE_ABI_VERSION, UPDATE_OBJECTS, P(UPDATE_ID), P("test update"), P(UPDATE_TARGET), 0,
+	P(runs), P(functions), NR_RUNS, NR_FUNCTIONS, UPDATE_HOOKS
+};
+
+static struct ksplice_run *find_run(const char *name, size_t length)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_RUNS; i++) {
+		const char *own = (const char *)P(runs[i].name);
+
+		if (strlen(own) == length && !memcmp(own, name, length))
+			return &runs[i];
+	}
+	return NULL;
+}
+
+static int set_code(const char *value, const struct kernel_param *kp)
+{
+	while (*value && *value != '\n') {
+		struct ksplice_run *run = find_run(value, strcspn(value, ":"));
+		u8 *copy;
+
+		if (!run || sscanf(value + strcspn(value, ":"), ":%lli:%u", &run->addr, &run->size) != 2 ||
+		    run->size > UPDATE_MAX_SIZE)
+			return -EINVAL;
+		copy = bytes[run - runs];
+		memcpy(copy, (void *)P(run->addr), run->size);
+		ranges[run - runs] = (struct ksplice_range){
+			/* after an ENDBR, which may have become a nop */
+			.offset = copy[0] == 0xf3 || copy[0] == 0x66 ? 4 : 0,
+			.length = 5, .kind = KSPLICE_RANGE_FTRACE,
+		};
+		run->nr_ranges = 1;
+		value += strcspn(value, "/");
+		value += strspn(value, "/");
+	}
+	return 0;
+}
+
+static int set_corrupt(const char *value, const struct kernel_param *kp)
+{
+	struct ksplice_run *run = find_run(value, strcspn(value, "\n"));
+
+	if (!run || !run->size)
+		return -EINVAL;
+	bytes[run - runs][run->size - 1] ^= 0xff;
+	return 0;
+}
+
+static const struct kernel_param_ops code_ops = { .set = set_code };
+static const struct kernel_param_ops corrupt_ops = { .set = set_corrupt };
+module_param_cb(code, &code_ops, NULL, 0);
+module_param_cb(corrupt, &corrupt_ops, NULL, 0);

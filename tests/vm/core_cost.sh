@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# A call of a patched function costs no more instructions than with the kernel's own livepatch, with
+# any number of functions in the update. Counted by qemu -icount, so the figures repeat.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/vm/core/lib.sh
+. "$SOURCE_TREE/tests/vm/core/lib.sh"
+cost() { awk -v what="$1" '$1 == what { print int($2 / 100) }' "$WORK/transcript"; }
+for series in ${SERIES:-6.1 6.12}; do
+  get_kernel --series "$series"
+  build_core
+  boot_core --single --icount --timeout 600 <"$SOURCE_TREE/tests/vm/core/cost.guest" >"$WORK/transcript"
+  echo "instructions of a call on $series:"
+  cat "$WORK/transcript"
+  [ "$(cost unpatched)" -lt "$(cost one_function)" ] || fail "a patched call costs nothing: it is not patched"
+  [ "$(cost one_function)" -le "$(cost livepatch)" ] || fail "a call costs more than with livepatch"
+  [ "$(cost many_functions)" -le $(($(cost one_function) + 3)) ] || fail "a call costs more in a large update"
+  [ "$(cost not_counted)" -le "$(cost one_function)" ] || fail "not counting costs more than counting"
+done
