@@ -396,11 +396,11 @@ Symbol* UpdateBuilder::kernel_symbol(const std::string& name) {
 Symbol* UpdateBuilder::undefined_symbol(UnitState& unit, const Symbol& symbol) {
   const std::string& name = symbol.name;
   if (image_.is_module() && name == "__this_module")
-    return absolute_symbol(name, {.target = image_.target,
-                                  .section = ".gnu.linkonce.this_module",
-                                  .import = "",
-                                  .offset = 0,
-                                  .percpu = false});
+    return absolute_symbol("ksplice_target_module", {.target = image_.target,
+                                                     .section = ".gnu.linkonce.this_module",
+                                                     .import = "",
+                                                     .offset = 0,
+                                                     .percpu = false});
   if (name.rfind("__SCT__", 0) == 0) need_static_call_key(name);
   if (image_.is_module()) {
     if (const RunSymbol* own = only_global(image_, name)) return run_symbol(name, own->addr);
