@@ -71,6 +71,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "objdiff/likely_cause.h"
 #include "objdiff/match_code.h"
 #include "objdiff/pre_index.h"
 #include "objdiff/run_ranges.h"
@@ -78,11 +79,6 @@
 
 namespace ksplice {
 namespace {
-
-const char* const Advice =
-    "build with the compiler, configuration and source of the running kernel; if they are, the "
-    "image "
-    "was already patched here";
 
 // A function at one of the places where it might be.
 struct Trial {
@@ -126,6 +122,7 @@ class RunPre {
   bool is_between_neighbours(const Candidate& candidate, uint64_t addr) const;
   void check_choices(MatchResult& result);
   void name_the_rest(MatchResult& result);
+  void add_advice(MatchResult& result) const;
   FunctionMatch report(const Symbol& symbol, const Candidate& candidate) const;
   Refusal data_refusal(const Entity& entity, uint64_t addr, uint64_t offset,
                        const std::string& why) const;
@@ -407,7 +404,6 @@ Refusal RunPre::data_refusal(const Entity& entity, uint64_t addr, uint64_t offse
   uint64_t length = std::min<uint64_t>(16, entity.end - entity.begin - offset);
   refusal.expected = hex(std::span(entity.section->data).subspan(entity.begin + offset, length));
   if (auto bytes = image_.read(addr + offset, length)) refusal.found = hex(*bytes);
-  refusal.advice = Advice;
   return refusal;
 }
 
@@ -430,7 +426,6 @@ Refusal RunPre::refusal_for(const Candidate& candidate, const Trial& trial) cons
     if (bytes)
       refusal.found = disassemble_around(*bytes, trial.code.addr, trial.difference.run_offset);
   }
-  refusal.advice = Advice;
   return refusal;
 }
 
@@ -474,6 +469,18 @@ FunctionMatch RunPre::report(const Symbol& symbol, const Candidate& candidate) c
   return match;
 }
 
+void RunPre::add_advice(MatchResult& result) const {
+  size_t counts[3] = {};
+  for (const FunctionMatch& match : result.functions) counts[static_cast<size_t>(match.status)]++;
+  size_t mismatched = counts[static_cast<size_t>(MatchStatus::Mismatched)];
+  if (mismatched == 0 && result.contradictions.empty()) return;
+  std::string cause =
+      likely_cause(object_, image_, counts[static_cast<size_t>(MatchStatus::Matched)], mismatched);
+  for (FunctionMatch& match : result.functions)
+    if (match.status == MatchStatus::Mismatched) match.refusal.advice = cause;
+  for (Refusal& refusal : result.contradictions) refusal.advice = cause;
+}
+
 MatchResult RunPre::run() {
   for (const Entity& entity : index_.entities()) {
     if (entity.kind != Entity::Kind::Function) continue;
@@ -495,6 +502,7 @@ MatchResult RunPre::run() {
     result.functions.push_back(report(*symbol, *candidate->second));
   }
   name_the_rest(result);
+  add_advice(result);
   for (const Candidate& candidate : candidates_)
     if (candidate.chosen != nullptr)
       for (const auto& [place, addr] : candidate.chosen->merged)

@@ -292,6 +292,15 @@ TEST_F(RunPreTest, RefusesAnotherOptimisation) {
   EXPECT_FALSE(match.refusal.found.empty());
 }
 
+TEST_F(RunPreTest, NamesAnotherCompiler) {
+  RunImage image = image_of_unit();
+  image.banner = "Linux version 6.1.0-test (builder) (fancy-cc 3.2.1, GNU ld 2.40) #1";
+  Object object = pre("pre.c", Unit, with(KernelFlags, {"-O1"}));
+  MatchResult result = match_run_pre(object, image);
+  const Refusal& refusal = function(object, result, "use").refusal;
+  EXPECT_NE(refusal.advice.find("fancy-cc 3.2.1"), std::string::npos) << refusal.advice;
+}
+
 TEST_F(RunPreTest, ListsFieldsThatDependOnTheBoot) {
   const char* text = "int table[8]; int f(long x) { return table[x]; }";
   RunImage image =
