@@ -63,6 +63,8 @@ class UpdateBuilder {
   Target resolve_unnamed(UnitState& unit, const Atom& atom, const Reference& reference);
   std::optional<Target> defined_anew(const UnitState& user, const Symbol& symbol);
   Symbol* kernel_symbol(const std::string& name);
+  Symbol* target_module_symbol();
+  Symbol* param_symbol(const RunLocation& location);
   Symbol* undefined_symbol(UnitState& unit, const Symbol& symbol);
   Symbol* include_atom(UnitState& unit, const Atom& atom);
   Symbol* include_piece(UnitState& unit, const Section& from, uint64_t begin, uint64_t end,

@@ -380,6 +380,15 @@ Symbol* UpdateBuilder::import_symbol(const Symbol& like) {
   return symbol;
 }
 
+// struct module of the target. The update module has a __this_module of its own.
+Symbol* UpdateBuilder::target_module_symbol() {
+  return absolute_symbol("ksplice_target_module", {.target = image_.target,
+                                                   .section = ".gnu.linkonce.this_module",
+                                                   .import = "",
+                                                   .offset = 0,
+                                                   .percpu = false});
+}
+
 // What vmlinux has under a global name: an import if it is exported, otherwise absolute. Null if
 // there is none, or more than one.
 Symbol* UpdateBuilder::kernel_symbol(const std::string& name) {
@@ -395,12 +404,7 @@ Symbol* UpdateBuilder::kernel_symbol(const std::string& name) {
 
 Symbol* UpdateBuilder::undefined_symbol(UnitState& unit, const Symbol& symbol) {
   const std::string& name = symbol.name;
-  if (image_.is_module() && name == "__this_module")
-    return absolute_symbol("ksplice_target_module", {.target = image_.target,
-                                                     .section = ".gnu.linkonce.this_module",
-                                                     .import = "",
-                                                     .offset = 0,
-                                                     .percpu = false});
+  if (image_.is_module() && name == "__this_module") return target_module_symbol();
   if (name.rfind("__SCT__", 0) == 0) need_static_call_key(name);
   if (image_.is_module()) {
     if (const RunSymbol* own = only_global(image_, name)) return run_symbol(name, own->addr);

@@ -72,6 +72,19 @@ void UpdateBuilder::add_fields(const RunCode& run, uint64_t bytes_at, uint64_t r
   }
 }
 
+// What a module imports need not be exported: objtool names the key of a static call whose
+// trampoline alone is.
+Symbol* UpdateBuilder::param_symbol(const RunLocation& location) {
+  if (location.import.empty())
+    return absolute_symbol(fmt::format("ksplice_param_{}_{:x}", location.section, location.offset),
+                           location);
+  if (Symbol* known = kernel_symbol(location.import)) return known;
+  Symbol like;
+  like.name = location.import;
+  like.bind = STB_GLOBAL;
+  return import_symbol(like);
+}
+
 // Returns the offset of the first range's record.
 uint64_t UpdateBuilder::add_ranges(const RunCode& run) {
   Section* ranges = table(".ksplice.ranges");
@@ -94,17 +107,7 @@ uint64_t UpdateBuilder::add_ranges(const RunCode& run) {
     uint64_t at = append(ranges, record);
     add_pointer(ranges, at + offsetof(ksplice_range, variants), bytes, variants_at);
     if (!range.param.target.empty()) {
-      Symbol* param;
-      if (!range.param.import.empty()) {
-        Symbol like;
-        like.name = range.param.import;
-        like.bind = STB_GLOBAL;
-        param = import_symbol(like);
-      } else {
-        param = absolute_symbol(
-            fmt::format("ksplice_param_{}_{:x}", range.param.section, range.param.offset),
-            range.param);
-      }
+      Symbol* param = param_symbol(range.param);
       ranges->relocations.push_back({at + offsetof(ksplice_range, param), R_X86_64_64, param,
                                      range.param.import.empty() ? 0 : range.param.offset});
     }
