@@ -145,7 +145,7 @@ class RangeMaker {
     const std::vector<Relocation>& relocations = entity_.section->relocations;
     for (const Relocation& relocation : relocations) {
       if (relocation.offset < entity_.begin || relocation.offset >= entity_.end) continue;
-      if (relocation.symbol == nullptr || relocation.symbol->section != nullptr) continue;
+      if (relocation.symbol == nullptr) continue;
       const std::string& name = relocation.symbol->name;
       std::optional<uint32_t> at = run_instruction(relocation.offset - entity_.begin);
       std::optional<Instruction> insn = at ? instruction_at(*at) : std::nullopt;
