@@ -3,8 +3,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
+#include "objdiff/atoms.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/process.h"
 #include "objdiff/elf_read.h"
@@ -33,6 +35,13 @@ void append(std::vector<Refusal>& to, const std::vector<Refusal>& from) {
   to.insert(to.end(), from.begin(), from.end());
 }
 
+// What the differ must report, and what cannot hurt an update: a new export, which only later
+// modules would use, is not made; exit code of what is built in is dropped by the kernel's linker.
+bool is_harmless(const Refusal& refusal, const std::string& target) {
+  return refusal.code == "export_added" || (refusal.code == "init_changed" && target == "vmlinux" &&
+                                            refusal.section.rfind(".exit", 0) == 0);
+}
+
 }  // namespace
 
 std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
@@ -46,8 +55,12 @@ std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
     unit.post = read_object(pair.post.string());
     if (!pair.pre.empty()) unit.pre = read_object(pair.pre.string());
     unit.pre.path = unit.post.path = pair.unit;
+    // Functions that share a section (.sched.text) are compared and taken out one by one.
+    normalise(unit.pre);
+    normalise(unit.post);
     unit.diff = diff_objects(unit.pre, unit.post);
-    append(refusals, unit.diff.refusals);
+    std::copy_if(unit.diff.refusals.begin(), unit.diff.refusals.end(), std::back_inserter(refusals),
+                 [&](const Refusal& refusal) { return !is_harmless(refusal, pair.target); });
     if (unit.diff.identical && unit.diff.refusals.empty()) units.pop_back();
   }
   return units;

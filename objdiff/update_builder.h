@@ -69,6 +69,8 @@ class UpdateBuilder {
   Symbol* include_atom(UnitState& unit, const Atom& atom);
   Symbol* include_piece(UnitState& unit, const Section& from, uint64_t begin, uint64_t end,
                         uint64_t entry, const std::string& name, uint8_t type);
+  void refuse_loose_branches(const UnitState& unit, const Section& from, uint64_t begin,
+                             uint64_t end, const std::string& name);
   bool is_included(UnitState& unit, const Atom& atom) const {
     return unit.placed.contains({atom.section, atom.offset});
   }

@@ -461,6 +461,28 @@ Symbol* UpdateBuilder::run_symbol(const std::string& name, uint64_t addr) {
   return absolute_symbol(name, location);
 }
 
+// A branch that the assembler resolved within a shared section leads elsewhere once its function is
+// taken out. normalise() gives such branches relocations; short ones cannot reach the kernel.
+void UpdateBuilder::refuse_loose_branches(const UnitState& unit, const Section& from,
+                                          uint64_t begin, uint64_t end, const std::string& name) {
+  auto relocation = from.relocations.begin();
+  for (const Instruction& instruction : decode_range(from.data, begin, end)) {
+    if (!instruction.is_branch()) continue;
+    uint64_t field = instruction.offset + instruction.imm_offset;
+    while (relocation != from.relocations.end() && relocation->offset < field) ++relocation;
+    bool is_relocated = relocation != from.relocations.end() && relocation->offset == field;
+    if (is_relocated && instruction.imm_size == 4) continue;
+    uint64_t target = static_cast<uint64_t>(instruction.target);
+    if (!is_relocated && target >= begin && target <= end) continue;
+    refuse(unit, "unresolved_branch", &from, name, instruction.offset - begin,
+           fmt::format("a {} branch at {}+{:#x} leads out of {}, and cannot be made to reach the "
+                       "running kernel",
+                       is_relocated ? "short" : "resolved", from.name, instruction.offset, name),
+           "the assembler joined it with its neighbour in that section; change the patch so that "
+           "the function is not in the update");
+  }
+}
+
 Symbol* UpdateBuilder::include_atom(UnitState& unit, const Atom& atom) {
   uint8_t type = atom.is_function()            ? STT_FUNC
                  : atom.kind == AtomKind::Data ? STT_OBJECT
@@ -484,6 +506,7 @@ Symbol* UpdateBuilder::include_piece(UnitState& unit, const Section& from, uint6
   symbol = type == STT_SECTION ? section_symbol(to)
                                : new_symbol(name, STB_LOCAL, type, to, entry - begin, end - entry);
   queue_.push_back({&unit, &from, begin, end, to});
+  if (from.is_exec()) refuse_loose_branches(unit, from, begin, end, name);
   Symbol* result = symbol;
   // A function and its fragments travel together, whichever was reached first.
   if (type == STT_FUNC && is_fragment(name))
