@@ -326,12 +326,18 @@ bool Comparer::is_line_change(const Section& pre_section, const Stream& pre_stre
       prepares_line_argument(post_, post_section, post_stream.items, post_index, post_load))
     return true;
   if (pre_debug_ == nullptr || post_debug_ == nullptr) return false;
-  return pre_debug_->has_line(&pre_section, pre_stream.begin,
-                              pre_stream.begin + pre_stream.index.size() - 1, pre_load.value,
-                              a.offset) &&
-         post_debug_->has_line(&post_section, post_stream.begin,
-                               post_stream.begin + post_stream.index.size() - 1, post_load.value,
-                               b.offset);
+  // The line table has the first line of a call where __LINE__ may be its last, or the other way
+  // round: both objects must agree on the distance.
+  constexpr int MaxLines = 6;
+  for (int distance = -MaxLines; distance <= MaxLines; ++distance)
+    if (pre_debug_->has_line(&pre_section, pre_stream.begin,
+                             pre_stream.begin + pre_stream.index.size() - 1,
+                             pre_load.value + distance, a.offset) &&
+        post_debug_->has_line(&post_section, post_stream.begin,
+                              post_stream.begin + post_stream.index.size() - 1,
+                              post_load.value + distance, b.offset))
+      return true;
+  return false;
 }
 
 bool Comparer::same_item(const Section& pre_section, const Stream& pre_stream, size_t pre_index,

@@ -56,6 +56,28 @@ constexpr LineCallee LineCallees[] = {
     {"warn_slowpath_null", 1},
     {"lockdep_rcu_suspicious", 1},
     {"xfs_corruption_error", StackArgument},
+    // Those that take __func__ before it: clang keeps that as a string like any other.
+    {"__ext4_error", 2},
+    {"__ext4_error_inode", 2},
+    {"__ext4_error_file", 2},
+    {"__ext4_std_error", 2},
+    {"__ext4_warning", 2},
+    {"__ext4_warning_inode", 2},
+    {"__ext4_abort", 2},
+    {"__ext4_iget", 4},
+    {"__ext4_grp_locked_error", 1},
+    {"__ext4_journal_stop", 1},
+    {"__ext4_journal_get_write_access", 1},
+    {"__ext4_journal_get_create_access", 1},
+    {"__ext4_forget", 1},
+    {"__ext4_handle_dirty_metadata", 1},
+    {"__ext4_mark_inode_dirty", 3},
+    {"__ext4_check_dir_entry", 1},
+    {"__ext4_ext_dirty", 1},
+    {"__jbd2_debug", 3},
+    {"__btrfs_abort_transaction", 2},
+    {"__btrfs_handle_fs_error", 2},
+    {"__btrfs_panic", 2},
 };
 
 // Small numbers are flags and sizes; no function begins before a file's includes end.
