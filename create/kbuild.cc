@@ -66,7 +66,8 @@ std::vector<std::string> compiler_names(const std::string& wanted) {
 bool is_chatter(const std::string& line) {
   static const std::regex Quiet(
       "^make(\\[[0-9]+\\])?: (Entering|Leaving) directory.*|^  [A-Z0-9_]+ +(\\[M\\] +)?[^ ].*|"
-      "^make(\\[[0-9]+\\])?: .*(is up to date|Nothing to be done).*|^#$|"
+      "^make(\\[[0-9]+\\])?: .*(is up to date|Nothing to be done|not remade because).*|^#$|"
+      "^make(\\[[0-9]+\\])?: \\*\\*\\* \\[.*\\] Error [0-9]+|"
       "^make(\\[[0-9]+\\])?: warning: jobserver.*");
   return line.empty() || std::regex_match(line, Quiet);
 }

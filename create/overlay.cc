@@ -57,14 +57,16 @@ bool is_build_file(const std::string& name) {
   return name.rfind("Kconfig", 0) == 0 || name.rfind("Makefile", 0) == 0 || name == "Kbuild";
 }
 
-// Plain C files of these folders are compiled by the kernel's build only, never by its preparation.
+// Of these folders the preparation reads the build files only; headers count to be on the safe
+// side.
 bool matters_for_preparation(const std::string& path) {
-  if (!ends_with(path, ".c")) return true;
+  std::string name = path.substr(path.rfind('/') + 1);
+  if (is_build_file(name) || ends_with(name, ".h")) return true;
   for (const char* dir : {"drivers/", "fs/", "net/", "mm/", "sound/", "block/", "crypto/", "ipc/",
                           "io_uring/", "virt/", "init/", "samples/"})
     if (path.rfind(dir, 0) == 0) return false;
-  if (path.rfind("kernel/", 0) == 0) return path == "kernel/bounds.c";
-  return true;
+  bool kernel_c = path.rfind("kernel/", 0) == 0 && ends_with(path, ".c");
+  return !kernel_c || path == "kernel/bounds.c";
 }
 
 struct Entry {

@@ -295,8 +295,10 @@ AppliedPatch apply_patches(const std::vector<Patch>& patches,
         renamed[file.new_path] =
             renamed.contains(file.old_path) ? renamed[file.old_path] : file.old_path;
     }
+    // Without fuzz: a hunk whose context differs is a hunk for another source.
     std::vector<std::string> argv = {
-        "patch", "--batch", "--forward", "--no-backup-if-mismatch", "--reject-file=-", "-p1"};
+        "patch",           "--batch",  "--forward", "--no-backup-if-mismatch",
+        "--reject-file=-", "--fuzz=0", "-p1"};
     argv.insert(argv.end(), patch_options.begin(), patch_options.end());
     CommandOptions options;
     options.directory = staging;
@@ -306,7 +308,8 @@ AppliedPatch apply_patches(const std::vector<Patch>& patches,
     if (run.status != 0)
       throw Error("patch_failed",
                   fmt::format("the patch does not apply to {}:\n{}", source.string(), run.output),
-                  "is this the source of the running kernel, and is the patch not in it yet?");
+                  "is this the source of the running kernel, and is the patch not in it yet? "
+                  "--patch-opt=--fuzz=2 lets hunks apply whose context differs");
     for (std::string_view line : split_lines(run.output))
       if (line.find(" with fuzz ") != std::string_view::npos)
         result.notes.push_back("patch: " + std::string(line));
