@@ -1,0 +1,138 @@
+#include "objdiff/section_diff.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "objdiff/base/codes.h"
+#include "objdiff/base/file.h"
+#include "objdiff/base/process.h"
+#include "objdiff/elf_read.h"
+
+namespace ksplice {
+namespace {
+
+const std::filesystem::path Pairs = KSPLICE_TEST_DATA "/../diff-pairs";
+
+// The bytes of one of the pairs, compiled.
+std::vector<uint8_t> compile(const std::string& name, bool post, bool debug = false) {
+  const TempDir directory;
+  const std::string object = directory.path() / "a.o";
+  std::vector<std::string> command = {"gcc",
+                                      "-c",
+                                      (Pairs / name).string(),
+                                      "-o",
+                                      object,
+                                      "-O2",
+                                      "-fno-PIE",
+                                      "-mcmodel=kernel",
+                                      "-mno-sse",
+                                      "-pg",
+                                      "-mfentry",
+                                      "-mrecord-mcount",
+                                      "-fcf-protection=none",
+                                      "-w",
+                                      "-fno-asynchronous-unwind-tables",
+                                      "-ffunction-sections",
+                                      "-fdata-sections"};
+  if (post) command.push_back("-DPOST");
+  if (debug) command.push_back("-g");
+  const CommandResult result = run_command(command);
+  if (result.status != 0) throw Error("failed", result.output);
+  return read_file(object);
+}
+
+Object object_of(const std::string& name, bool post, bool debug = false) {
+  return read_object(compile(name, post, debug), post ? "post.o" : "pre.o");
+}
+
+TEST(SectionDiff, CorrelatesFunctionsDataAndUndefinedSymbols) {
+  const Object pre = object_of("static-local-renumbered.c", false);
+  const Object post = object_of("static-local-renumbered.c", true);
+  const ObjectDiff diff = diff_objects(pre, post);
+  for (const char* name : {"f", "g"})
+    EXPECT_EQ(diff.correlation.at(post.find_symbol(name)), pre.find_symbol(name));
+  EXPECT_FALSE(diff.correlation.contains(post.find_symbol("e")));
+  size_t counters = 0;
+  for (const DataDiff& data : diff.data)
+    if (data.name.starts_with("count") && data.pre != nullptr) {
+      EXPECT_EQ(diff.correlation.at(data.post), data.pre);
+      ++counters;
+    }
+  EXPECT_EQ(counters, 2u);
+}
+
+TEST(SectionDiff, ProposesTheCallersOfAFunctionThatCannotBeRedirected) {
+  const ObjectDiff diff = diff_objects(object_of("notrace-static-changed.c", false),
+                                       object_of("notrace-static-changed.c", true));
+  ASSERT_EQ(diff.refusals.size(), 1u);
+  EXPECT_EQ(diff.refusals[0].code, "no_ftrace_site");
+  EXPECT_NE(diff.refusals[0].advice.find("g, h"), std::string::npos) << diff.refusals[0].advice;
+}
+
+TEST(SectionDiff, SaysWhereInTheSourceADifferenceIs) {
+  const ObjectDiff diff = diff_objects(object_of("code-changed.c", false, true),
+                                       object_of("code-changed.c", true, true));
+  const auto json = nlohmann::json::parse(diff_to_json(diff, true));
+  ASSERT_EQ(json["functions"].size(), 1u);
+  EXPECT_EQ(json["identical"], false);
+  EXPECT_EQ(json["functions"][0]["name"], "f");
+  EXPECT_EQ(json["functions"][0]["status"], "changed");
+  EXPECT_EQ(json["functions"][0]["section"], ".text.f");
+  const auto& reason = json["functions"][0]["reasons"][0];
+  EXPECT_EQ(reason["kind"], "code");
+  EXPECT_TRUE(std::regex_search(reason["source"].get<std::string>(),
+                                std::regex("code-changed\\.c:[0-9]+$")))
+      << reason["source"];
+}
+
+TEST(SectionDiff, UsesOnlyListedCodes) {
+  std::set<std::string> known;
+  for (const Code& code : Codes) EXPECT_TRUE(known.insert(std::string(code.word)).second);
+  size_t refusals = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(Pairs)) {
+    std::ifstream file(entry.path());
+    for (std::string line; std::getline(file, line) && line.starts_with("//");) {
+      const std::string head = "// expect: refused ";
+      if (!line.starts_with(head)) continue;
+      const std::string code = line.substr(head.size(), line.find(' ', head.size()) - head.size());
+      EXPECT_TRUE(known.contains(code)) << entry.path() << ": " << code;
+      ++refusals;
+    }
+  }
+  EXPECT_GT(refusals, 30u);
+}
+
+// An object that ends early is an error or a smaller object; never a crash.
+TEST(SectionDiff, SurvivesTruncationAtEveryPlace) {
+  for (const char* name : {"alternative-call.c", "cold-change-sub.c", "line-descriptor.c"}) {
+    const std::vector<uint8_t> whole = compile(name, true, true);
+    const Object pre = object_of(name, false, true);
+    for (size_t size = 0; size < whole.size(); size += 64) {
+      const std::vector<uint8_t> cut(whole.begin(), whole.begin() + size);
+      EXPECT_THROW(diff_objects(pre, read_object(cut, "cut.o")), Error) << name << " at " << size;
+    }
+  }
+}
+
+TEST(SectionDiff, SurvivesEveryByteOfTheHeadersAndTablesSetToExtremes) {
+  const std::vector<uint8_t> whole = compile("jump-label-key.c", true);
+  const Object pre = object_of("jump-label-key.c", false);
+  size_t read = 0;
+  for (size_t at = 0; at < whole.size(); at += 3) {
+    std::vector<uint8_t> bad = whole;
+    bad[at] = bad[at] == 0xff ? 0x7f : 0xff;
+    try {
+      const ObjectDiff diff = diff_objects(pre, read_object(bad, "bad.o"));
+      EXPECT_FALSE(diff_to_json(diff, true).empty());
+      ++read;
+    } catch (const Error&) {
+    }
+  }
+  EXPECT_GT(read, 0u);
+}
+
+}  // namespace
+}  // namespace ksplice
