@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
       "ksplice-create",
       [&]() -> int {
         std::string help_text;
-        options = ksplice::read_options(argc, argv, help_text);
+        ksplice::read_options(argc, argv, options, help_text);
         if (!help_text.empty()) {
           fmt::print("{}", help_text);
           return ksplice::ExitDone;

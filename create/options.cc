@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <string_view>
 #include <thread>
 
 #include "create/package.h"
@@ -120,8 +121,11 @@ bool matches_pattern(const std::string& name, const std::string& pattern) {
   return p == pattern.size();
 }
 
-Options read_options(int argc, char** argv, std::string& help_text) {
-  Options options;
+void read_options(int argc, char** argv, Options& options, std::string& help_text) {
+  for (int i = 1; i < argc; ++i) {
+    options.json = options.json || std::string_view(argv[i]) == "--json";
+    options.raw_errors = options.raw_errors || std::string_view(argv[i]) == "--raw-errors";
+  }
   CLI::App app("Makes an update for a running kernel from a source patch.", "ksplice-create");
   app.footer(Footer);
   app.set_version_flag("--version", "ksplice-create 1.0.0");
@@ -133,17 +137,16 @@ Options read_options(int argc, char** argv, std::string& help_text) {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     help_text = app.help();
-    return options;
+    return;
   } catch (const CLI::CallForVersion&) {
     help_text = "ksplice-create 1.0.0\n";
-    return options;
+    return;
   } catch (const CLI::ParseError& error) {
     throw Error("usage", error.what(), "see ksplice-create --help");
   }
   if (options.jobs == 0) options.jobs = default_jobs();
   if (options.cache.empty()) options.cache = default_cache();
   options.init_config.empty() ? check(options) : check_init(options);
-  return options;
 }
 
 }  // namespace ksplice

@@ -26,9 +26,10 @@ struct Options {
   bool build_modules = false, partial_fleet = false, skip_toolchain_check = false;
 };
 
-// Reads the command line. Throws Error("usage") for anything that cannot be understood or does not
+// Reads the command line into options, json and raw_errors first, so that they hold for errors of
+// the command line too. Throws Error("usage") for anything that cannot be understood or does not
 // fit together. help_text is not empty if --help or --version was given: print it and stop.
-Options read_options(int argc, char** argv, std::string& help_text);
+void read_options(int argc, char** argv, Options& options, std::string& help_text);
 
 // Does name match pattern, in which each '%' stands for any run of characters.
 bool matches_pattern(const std::string& name, const std::string& pattern);
