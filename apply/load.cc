@@ -20,6 +20,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <sstream>
 
 #include "apply/abort_codes.h"
 #include "apply/kernel_updates.h"
@@ -102,6 +103,21 @@ class Loading {
   bool is_kept_ = false;
 };
 
+// The lines "task NAME pid PID is in FUNCTION" as the original printed them: NAME PID FUNCTION.
+std::string raw_conflicts(const std::string& conflicts) {
+  std::string raw;
+  std::istringstream lines(conflicts);
+  for (std::string line; std::getline(lines, line);) {
+    size_t pid = line.rfind(" pid "), is_in = line.rfind(" is in ");
+    if (line.rfind("task ", 0) != 0 || pid == std::string::npos || is_in == std::string::npos ||
+        is_in < pid)
+      continue;
+    raw += fmt::format("{} {} {}\n", line.substr(5, pid - 5), line.substr(pid + 5, is_in - pid - 5),
+                       line.substr(is_in + 7));
+  }
+  return raw;
+}
+
 [[noreturn]] void throw_abort(const std::string& id, const UpdateState& state, int error,
                               Action action) {
   std::string code = state.abort_cause;
@@ -122,7 +138,9 @@ class Loading {
   refusal.message = message;
   refusal.found = state.conflicts;
   refusal.advice = abort.advice;
-  throw Refused({refusal});
+  Refused refused({refusal});
+  refused.raw = raw_conflicts(state.conflicts);
+  throw refused;
 }
 
 void write_setting(const Host& host, const std::string& id, const std::string& file,

@@ -38,7 +38,16 @@ std::string load_code(int error) {
   if (error == ENOMEM) return "out_of_memory";
   if (error == ENOKEY || error == EKEYREJECTED || error == EBADMSG) return "signature_required";
   if (error == EINTR) return "interrupted";
-  return "load_failed";
+  return error == EPERM ? "not_permitted" : "load_failed";
+}
+
+std::string load_hint(int error) {
+  if (error == ENOKEY || error == EKEYREJECTED)
+    return "sign the module with a key that this kernel trusts, or boot without Secure Boot";
+  if (error == EPERM)
+    return "the kernel is locked down, or this is a container; run it on the host itself, booted "
+           "without lockdown";
+  return "";
 }
 
 }  // namespace
@@ -77,9 +86,7 @@ void load_module(const Host& host, const std::string& name, std::span<const uint
   throw Error(
       load_code(error),
       fmt::format("cannot load module {}: {} (error {}){}", name, load_reason(error), error, said),
-      error == ENOKEY || error == EKEYREJECTED
-          ? "sign the module with a key that this kernel trusts, or boot without Secure Boot"
-          : "");
+      load_hint(error));
 }
 
 bool unload_module(const std::string& name) {

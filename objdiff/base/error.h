@@ -30,15 +30,15 @@ class Error : public std::runtime_error {
 };
 
 struct Refusal {
-  std::string code;      // stable word, listed in objdiff/base/codes.h
-  std::string object;    // file or target the finding is in
+  std::string code;    // stable word, listed in objdiff/base/codes.h
+  std::string object;  // file or target the finding is in
   std::string section;
   std::string symbol;    // function or variable
   uint64_t offset = 0;   // in the symbol, or in the section when symbol is empty
   std::string message;   // lower-case sentence without a final stop
   std::string expected;  // evidence; may be several lines
   std::string found;
-  std::string advice;    // what to do next
+  std::string advice;  // what to do next
 };
 
 // Thrown when a tool ends because of refusals: exit code 3, all of them printed.
@@ -50,6 +50,7 @@ class Refused : public Error {
               list.empty() ? "" : list.front().advice),
         refusals(std::move(list)) {}
   std::vector<Refusal> refusals;
+  std::string raw;  // lines that --raw-errors prints after the code
 };
 
 }  // namespace ksplice

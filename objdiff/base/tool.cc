@@ -28,8 +28,8 @@ std::string indent(const std::string& text) {
 }
 
 void print_error(const std::string& name, const Error& error, const std::vector<Refusal>& refusals,
-                 bool json, bool raw) {
-  if (raw) fmt::print(stderr, "{}\n", error.code);
+                 bool json, bool raw, const std::string& raw_lines = "") {
+  if (raw) fmt::print(stderr, "{}\n{}", error.code, raw_lines);
   if (json) {
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
     for (const Refusal& refusal : refusals) list.push_back(to_json(refusal));
@@ -79,7 +79,7 @@ int run_tool(const std::string& name, const std::function<int()>& body, const bo
   try {
     return body();
   } catch (const Refused& refused) {
-    print_error(name, refused, refused.refusals, *json, *raw_errors);
+    print_error(name, refused, refused.refusals, *json, *raw_errors, refused.raw);
     return ExitRefused;
   } catch (const Error& error) {
     print_error(name, error, {}, *json, *raw_errors);
