@@ -306,6 +306,8 @@ class CodeWalk {
       result_.inner.push_back({&entity, static_cast<int64_t>(offset), run_target, pre_at_});
       return true;
     }
+    if (entity.end > entity.section->data.size())
+      return differ("a reference leads out of the code");
     uint64_t begin = entity.begin + offset, end = begin;
     std::span<const uint8_t> bytes = std::span(entity.section->data).first(entity.end);
     while (end < entity.end) {

@@ -187,7 +187,7 @@ RunImage load_vmlinux(const Object& object) {
     throw Error("bad_image", object.path + ": has no linux_banner, so it is no Linux kernel");
   while (!image.banner.empty() && image.banner.back() == '\n') image.banner.pop_back();
   image.release = image.banner.substr(prefix.size());
-  image.release.resize(image.release.find(' '));
+  image.release = image.release.substr(0, image.release.find(' '));
   read_exports(image);
   return image;
 }
@@ -220,7 +220,11 @@ void apply_relocations(const Section& section, uint64_t addr, std::vector<uint8_
                                             section.name, relocation.offset, symbol.section->name));
       value += found->second;
     } else if (symbol.is_undefined()) {
-      value += imports.at(&symbol);
+      auto found = imports.find(&symbol);
+      if (found == imports.end())
+        throw Error("bad_file", fmt::format("{}: {}+{:#x} refers to a symbol without a name", path,
+                                            section.name, relocation.offset));
+      value += found->second;
     }
     if (reloc_is_pc_relative(relocation.type)) value -= addr + relocation.offset;
     if (relocation.offset > data.size() || size > data.size() - relocation.offset)
