@@ -97,8 +97,8 @@ Blob bzimage(const Blob& payload) {
   uint32_t offset = 0x100, length = static_cast<uint32_t>(payload.size());
   std::memcpy(file.data() + 0x248, &offset, 4);
   std::memcpy(file.data() + 0x24c, &length, 4);
-  file.insert(file.end(), payload.begin(), payload.end());
-  file.resize(file.size() + 512, 0xee);
+  file.resize(file.size() + payload.size() + 512, 0xee);
+  std::copy(payload.begin(), payload.end(), file.begin() + 5 * 512 + 0x100);
   return file;
 }
 
