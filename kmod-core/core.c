@@ -285,7 +285,10 @@ static int ksplice_may_apply(struct ksplice_update *update)
 	return 0;
 }
 
-/* Applies the members that are not applied yet: all of them, the first time. */
+/*
+ * Applies the members that are not applied yet: all of them, the first time. Like ksplice_reverse(),
+ * it returns -EINPROGRESS without abort if it has to be called by another task.
+ */
 int ksplice_apply(struct ksplice_update *update)
 {
 	struct ksplice_batch *batch;
@@ -340,8 +343,10 @@ int ksplice_check(struct ksplice_update *update)
 	walk = ksplice_make_walk(update, batch);
 	if (walk) {
 		ret = ksplice_scan(walk);
-		if (ret)
+		if (ret && !ksplice_self_busy(walk))
 			ret = ksplice_report_busy(update, walk, ret);
+		else
+			ret = 0;	/* our own task will not be there */
 	} else {
 		ret = ksplice_abort(update, KSPLICE_OUT_OF_MEMORY, "no memory to scan the tasks");
 	}
@@ -446,6 +451,7 @@ static struct ksplice_update *ksplice_make_update(const struct ksplice_object *o
 	update->attempts = KSPLICE_ATTEMPTS;
 	update->timeout_ms = KSPLICE_TIMEOUT_MS;
 	kobject_init(&update->kobj, &ksplice_update_type);
+	INIT_WORK(&update->work, ksplice_work);
 	update->id = ksplice_copy_string(ksplice_str(object->id));
 	update->description = ksplice_copy_string(ksplice_str(object->description));
 	update->conflicts.size = KSPLICE_CONFLICTS_SIZE;

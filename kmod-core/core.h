@@ -22,6 +22,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/version.h>
+#include <linux/workqueue.h>
 
 #include "ksplice_abi.h"
 
@@ -130,6 +131,10 @@ struct ksplice_update {
 	bool partial;
 	char *skipped;			/* names of targets that --partial left out */
 	char *allow_busy;		/* names of functions whose old body may stay on stacks */
+	/* an operation that goes on after the write that asked for it; see sysfs.c */
+	struct work_struct work;
+	enum ksplice_stage wanted;
+	bool working;
 	/* results of the last switch */
 	u64 pause_ns;
 	u64 stop_ns;
@@ -200,6 +205,7 @@ void ksplice_free_walk(struct ksplice_walk *walk);
 int ksplice_scan(struct ksplice_walk *walk);
 int ksplice_scan_stopped(struct ksplice_walk *walk);
 int ksplice_report_busy(struct ksplice_update *update, struct ksplice_walk *walk, int ret);
+bool ksplice_self_busy(const struct ksplice_walk *walk);
 void ksplice_walk_counts(const struct ksplice_walk *walk, unsigned int *tasks,
 			 unsigned int *walked);
 
@@ -212,6 +218,7 @@ int ksplice_switch(struct ksplice_update *update, struct ksplice_batch *batch, b
 
 /* sysfs.c */
 extern struct kset *ksplice_kset;
+void ksplice_work(struct work_struct *work);
 int ksplice_sysfs_init(void);
 void ksplice_sysfs_exit(void);
 extern const struct kobj_type ksplice_update_type;

@@ -74,6 +74,7 @@ struct ksplice_walk {
 	unsigned int nr_tasks;
 	unsigned int nr_walked;
 	unsigned int nr_busy;
+	bool self_busy;			/* the task that scans is one of them */
 	struct ksplice_busy busy[KSPLICE_MAX_BUSY];
 	unsigned int nr_frames;		/* of the stack that is being walked */
 	unsigned long frames[KSPLICE_KEPT_FRAMES];
@@ -366,8 +367,11 @@ static int ksplice_scan_task(struct ksplice_walk *walk, struct task_struct *task
 	unsigned int nr_busy = walk->nr_busy;
 	int ret;
 
-	if (task == current)
-		return ksplice_check_task(walk, task);
+	if (task == current) {
+		ret = ksplice_check_task(walk, task);
+		walk->self_busy = ret == -EBUSY;
+		return ret;
+	}
 	/* Running before, after or in between: each is seen in on_cpu or in the count. The
 	 * barriers pair with the full barrier in __schedule(). */
 	if (READ_ONCE(task->on_cpu))
@@ -391,6 +395,7 @@ int ksplice_scan(struct ksplice_walk *walk)
 	int ret = 0;
 
 	walk->nr_busy = 0;
+	walk->self_busy = false;
 	walk->nr_seen = 0;
 	memset(walk->seen, 0, (walk->seen_mask + 1) * sizeof(*walk->seen));
 	rcu_read_lock();
@@ -438,6 +443,12 @@ int ksplice_scan_stopped(struct ksplice_walk *walk)
 			return ret;
 	}
 	return 0;
+}
+
+/* True if the last scan found its own task in the way: waiting will not help. */
+bool ksplice_self_busy(const struct ksplice_walk *walk)
+{
+	return walk->self_busy;
 }
 
 void ksplice_walk_counts(const struct ksplice_walk *walk, unsigned int *tasks,

@@ -160,6 +160,9 @@ static int ksplice_try_all(struct ksplice_switch *data)
 		update->tries++;
 		if (!ret)
 			return 0;
+		/* The writer of the stage file itself: the caller sees to it. */
+		if (ksplice_self_busy(data->walk))
+			return -EINPROGRESS;
 		if (data->hook_failed)
 			return ksplice_abort(update, KSPLICE_CALL_FAILED,
 					     "a check hook refuses: %d", ret);
@@ -173,7 +176,10 @@ static int ksplice_try_all(struct ksplice_switch *data)
 	}
 }
 
-/* Switches a batch on, or all batches of the update off. Returns 0, or aborts: nothing changed. */
+/*
+ * Switches a batch on, or all batches of the update off. Returns 0, or aborts: nothing changed. Also
+ * without abort, -EINPROGRESS: our own task is in the code, so another one has to do it.
+ */
 int ksplice_switch(struct ksplice_update *update, struct ksplice_batch *batch, bool on)
 {
 	struct ksplice_switch data = { .update = update, .batch = on ? batch : NULL, .on = on };

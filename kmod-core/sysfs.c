@@ -7,6 +7,9 @@
  *                    the members that came later), "reversed" undoes it, "check" only says whether
  *                    it could be applied now. The write returns when it is done; it fails with an
  *                    errno and leaves the reason in the next three.
+ *  working       r   1 while an operation goes on after its write has returned: so it is if the
+ *                    writer itself was in code that is to be replaced (an update of vfs_write). Wait
+ *                    for 0 before looking at the result
  *  abort_cause   r   code word of the last operation: ok, no_match, code_busy, module_busy,
  *                    out_of_memory, failed_to_find, already_reversed, unexpected_running_task,
  *                    unexpected, target_not_loaded, call_failed, cold_update_loaded, conflict,
@@ -43,6 +46,7 @@
 #include "core.h"
 
 struct kset *ksplice_kset;
+static struct workqueue_struct *ksplice_queue;
 
 struct ksplice_attribute {
 	struct attribute attr;
@@ -71,14 +75,48 @@ static ssize_t stage_show(struct ksplice_update *update, char *buf)
 	return sysfs_emit(buf, "%s\n", ksplice_stage_word(READ_ONCE(update->stage)));
 }
 
+/* The rest of an operation, when the task that asked for it was in the way. */
+void ksplice_work(struct work_struct *work)
+{
+	struct ksplice_update *update = container_of(work, struct ksplice_update, work);
+	int ret;
+
+	mutex_lock(&ksplice_mutex);
+	if (!update->gone) {
+		ret = update->wanted == KSPLICE_APPLIED ? ksplice_apply(update) :
+							  ksplice_reverse(update);
+		if (ret == -EINPROGRESS)
+			ksplice_abort(update, KSPLICE_CODE_BUSY,
+				      "the core's own worker is in code that is to be replaced");
+	}
+	update->working = false;
+	mutex_unlock(&ksplice_mutex);
+	kobject_put(&update->kobj);
+}
+
+static int ksplice_operate(struct ksplice_update *update, enum ksplice_stage wanted)
+{
+	int ret = wanted == KSPLICE_APPLIED ? ksplice_apply(update) : ksplice_reverse(update);
+
+	if (ret != -EINPROGRESS)
+		return ret;
+	update->wanted = wanted;
+	update->working = true;
+	kobject_get(&update->kobj);
+	queue_work(ksplice_queue, &update->work);
+	return 0;
+}
+
 static ssize_t stage_store(struct ksplice_update *update, const char *buf, size_t count)
 {
 	int ret;
 
+	if (update->working)
+		return -EBUSY;
 	if (sysfs_streq(buf, "applied"))
-		ret = ksplice_apply(update);
+		ret = ksplice_operate(update, KSPLICE_APPLIED);
 	else if (sysfs_streq(buf, "reversed"))
-		ret = ksplice_reverse(update);
+		ret = ksplice_operate(update, KSPLICE_REVERSED);
 	else if (sysfs_streq(buf, "check"))
 		ret = ksplice_check(update);
 	else
@@ -132,6 +170,7 @@ static ssize_t name##_store(struct ksplice_update *update, const char *buf, size
 	return count; \
 }
 
+KSPLICE_SHOW_NUMBER(working, "%u")
 KSPLICE_SHOW_NUMBER(order, "%u")
 KSPLICE_SHOW_NUMBER(attempts, "%u")
 KSPLICE_STORE_NUMBER(attempts)
@@ -209,6 +248,7 @@ KSPLICE_RO(abort_cause);
 KSPLICE_RO(abort_message);
 KSPLICE_RO(description);
 KSPLICE_RO(order);
+KSPLICE_RO(working);
 KSPLICE_RO(targets);
 KSPLICE_RW(attempts);
 KSPLICE_RW(timeout_ms);
@@ -226,6 +266,7 @@ static struct attribute *ksplice_attrs[] = {
 	&abort_message_attribute.attr,
 	&description_attribute.attr,
 	&order_attribute.attr,
+	&working_attribute.attr,
 	&targets_attribute.attr,
 	&attempts_attribute.attr,
 	&timeout_ms_attribute.attr,
@@ -376,11 +417,18 @@ const struct kobj_type ksplice_update_type = {
 
 int ksplice_sysfs_init(void)
 {
+	ksplice_queue = alloc_workqueue("ksplice", WQ_UNBOUND, 1);
+	if (!ksplice_queue)
+		return -ENOMEM;
 	ksplice_kset = kset_create_and_add("ksplice", NULL, kernel_kobj);
-	return ksplice_kset ? 0 : -ENOMEM;
+	if (ksplice_kset)
+		return 0;
+	destroy_workqueue(ksplice_queue);
+	return -ENOMEM;
 }
 
 void ksplice_sysfs_exit(void)
 {
+	destroy_workqueue(ksplice_queue);
 	kset_unregister(ksplice_kset);
 }

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # build_core: makes ksplice.ko for a kernel booted with nokaslr, the modules of tests/vm/core, and the
-# programs storm, sleepers, mutate; all in $WORK/core.
+# programs storm, sleepers, forge; all in $WORK/core.
 build_core() {
   local root common headers source=$SOURCE_TREE/tests/vm/core name
   root=$(dirname "$(readlink -f "$CONFIG/build")")
@@ -29,6 +29,7 @@ build_core() {
 one cmdline
 two cmdline
 busy cmdline
+writer cmdline
 load_vmlinux syscalls_update
 load_versions versions_update
 multi_vmlinux cmdline
@@ -40,7 +41,7 @@ LIST
     fail "the core does not build: $(cat "$WORK/make.log")"
   make -s -C "$common" O="$headers" M="$WORK/update" KBUILD_EXTRA_SYMBOLS="$WORK/core/Module.symvers" modules \
     >"$WORK/make.log" 2>&1 || fail "the test modules do not build: $(cat "$WORK/make.log")"
-  for name in storm sleepers; do
+  for name in storm sleepers forge; do
     gcc -O2 -static -pthread "$source/$name.c" -o "$WORK/core/$name"
   done
 }
@@ -50,6 +51,6 @@ LIST
 boot_core() {
   local file files=()
   cat "$SOURCE_TREE/tests/vm/core/guest.sh" - >"$WORK/core-script"
-  for file in "$WORK"/core/{ksplice.ko,storm,sleepers} "$WORK"/update/*.ko; do files+=(--file "$file"); done
+  for file in "$WORK"/core/{ksplice.ko,storm,sleepers,forge} "$WORK"/update/*.ko; do files+=(--file "$file"); done
   boot_vm --append nokaslr "${files[@]}" "$@" <"$WORK/core-script"
 }

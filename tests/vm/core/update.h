@@ -11,7 +11,9 @@
  *	#define UPDATE_HOOKS { { P(array), n }, ... }	may be left out
  *
  * Where the old code is comes with the parameter code=name:address:size/..., which must be given; the
- * expected bytes are those found there at that time. The parameter corrupt=name then breaks one.
+ * expected bytes are those found there at that time. The parameter corrupt=name then breaks one, and
+ * poke=TABLE:OFFSET:VALUE/... changes a byte of a table by exclusive or: o the object (before its
+ * hooks), r the runs, f the functions, g the ranges.
  */
 #include <linux/module.h>
 #include <linux/string.h>
@@ -99,7 +101,46 @@ static int set_corrupt(const char *value, const struct kernel_param *kp)
 	return 0;
 }
 
+static int set_poke(const char *value, const struct kernel_param *kp)
+{
+	while (*value && *value != '\n') {
+		unsigned int offset, change;
+		size_t size = 0;
+		char table;
+		u8 *start = NULL;
+
+		if (sscanf(value, "%c:%u:%i", &table, &offset, &change) != 3)
+			return -EINVAL;
+		switch (table) {
+		case 'o':
+			start = (u8 *)&ksplice_update_object;
+			size = offsetof(struct ksplice_object, hooks);
+			break;
+		case 'r':
+			start = (u8 *)runs;
+			size = sizeof(runs);
+			break;
+		case 'f':
+			start = (u8 *)functions;
+			size = sizeof(functions);
+			break;
+		case 'g':
+			start = (u8 *)ranges;
+			size = sizeof(ranges);
+			break;
+		}
+		if (!start)
+			return -EINVAL;
+		start[offset % size] ^= change;
+		value += strcspn(value, "/");
+		value += strspn(value, "/");
+	}
+	return 0;
+}
+
 static const struct kernel_param_ops code_ops = { .set = set_code };
 static const struct kernel_param_ops corrupt_ops = { .set = set_corrupt };
 module_param_cb(code, &code_ops, NULL, 0);
+static const struct kernel_param_ops poke_ops = { .set = set_poke };
 module_param_cb(corrupt, &corrupt_ops, NULL, 0);
+module_param_cb(poke, &poke_ops, NULL, 0);

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Update modules whose tables were changed at random are refused or harmless, never a crash.
+# KSPLICE_FORGED is the number of them.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/vm/core/lib.sh
+. "$SOURCE_TREE/tests/vm/core/lib.sh"
+times=${KSPLICE_FORGED:-5000}
+get_kernel --series "${SERIES:-6.1}"
+build_core
+boot_core --single --timeout $((120 + times / 5)) --append "nokaslr times=$times" \
+  <"$SOURCE_TREE/tests/vm/core/forge.guest" | tee "$WORK/transcript"
+expect '^refused [1-9][0-9]* later [1-9][0-9]* applied [1-9][0-9]*$' "$WORK/transcript"
+expect '^== done$' "$WORK/transcript"
