@@ -249,7 +249,8 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   if (missing.empty()) {
     outcome.result = ApplyResult::AlreadyApplied;
     std::string why;
-    outcome.copy = store_copy(host, package.id, tarball, why).value_or("");
+    outcome.copy = options.check ? find_copy(host, package.id)
+                                 : store_copy(host, package.id, tarball, why).value_or("");
     return outcome;
   }
 
