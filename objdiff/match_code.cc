@@ -133,7 +133,9 @@ class CodeWalk {
 
   bool step() {
     auto label = pre_.jump_labels.find({&section_, begin_ + pre_at_});
-    if (label != pre_.jump_labels.end() && label->second.nop && pre_insn_->kind == Kind::Jump)
+    // Pre has the compiler's jmp, or already the nop if objtool was run on it.
+    if (label != pre_.jump_labels.end() && label->second.nop &&
+        (pre_insn_->kind == Kind::Jump || is_jump_label_nop(pre_bytes())))
       return jump_label_nop();
     bool equal_size = pre_insn_->size == run_insn_->size;
     if (pre_insn_->kind == Kind::Nop || run_insn_->kind == Kind::Nop) {

@@ -58,9 +58,7 @@
 // Functions in init sections match like others; the core cannot verify them, since their memory is
 // gone.
 //
-// Not handled: pre objects that objtool has edited while the image's were not (their nops are
-// compared with jumps); images of a kernel linked with LTO, where a unit's code is not in one
-// piece.
+// Not handled: images of a kernel linked with LTO, where a unit's code is not in one piece.
 #include "objdiff/run_pre.h"
 
 #include <elf.h>
