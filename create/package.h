@@ -8,11 +8,13 @@
 //   ksplice-ID/objects/RELEASE/TARGET.final.json   finalization (objdiff/update_object.h)
 //
 // manifest.json: {"format":1, "id", "description", "created", "tool", "kernels":[{"release",
-// "build_id", "arch":"x86_64", "core":{"file","final"}, "targets":[{"name", "module":"ksplice_ID_vmlinux",
-// "file", "final", "build_id", "functions":[{"name","unit","status","reasons":[...]}], "added":[..]}]}],
+// "build_id", "arch":"x86_64", "core":{"file","final"}, "targets":[{"name",
+// "module":"ksplice_ID_vmlinux", "file", "final", "build_id",
+// "functions":[{"name","unit","status","reasons":[...]}], "added":[..]}]}],
 // "files":[{"path","size","sha256"}]}. "files" lists every file except the manifest.
 // Readers refuse: unknown format, files not listed, missing files, wrong sizes or checksums,
-// absolute paths, "..", links, anything that is not a plain file or folder, more than one top folder.
+// absolute paths, "..", links, anything that is not a plain file or folder, more than one top
+// folder.
 #pragma once
 
 #include <cstdint>
@@ -25,15 +27,15 @@
 namespace ksplice {
 
 struct PackageFunction {
-  std::string name, unit, status;       // status: changed, new
+  std::string name, unit, status;  // status: changed, new
   nlohmann::json reasons = nlohmann::json::array();
 };
 
 struct PackageTarget {
-  std::string name;      // "vmlinux" or module
-  std::string module;    // name of the update module
+  std::string name;         // "vmlinux" or module
+  std::string module;       // name of the update module
   std::string file, final;  // paths in the package, below the top folder
-  std::string build_id;  // of the target
+  std::string build_id;     // of the target
   std::vector<PackageFunction> functions;
   std::vector<std::string> added;
 };
@@ -47,7 +49,8 @@ struct PackageKernel {
 struct Package {
   std::string id, description, created, tool;
   std::vector<PackageKernel> kernels;
-  std::map<std::string, std::vector<uint8_t>> files;  // path below the top folder -> contents, without manifest.json
+  std::map<std::string, std::vector<uint8_t>>
+      files;  // path below the top folder -> contents, without manifest.json
 };
 
 constexpr int PackageFormat = 1;
@@ -55,10 +58,12 @@ constexpr int PackageFormat = 1;
 // Is id usable as an update id: 1 to 40 characters of a-z 0-9 _ .
 bool is_valid_id(const std::string& id);
 
-// Writes DIR/ksplice-ID.tar.gz beside and renames it into place; returns its path. Same package, same bytes.
+// Writes DIR/ksplice-ID.tar.gz beside and renames it into place; returns its path. Same package,
+// same bytes.
 std::string write_package(const Package& package, const std::string& directory);
 
-// Reads and checks everything in the list above. Throws Error("bad_tarball") naming the entry and the reason.
+// Reads and checks everything in the list above. Throws Error("bad_tarball") naming the entry and
+// the reason.
 Package read_package(const std::string& path);
 
 }  // namespace ksplice

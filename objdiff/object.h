@@ -17,17 +17,17 @@ struct Section;
 // st_info/st_other/st_shndx of the gABI "Symbol Table", with the section as a pointer.
 struct Symbol {
   std::string name;
-  uint8_t bind = 0;        // STB_*
-  uint8_t type = 0;        // STT_*
-  uint8_t other = 0;       // st_other (visibility)
+  uint8_t bind = 0;            // STB_*
+  uint8_t type = 0;            // STT_*
+  uint8_t other = 0;           // st_other (visibility)
   Section* section = nullptr;  // null for undefined, absolute and common symbols
-  uint16_t shndx = 0;      // SHN_UNDEF, SHN_ABS or SHN_COMMON when section is null
-  uint64_t value = 0;      // offset in section (ET_REL), or the absolute value
+  uint16_t shndx = 0;          // SHN_UNDEF, SHN_ABS or SHN_COMMON when section is null
+  uint64_t value = 0;          // offset in section (ET_REL), or the absolute value
   uint64_t size = 0;
-  uint32_t index = 0;      // index in the file read
+  uint32_t index = 0;  // index in the file read
 
   bool is_undefined() const { return section == nullptr && shndx == 0; }
-  bool is_section() const { return type == 3; }  // STT_SECTION
+  bool is_section() const { return type == 3; }   // STT_SECTION
   bool is_function() const { return type == 2; }  // STT_FUNC
 };
 
@@ -46,22 +46,22 @@ struct Section {
   uint64_t addr = 0;   // sh_addr; 0 in ET_REL
   uint64_t align = 1;
   uint64_t entsize = 0;
-  uint64_t size = 0;           // equals data.size() unless SHT_NOBITS
-  std::vector<uint8_t> data;   // empty for SHT_NOBITS
+  uint64_t size = 0;          // equals data.size() unless SHT_NOBITS
+  std::vector<uint8_t> data;  // empty for SHT_NOBITS
   std::vector<Relocation> relocations;
-  Section* link = nullptr;     // SHF_LINK_ORDER partner, or null
-  uint32_t index = 0;          // index in the file read
+  Section* link = nullptr;  // SHF_LINK_ORDER partner, or null
+  uint32_t index = 0;       // index in the file read
 
-  bool is_alloc() const { return (flags & 0x2) != 0; }   // SHF_ALLOC
-  bool is_write() const { return (flags & 0x1) != 0; }   // SHF_WRITE
-  bool is_exec() const { return (flags & 0x4) != 0; }    // SHF_EXECINSTR
+  bool is_alloc() const { return (flags & 0x2) != 0; }     // SHF_ALLOC
+  bool is_write() const { return (flags & 0x1) != 0; }     // SHF_WRITE
+  bool is_exec() const { return (flags & 0x4) != 0; }      // SHF_EXECINSTR
   bool is_strings() const { return (flags & 0x20) != 0; }  // SHF_STRINGS
 };
 
 // Owns its sections and symbols. Symbol and relocation-section tables of the file do not appear as
 // sections; SHT_GROUP sections do, with data as read.
 struct Object {
-  std::string path;  // for messages
+  std::string path;       // for messages
   uint16_t elf_type = 1;  // ET_REL, ET_EXEC or ET_DYN
   std::vector<std::unique_ptr<Section>> sections;
   std::vector<std::unique_ptr<Symbol>> symbols;  // file order, without the null symbol

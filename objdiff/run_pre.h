@@ -13,9 +13,10 @@
 
 namespace ksplice {
 
-// A 1, 4 or 8 byte field of run code whose value depends on where this boot placed things; the finalizer
-// writes it into the expected bytes. value = target + addend, minus the place (the run address of
-// the field) if pc_relative. vmlinux code that refers to vmlinux pc-relatively needs none.
+// A 1, 4 or 8 byte field of run code whose value depends on where this boot placed things; the
+// finalizer writes it into the expected bytes. value = target + addend, minus the place (the run
+// address of the field) if pc_relative. vmlinux code that refers to vmlinux pc-relatively needs
+// none.
 struct RunField {
   uint32_t offset = 0;  // in the function
   uint8_t size = 4;
@@ -27,9 +28,9 @@ struct RunField {
 // A range of run code that the kernel rewrites itself. kind is one of KSPLICE_RANGE_* in
 // kmod-core/ksplice_abi.h, which also says what variants and param mean.
 struct RunVariant {
-  uint8_t length = 0;              // bytes that count; the rest of the range must be padding nops (or int3)
-  std::vector<uint8_t> bytes;      // exactly the range's length
-  std::vector<RunField> fields;    // relative to the range
+  uint8_t length = 0;  // bytes that count; the rest of the range must be padding nops (or int3)
+  std::vector<uint8_t> bytes;    // exactly the range's length
+  std::vector<RunField> fields;  // relative to the range
 };
 struct RunRange {
   uint32_t offset = 0;  // in the function
@@ -37,15 +38,15 @@ struct RunRange {
   uint8_t kind = 0;
   std::vector<RunVariant> variants;
   bool has_param = false;
-  RunLocation param;     // an address, e.g. of the static call's key
+  RunLocation param;          // an address, e.g. of the static call's key
   uint64_t param_number = 0;  // instead of it, e.g. a register number
 };
 
 // A function (or fragment such as foo.cold) as it is in the run image.
 struct RunCode {
   std::string name;
-  uint64_t addr = 0;       // in the image's address space
-  RunLocation location;    // of addr
+  uint64_t addr = 0;           // in the image's address space
+  RunLocation location;        // of addr
   std::vector<uint8_t> bytes;  // as in the image file; size is the run size
   std::vector<RunField> fields;
   std::vector<RunRange> ranges;  // sorted, disjoint
@@ -53,7 +54,7 @@ struct RunCode {
 
 enum class MatchStatus {
   Matched,
-  Absent,      // the image has no such function: inlined away, discarded, never built, init memory
+  Absent,  // the image has no such function: inlined away, discarded, never built, init memory
   Mismatched,
 };
 

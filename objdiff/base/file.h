@@ -37,7 +37,8 @@ class Fd {
   int fd_;
 };
 
-// A folder of its own below parent (default: $TMPDIR or /tmp), removed with all its content by the destructor.
+// A folder of its own below parent (default: $TMPDIR or /tmp), removed with all its content by the
+// destructor.
 class TempDir {
  public:
   explicit TempDir(const std::filesystem::path& parent = {});

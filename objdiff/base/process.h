@@ -14,13 +14,14 @@ struct CommandResult {
 };
 
 struct CommandOptions {
-  std::filesystem::path directory;            // working folder; empty: ours
-  std::map<std::string, std::string> env;     // added to ours; an empty value unsets
-  std::string input;                          // given on stdin; otherwise stdin is /dev/null
+  std::filesystem::path directory;         // working folder; empty: ours
+  std::map<std::string, std::string> env;  // added to ours; an empty value unsets
+  std::string input;                       // given on stdin; otherwise stdin is /dev/null
 };
 
-// Runs argv[0] (found in PATH) in a process group of its own and waits. Throws Error("failed") if it cannot be
-// started and Error("interrupted") after killing the group when SIGINT, SIGTERM or SIGHUP came.
+// Runs argv[0] (found in PATH) in a process group of its own and waits. Throws Error("failed") if
+// it cannot be started and Error("interrupted") after killing the group when SIGINT, SIGTERM or
+// SIGHUP came.
 CommandResult run_command(const std::vector<std::string>& argv, const CommandOptions& options = {});
 
 // Installs the handlers that set the flag; run_tool calls it.

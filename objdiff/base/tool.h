@@ -1,4 +1,5 @@
-// The edge of every program: the one place where Error is caught and turned into text and exit code.
+// The edge of every program: the one place where Error is caught and turned into text and exit
+// code.
 #pragma once
 
 #include <functional>
@@ -8,16 +9,18 @@
 
 namespace ksplice {
 
-// Runs body, which returns an exit code. Errors go to stderr as "NAME: message" and "hint: ..." lines,
-// refusals each with code, function, offset, expected, found and advice; returns the exit code.
-// If *json is true at that time, {"error":{code,message,hint,refusals}} goes to stdout instead.
-// If *raw_errors is true, the first line on stderr is the bare code, as the original printed it.
+// Runs body, which returns an exit code. Errors go to stderr as "NAME: message" and "hint: ..."
+// lines, refusals each with code, function, offset, expected, found and advice; returns the exit
+// code. If *json is true at that time, {"error":{code,message,hint,refusals}} goes to stdout
+// instead. If *raw_errors is true, the first line on stderr is the bare code, as the original
+// printed it.
 int run_tool(const std::string& name, const std::function<int()>& body, const bool* json = nullptr,
              const bool* raw_errors = nullptr);
 
 // One refusal as several lines of text, as run_tool prints it.
 std::string format_refusal(const Refusal& refusal);
-// A refusal as a JSON object text: code, object, section, symbol, offset, message, expected, found, advice.
+// A refusal as a JSON object text: code, object, section, symbol, offset, message, expected, found,
+// advice.
 std::string refusal_to_json(const Refusal& refusal);
 
 }  // namespace ksplice
