@@ -48,7 +48,7 @@ std::vector<std::string> words(const std::string& text) {
 
 std::vector<Pair> read_pairs() {
   std::vector<Pair> pairs;
-  for (const auto& entry : fs::directory_iterator(KSPLICE_TEST_DATA "/../diff-pairs")) {
+  for (const auto& entry : fs::directory_iterator(KSPLICE_TEST_DATA "/diff-pairs")) {
     const std::string extension = entry.path().extension();
     if (extension != ".c" && extension != ".S") continue;
     Pair pair;

@@ -14,7 +14,7 @@
 namespace ksplice {
 namespace {
 
-const std::filesystem::path Pairs = KSPLICE_TEST_DATA "/../diff-pairs";
+const std::filesystem::path Pairs = KSPLICE_TEST_DATA "/diff-pairs";
 
 // The bytes of one of the pairs, compiled.
 std::vector<uint8_t> compile(const std::string& name, bool post, bool debug = false) {
