@@ -300,9 +300,12 @@ Target UpdateBuilder::resolve_named_data(UnitState& unit, const Atom* atom, cons
   int64_t base =
       atom != nullptr ? static_cast<int64_t>(atom->entry) : static_cast<int64_t>(symbol.value);
   if (!is_new && !(is_constant && status == DiffStatus::Changed)) {
-    if (std::optional<uint64_t> addr = run_address(unit, symbol))
-      return {run_symbol(symbol.name, *addr), base};
-    if (!is_constant) {
+    // An object without a byte (a lock_class_key without lockdep) may be alone in a section that
+    // the loader leaves out; all that matters of it is that it has an address.
+    bool is_nothing = symbol.section->size == 0 && image_.is_module();
+    std::optional<uint64_t> addr = run_address(unit, symbol);
+    if (addr && !is_nothing) return {run_symbol(symbol.name, *addr), base};
+    if (!is_constant && !is_nothing) {
       refuse(
           unit, "failed_to_find", symbol.section, symbol.name, 0,
           fmt::format("new code refers to {}, whose address in {} is not known", symbol.name,
@@ -404,6 +407,8 @@ Symbol* UpdateBuilder::kernel_symbol(const std::string& name) {
 
 Symbol* UpdateBuilder::undefined_symbol(UnitState& unit, const Symbol& symbol) {
   const std::string& name = symbol.name;
+  // Shadow variables (ksplice-patch.h): the core exports them.
+  if (name.rfind("ksplice_shadow_", 0) == 0) return import_symbol(symbol);
   if (image_.is_module() && name == "__this_module") return target_module_symbol();
   if (name.rfind("__SCT__", 0) == 0) need_static_call_key(name);
   if (image_.is_module()) {
