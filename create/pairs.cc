@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "create/update_module.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 
@@ -49,7 +50,15 @@ bool load_cached(const PairInput& input, const std::string& unit, BuiltUnit& bui
   return !built.target.empty() && fs::exists(built.object);
 }
 
+// Files that the build of the unit itself makes come from sources that .cmd does not list.
+bool has_own_generated_files(const BuiltUnit& built) {
+  return std::any_of(built.generated.begin(), built.generated.end(), [](const std::string& path) {
+    return !path.starts_with("include/") && !path.starts_with("arch/x86/include/generated/");
+  });
+}
+
 void store_cached(const PairInput& input, const BuiltUnit& built) {
+  if (has_own_generated_files(built)) return;
   json data = {{"unit", built.name}, {"target", built.target}, {"sources", json::object()}};
   for (const std::string& path : built.sources)
     data["sources"][path] = stamp_of(input.overlay.source() / path);
@@ -124,7 +133,9 @@ bool reads_change(const BuiltUnit& built, const std::set<std::string>& changed) 
                      [&](const std::string& path) { return changed.contains(path); });
 }
 
+// Makes the tree the patched one, in which patches also find <ksplice-patch.h>.
 void swap_in(Overlay& overlay, const std::vector<FileChange>& changes) {
+  overlay.replace("include/ksplice-patch.h", core_source_folder() / "ksplice-patch.h");
   bool adds = std::any_of(changes.begin(), changes.end(), [](const FileChange& change) {
     return change.kind == ChangeKind::Added || change.kind == ChangeKind::Renamed;
   });

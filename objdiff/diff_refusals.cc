@@ -53,6 +53,7 @@ bool is_known_section(const Section& section) {
       "__tracepoint"sv,
       "_ftrace"sv,
       "__dyndbg"sv,
+      ".ksplice.call_"sv,
       "alloc_tags"sv,
       ".codetag."sv,
       "__bpf_raw_tp_map"sv,
