@@ -164,10 +164,22 @@ void write_settings(const Host& host, const std::string& id, const LoadOptions& 
   if (!options.allow_busy.empty()) write_setting(host, id, "allow_busy", join(options.allow_busy));
 }
 
+// When the writer itself is in code that is to be replaced (an update of vfs_write), the core goes
+// on after the write has returned, and says so in the file "working".
+std::optional<UpdateState> read_finished(const Host& host, const std::string& id) {
+  for (;;) {
+    std::optional<UpdateState> state = read_update(host, id);
+    if (!state) return state;
+    auto working = state->values.find("working");
+    if (working == state->values.end() || working->second != "1") return state;
+    ::usleep(20'000);
+  }
+}
+
 // Writes the stage and judges the result by the state that the kernel shows afterwards.
 void change_stage(const Host& host, const std::string& id, const std::string& word, Action action) {
   int error = write_update(host, id, "stage", word);
-  std::optional<UpdateState> state = read_update(host, id);
+  std::optional<UpdateState> state = read_finished(host, id);
   if (!state)
     throw Error("unexpected", fmt::format("the kernel lost update {} while it was at work", id),
                 explain_abort("unexpected", action).advice);
