@@ -8,7 +8,7 @@
 for series in ${SERIES:-6.1 6.12}; do
   get_kernel --series "$series"
   build_core
-  boot_core --console "$WORK/console" <"$SOURCE_TREE/tests/vm/core/operations.guest" >"$WORK/transcript" ||
+  boot_core --timeout 600 --console "$WORK/console" <"$SOURCE_TREE/tests/vm/core/operations.guest" >"$WORK/transcript" ||
     fail "the guest failed on $series: $(cat "$WORK/transcript")"
   sed -i 's/ pid [0-9]*/ pid N/; s/+0x[0-9a-f]*//; s/expected [0-9a-f]*, found [0-9a-f]*/expected X, found Y/' \
     "$WORK/transcript"

@@ -12,7 +12,7 @@ build_core() {
   mkdir -p "$WORK/core" "$WORK/update"
   cp "$SOURCE_TREE"/kmod-core/{*.c,*.h,Kbuild} "$WORK/core"
   cp "$source"/{*.c,*.h,Kbuild} "$SOURCE_TREE"/kmod-core/*.h "$WORK/update"
-  boot_vm --append nokaslr --console "$WORK/console" <<<"cat /proc/kallsyms" >"$WORK/kallsyms"
+  boot_vm --append nokaslr --timeout 600 --console "$WORK/console" <<<"cat /proc/kallsyms" >"$WORK/kallsyms"
   while read -r name; do
     awk -v name="$name" '$3 == name { print ".globl " name; print ".set " name ", 0x" $1; exit }' "$WORK/kallsyms"
   done <"$SOURCE_TREE/kmod-core/core_symbols.txt" >"$WORK/core/symbols.s"
