@@ -127,9 +127,16 @@ bool UpdateBuilder::entry_refers_to_included(UnitState& unit, const Section& sec
 }
 
 void UpdateBuilder::add_entries(UnitState& unit, const Section& section, uint64_t size) {
-  for (uint64_t begin = 0; begin + size <= section.size; begin += size)
-    if (entry_refers_to_included(unit, section, begin, begin + size))
+  // An entry belongs to the code that its first field names, the site. Its other fields do not
+  // count: an empty replacement starts where the next one does, which may be another function's.
+  for (uint64_t begin = 0; begin + size <= section.size; begin += size) {
+    auto site = std::lower_bound(
+        section.relocations.begin(), section.relocations.end(), begin,
+        [](const Relocation& relocation, uint64_t offset) { return relocation.offset < offset; });
+    if (site != section.relocations.end() && site->offset < begin + size &&
+        is_included_code(unit, section, *site))
       include_piece(unit, section, begin, begin + size, begin, "", STT_SECTION);
+  }
 }
 
 // Kernels since 6.11 compile `runtime_const_ptr(x)` in built-in code to a movabs of a dummy, which
