@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# A task that sleeps in the function to be replaced: said who it is, nothing left behind, and the two
+# ways on: --allow-busy, or waiting until it is gone. The same for undo.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+get_kernel
+make_patch kernel/time/hrtimer.c '/^long hrtimer_nanosleep/,/^}/s/ret = do_nanosleep(&t, mode);/ret = rqtp == 1234000 ? -EDOM : do_nanosleep(\&t, mode);/'
+"$create" --patch="$WORK/patch" --config="$CONFIG" --id=nap --description="for sleepers" --output="$WORK" -q "$SOURCE"
+boot_vm --file "$WORK/ksplice-nap.tar.gz" --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
+stage=/sys/kernel/ksplice/nap/stage
+busy() { # COMMAND...: refused because of the sleeping task, which is named
+  "$@" --attempts 3 --timeout 2 --raw-errors >/tmp/out 2>/tmp/err
+  status=$?
+  [ $status = 3 ] && [ "$(head -n 1 /tmp/err)" = code_busy ] &&
+    [ "$(sed -n 2p /tmp/err)" = "sleep $sleeper hrtimer_nanosleep" ] && grep -q "task sleep pid $sleeper is in " /tmp/err &&
+    grep -q 'hrtimer_nanosleep+0x' /tmp/err && grep -q '^hint: ' /tmp/err && return
+  echo "status $status, expected 3 and the sleeping task: $*"
+  cat /tmp/err
+  exit 1
+}
+sleep 1000 &
+sleeper=$!
+usleep 300000
+
+busy ksplice-apply ksplice-nap.tar.gz
+cat /tmp/err
+busy ksplice-apply --check ksplice-nap.tar.gz
+ksplice-apply --json --attempts 3 ksplice-nap.tar.gz >/tmp/out && exit 1
+grep -q '"code": "code_busy"' /tmp/out || exit 1
+grep ksplice /proc/modules && exit 1
+[ -e /var/lib/ksplice ] && exit 1
+
+ksplice-apply --allow-busy=hrtimer_nanosleep ksplice-nap.tar.gz || exit 1
+ksplice-view --id=nap | grep -x 'allow_busy: hrtimer_nanosleep' || exit 1
+kill $sleeper
+sleep 1000 &
+sleeper=$!
+usleep 300000
+busy ksplice-undo nap
+[ "$(cat $stage)" = applied ] || exit 1
+kill $sleeper
+ksplice-undo nap || exit 1
+
+ksplice-apply ksplice-nap.tar.gz && ksplice-undo nap || exit 1
+grep ksplice /proc/modules && exit 1
+echo "== done"
+EOS
+[ "$(tail -n 1 "$WORK/transcript")" = "== done" ] || fail "the transcript is not whole"
