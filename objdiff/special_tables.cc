@@ -129,9 +129,11 @@ const std::vector<TableEntry>& SpecialTables::of(const Atom* function) const {
 }
 
 bool SpecialTables::has_ftrace_site(const Atom& function) const {
+  // Call padding (-fpatchable-function-entry=16,16, since 6.2) has records too, of places before
+  // the entry, and notrace functions have it as well.
   for (const TableEntry& entry : of(&function))
-    if (entry.section->name == "__mcount_loc" ||
-        entry.section->name == "__patchable_function_entries")
+    if (entry.owner_offset >= 0 && (entry.section->name == "__mcount_loc" ||
+                                    entry.section->name == "__patchable_function_entries"))
       return true;
   for (const Relocation* relocation : atoms_.relocations(function)) {
     if (relocation->offset > function.entry + 16) break;
