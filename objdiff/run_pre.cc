@@ -55,6 +55,9 @@
 // padding. Their raw forms are equal in pre and run; run_ranges.cc tells the core what the boot
 // makes of them.
 //
+// Weak functions and constants that another unit overrides are not in the image: absent, not
+// mismatched.
+//
 // Functions in init sections match like others; the core cannot verify them, since their memory is
 // gone.
 //
@@ -95,6 +98,9 @@ struct Candidate {
   std::set<uint64_t> tried;
 };
 
+// What may decide between places that are alike.
+enum class Evidence { References, Between, Beside };
+
 class RunPre {
  public:
   RunPre(const Object& pre, const RunImage& image)
@@ -114,10 +120,11 @@ class RunPre {
   const Comparison& compare_data(const Entity& entity, uint64_t addr);
   std::string objection(const Entity& entity, uint64_t addr) const;
   std::string objection(const Trial& trial) const;
-  bool settle_one(bool use_neighbours);
+  bool settle_one(Evidence evidence);
   void commit(Candidate& candidate, const Trial& trial);
   void add_candidates(Candidate& candidate);
-  bool is_between_neighbours(const Candidate& candidate, uint64_t addr) const;
+  bool is_between_neighbours(const Candidate& candidate, const Trial& trial) const;
+  bool is_beside_neighbour(const Candidate& candidate, const Trial& trial) const;
   void check_choices(MatchResult& result);
   void name_the_rest(MatchResult& result);
   void add_advice(MatchResult& result) const;
@@ -137,6 +144,11 @@ class RunPre {
   std::unordered_map<const Entity*, uint64_t> known_;
   std::map<std::pair<const Entity*, uint64_t>, Comparison> data_;
 };
+
+bool is_weak(const Entity& entity) {
+  return std::all_of(entity.symbols.begin(), entity.symbols.end(),
+                     [](const Symbol* symbol) { return symbol->bind == STB_WEAK; });
+}
 
 // All names that the image has at addr.
 std::vector<const RunSymbol*> symbols_exactly_at(const RunImage& image, uint64_t addr) {
@@ -292,25 +304,55 @@ void RunPre::commit(Candidate& candidate, const Trial& trial) {
   for (const Sighting& sighting : trial.sightings) known_.emplace(sighting.entity, sighting.addr);
 }
 
+// Functions that were in one section before -ffunction-sections took them apart.
+std::string layout_kind(const Entity& entity) {
+  for (const char* kind : {".text.unlikely", ".init.text", ".exit.text", ".noinstr.text"})
+    if (entity.section->name.rfind(kind, 0) == 0) return kind;
+  return ".text";
+}
+
 // A unit's code lies together, in the order of its symbols, for each kind of section; so an address
 // between those of settled functions of the unit tells one foo from the foo of another file.
-bool RunPre::is_between_neighbours(const Candidate& candidate, uint64_t addr) const {
-  auto kind_of = [](const Section& section) {
-    for (const char* kind : {".text.unlikely", ".init.text", ".exit.text", ".noinstr.text"})
-      if (section.name.rfind(kind, 0) == 0) return std::string(kind);
-    return std::string(".text");
-  };
-  std::string kind = kind_of(*candidate.entity->section);
+bool RunPre::is_between_neighbours(const Candidate& candidate, const Trial& trial) const {
+  std::string kind = layout_kind(*candidate.entity);
   uint64_t low = UINT64_MAX, high = 0;
   for (const Candidate& other : candidates_) {
-    if (other.chosen == nullptr || kind_of(*other.entity->section) != kind) continue;
+    if (other.chosen == nullptr || layout_kind(*other.entity) != kind) continue;
     low = std::min(low, other.chosen->code.addr);
     high = std::max(high, other.chosen->code.addr);
   }
-  return low <= addr && addr <= high;
+  return low <= trial.code.addr && trial.code.addr <= high;
 }
 
-bool RunPre::settle_one(bool use_neighbours) {
+// The first or last function of the unit: nothing but filling is between it and its settled
+// neighbour.
+bool RunPre::is_beside_neighbour(const Candidate& candidate, const Trial& trial) const {
+  constexpr uint64_t Filling = 64;
+  std::string kind = layout_kind(*candidate.entity);
+  const Candidate* before = nullptr;
+  const Candidate* after = nullptr;
+  bool passed = false;
+  for (const Candidate& other : candidates_) {
+    if (&other == &candidate) {
+      passed = true;
+    } else if (layout_kind(*other.entity) == kind) {
+      if (!passed) before = &other;
+      if (passed && after == nullptr) after = &other;
+    }
+  }
+  uint64_t begin = trial.code.addr, end = begin + trial.code.run_size;
+  if (after != nullptr && after->chosen != nullptr) {
+    uint64_t next = after->chosen->code.addr;
+    if (end <= next && next - end < Filling) return true;
+  }
+  if (before != nullptr && before->chosen != nullptr) {
+    uint64_t last = before->chosen->code.addr + before->chosen->code.run_size;
+    if (last <= begin && begin - last < Filling) return true;
+  }
+  return false;
+}
+
+bool RunPre::settle_one(Evidence evidence) {
   bool progress = false;
   for (Candidate& candidate : candidates_) {
     if (candidate.chosen != nullptr) continue;
@@ -321,14 +363,15 @@ bool RunPre::settle_one(bool use_neighbours) {
     size_t count = 0;
     for (const Trial& trial : candidate.trials) {
       if (!trial.viable || !objection(trial).empty()) continue;
-      if (use_neighbours && !is_between_neighbours(candidate, trial.code.addr)) continue;
+      if (evidence == Evidence::Between && !is_between_neighbours(candidate, trial)) continue;
+      if (evidence == Evidence::Beside && !is_beside_neighbour(candidate, trial)) continue;
       only = &trial;
       count++;
     }
     if (count != 1) continue;
     commit(candidate, *only);
     progress = true;
-    if (use_neighbours) return true;
+    if (evidence != Evidence::References) return true;
   }
   return progress;
 }
@@ -375,6 +418,7 @@ void RunPre::name_the_rest(MatchResult& result) {
         offset = sighting.pre_offset;
       }
       if (!why.empty()) {
+        if (is_weak(*entity)) continue;  // overridden by another unit
         result.contradictions.push_back(data_refusal(*entity, addr, offset, why));
         continue;
       }
@@ -441,6 +485,11 @@ FunctionMatch RunPre::report(const Symbol& symbol, const Candidate& candidate) c
     match.reason = "the image has no symbol of this name";
     return match;
   }
+  if (is_weak(*candidate.entity)) {
+    match.status = MatchStatus::Absent;
+    match.reason = "weak, and the image has another definition";
+    return match;
+  }
   match.status = MatchStatus::Mismatched;
   // The most telling trial is the one that went furthest.
   const Trial* best = nullptr;
@@ -488,7 +537,8 @@ MatchResult RunPre::run() {
   }
   for (Candidate& candidate : candidates_) by_entity_[candidate.entity] = &candidate;
   for (Candidate& candidate : candidates_) add_candidates(candidate);
-  while (settle_one(false) || settle_one(true)) {
+  while (settle_one(Evidence::References) || settle_one(Evidence::Between) ||
+         settle_one(Evidence::Beside)) {
   }
   MatchResult result;
   check_choices(result);
