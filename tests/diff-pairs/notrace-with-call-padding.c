@@ -1,0 +1,16 @@
+// padding before the entry is no ftrace site
+// cc: gcc
+// flags: -fpatchable-function-entry=16,16
+// expect: changed function f code
+// expect: refused no_ftrace_site f
+#include "kernel.h"
+
+notrace noinline int f(int a)
+{
+#ifdef POST
+	if (!a)
+		return 3;
+#endif
+	return other(a);
+}
+int g(int a) { return f(a) + 1; }

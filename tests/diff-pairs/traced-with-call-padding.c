@@ -1,0 +1,15 @@
+// twin of notrace-with-call-padding
+// cc: gcc
+// flags: -fpatchable-function-entry=16,16
+// expect: changed function f code
+#include "kernel.h"
+
+noinline int f(int a)
+{
+#ifdef POST
+	if (!a)
+		return 3;
+#endif
+	return other(a);
+}
+int g(int a) { return f(a) + 1; }
