@@ -37,7 +37,6 @@ void add_input_options(CLI::App& app, Options& options) {
   app.add_flag("--prebuild", options.prebuild, "only prepare the cache for SOURCE and stop");
   app.add_option("--only-targets", options.only_targets, "make updates for these targets only")
       ->allow_extra_args(false);
-  app.add_option("--module-source", options.module_source, "source of an out-of-tree module");
   app.add_flag("--build-modules", options.build_modules,
                "accepted for compatibility: modules' units are always built");
 }

@@ -14,7 +14,6 @@ struct Options {
   bool series = false;
   std::vector<std::filesystem::path> configs;  // empty: the running host's kernel
   std::filesystem::path source, output = ".", cache;
-  std::filesystem::path module_source;
   std::filesystem::path init_config;
   std::string kernel;                       // release, with init_config
   std::vector<std::filesystem::path> from;  // package files, with init_config

@@ -3,7 +3,9 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 cd "$SOURCE_TREE"
-command -v clang-format-14 >/dev/null && command -v shellcheck >/dev/null || skip "no clang-format-14 or no shellcheck"
+for tool in clang-format-14 shellcheck; do
+  command -v "$tool" >/dev/null || skip "no $tool"
+done
 mapfile -t sources < <(find objdiff create apply tests -name '*.cc' -o -name '*.h')
 for source in "${sources[@]}"; do
   clang-format-14 "$source" | cmp -s - "$source" || echo "$source"
