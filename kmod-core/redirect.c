@@ -163,6 +163,12 @@ static int ksplice_add_body(struct ksplice_batch *batch, struct ksplice_member *
 					     "function %s at %px has no ftrace site",
 					     ksplice_str(function->name), (void *)addr);
 		slot = ksplice_slot_of_site(ip);
+		/* What runs is that body, and the proof is against the original. */
+		if (slot && slot->top)
+			return ksplice_abort(update, KSPLICE_CONFLICT,
+					     "function %s is replaced by update %s already, and this update was not made on top of it",
+					     ksplice_str(function->name),
+					     slot->top->batch->update->id);
 		if (!slot) {
 			slot = ksplice_probe(batch, ip, true);
 			if (!slot->ip)
