@@ -8,11 +8,13 @@ make_patch kernel/time/hrtimer.c '/^long hrtimer_nanosleep/,/^}/s/ret = do_nanos
 "$create" --patch="$WORK/patch" --config="$CONFIG" --id=nap --description="for sleepers" --output="$WORK" -q "$SOURCE"
 boot_vm --file "$WORK/ksplice-nap.tar.gz" --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
 stage=/sys/kernel/ksplice/nap/stage
-busy() { # COMMAND...: refused because of the sleeping task, which is named
+busy() { # WHERE COMMAND...: refused because of the sleeping task, which is named
+  where=$1
+  shift
   "$@" --attempts 3 --timeout 2 --raw-errors >/tmp/out 2>/tmp/err
   status=$?
   [ $status = 3 ] && [ "$(head -n 1 /tmp/err)" = code_busy ] &&
-    [ "$(sed -n 2p /tmp/err)" = "sleep $sleeper hrtimer_nanosleep" ] && grep -q "task sleep pid $sleeper is in " /tmp/err &&
+    [ "$(sed -n 2p /tmp/err)" = "sleep $sleeper $where" ] && grep -q "task sleep pid $sleeper is in " /tmp/err &&
     grep -q 'hrtimer_nanosleep+0x' /tmp/err && grep -q '^hint: ' /tmp/err && return
   echo "status $status, expected 3 and the sleeping task: $*"
   cat /tmp/err
@@ -22,9 +24,9 @@ sleep 1000 &
 sleeper=$!
 usleep 300000
 
-busy ksplice-apply ksplice-nap.tar.gz
+busy hrtimer_nanosleep ksplice-apply ksplice-nap.tar.gz
 cat /tmp/err
-busy ksplice-apply --check ksplice-nap.tar.gz
+busy hrtimer_nanosleep ksplice-apply --check ksplice-nap.tar.gz
 ksplice-apply --json --attempts 3 ksplice-nap.tar.gz >/tmp/out && exit 1
 grep -q '"code": "code_busy"' /tmp/out || exit 1
 grep ksplice /proc/modules && exit 1
@@ -36,7 +38,7 @@ kill $sleeper
 sleep 1000 &
 sleeper=$!
 usleep 300000
-busy ksplice-undo nap
+busy ksplice_nap_vmlinux ksplice-undo nap
 [ "$(cat $stage)" = applied ] || exit 1
 kill $sleeper
 ksplice-undo nap || exit 1
