@@ -59,6 +59,7 @@ class UpdateBuilder {
   void copy_relocation(const Piece& piece, const Relocation& relocation);
   Target resolve(UnitState& unit, const Section& from, const Relocation& relocation);
   Target resolve_function(UnitState& unit, const Atom& atom);
+  bool refuse_other_callee(UnitState& unit, const Atom& atom);
   Target resolve_named_data(UnitState& unit, const Atom* atom, const Symbol& symbol);
   Target resolve_unnamed(UnitState& unit, const Atom& atom, const Reference& reference);
   std::optional<Target> defined_anew(const UnitState& user, const Symbol& symbol);

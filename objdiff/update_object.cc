@@ -278,6 +278,7 @@ Target UpdateBuilder::resolve_function(UnitState& unit, const Atom& atom) {
     if (status == DiffStatus::New) out_.added.push_back(atom.name);
     return {include_atom(unit, atom), base};
   }
+  if (refuse_other_callee(unit, atom)) return {};
   std::optional<uint64_t> addr = run_address(unit, *atom.symbol);
   for (size_t i = 0; !addr && i < atom.aliases.size(); ++i)
     addr = run_address(unit, *atom.aliases[i]);
@@ -290,6 +291,21 @@ Target UpdateBuilder::resolve_function(UnitState& unit, const Atom& atom) {
   }
   if (atom.name.rfind("__SCT__", 0) == 0) need_static_call_key(atom.name);
   return {run_symbol(atom.name, *addr), base};
+}
+
+// A function of the unit that is not replaced must be the one that was compiled: the compiler took
+// it into account when it made the new code (what it clobbers, which arguments it takes).
+bool UpdateBuilder::refuse_other_callee(UnitState& unit, const Atom& atom) {
+  auto partner = unit.unit->diff->correlation.find(atom.symbol);
+  if (partner == unit.unit->diff->correlation.end() || partner->second == nullptr) return false;
+  const FunctionMatch* match = unit.unit->match->find(partner->second);
+  if (match == nullptr || match->status != MatchStatus::Mismatched) return false;
+  if (!refused_.insert({unit.unit->name, atom.name, 0}).second) return true;
+  Refusal refusal = match->refusal;
+  refusal.object = unit.unit->name;
+  refusal.message = "new code refers to " + atom.name + ": " + refusal.message;
+  out_.refusals.push_back(refusal);
+  return true;
 }
 
 Target UpdateBuilder::resolve_named_data(UnitState& unit, const Atom* atom, const Symbol& symbol) {
@@ -368,9 +384,10 @@ std::optional<uint64_t> UpdateBuilder::run_address(UnitState& unit,
   if (partner != unit.unit->diff->correlation.end() && partner->second != nullptr) {
     auto found = unit.unit->match->addresses.find(partner->second);
     if (found != unit.unit->match->addresses.end()) return found->second;
-    // Not mentioned by any code that was matched. A name that stands once in the image is enough.
-    const std::string& name = partner->second->name;
-    if (const RunSymbol* only = image_.unique_symbol(name)) return only->addr;
+    // Not mentioned by any code that was matched. For what another unit defines, a name that stands
+    // once in the image is enough; for the unit's own things run-pre matching had the last word.
+    if (partner->second->section != nullptr) return std::nullopt;
+    if (const RunSymbol* only = image_.unique_symbol(partner->second->name)) return only->addr;
   }
   return std::nullopt;
 }

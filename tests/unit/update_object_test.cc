@@ -170,19 +170,33 @@ TEST(UpdateObject, UnknownExternalIsRefused) {
   EXPECT_EQ(made.update.refusals[0].symbol, "nowhere");
 }
 
+// The image with one bit of the function changed, and the update that is then made.
+UpdateObject update_for_changed(Made& made, const std::string& name) {
+  RunImage wrong = made.image;
+  const RunSymbol* symbol = wrong.unique_symbol(name);
+  for (RunSection& section : wrong.sections)
+    if (section.addr <= symbol->addr && symbol->addr < section.addr + section.data.size())
+      section.data[symbol->addr - section.addr + symbol->size - 2] ^= 0x40;
+  made.match = match_run_pre(made.pre, wrong);
+  Unit unit{"unit.o", &made.pre, &made.post, &made.diff, &made.match};
+  return make_update_object({unit}, wrong, wrong, {"abc", "", 1});
+}
+
 TEST(UpdateObject, UnprovenRunCodeIsRefused) {
   // The image is made from another source than pre: target differs.
   Made made = make(replaced("pre %d", "post %d"));
-  RunImage wrong = made.image;
-  const RunSymbol* target = wrong.unique_symbol("target");
-  for (RunSection& section : wrong.sections)
-    if (section.addr <= target->addr && target->addr < section.addr + section.data.size())
-      section.data[target->addr - section.addr + target->size - 2] ^= 0x40;
-  MatchResult match = match_run_pre(made.pre, wrong);
-  Unit unit{"unit.o", &made.pre, &made.post, &made.diff, &match};
-  UpdateObject update = make_update_object({unit}, wrong, wrong, {"abc", "", 1});
+  UpdateObject update = update_for_changed(made, "target");
   ASSERT_FALSE(update.refusals.empty());
   EXPECT_EQ(update.refusals[0].code, "no_match");
+}
+
+TEST(UpdateObject, CallOfOtherCodeIsRefused) {
+  // target matches and helper, which it calls, does not.
+  Made made = make(replaced("pre %d", "post %d"));
+  UpdateObject update = update_for_changed(made, "helper");
+  ASSERT_EQ(update.refusals.size(), 1u);
+  EXPECT_EQ(update.refusals[0].code, "no_match");
+  EXPECT_NE(update.refusals[0].message.find("refers to helper"), std::string::npos);
 }
 
 }  // namespace
