@@ -25,11 +25,12 @@
  */
 enum ksplice_range_kind {
 	KSPLICE_RANGE_VARIANTS = 1,	/* only the variants: alternatives, jump labels, smp locks, endbr */
-	KSPLICE_RANGE_FTRACE = 2,	/* 5 bytes: also nop5, or a call into an ftrace trampoline */
-	KSPLICE_RANGE_STATIC_CALL = 3,	/* 5 bytes; param: address of struct static_call_key. Also a
-					 * call/jmp (as variant 0) to key->func, nop5, xor eax, ret forms */
+	KSPLICE_RANGE_FTRACE = 2,	/* 5 bytes: also nop5, or a call into a trampoline of ftrace or BPF */
+	KSPLICE_RANGE_STATIC_CALL = 3,	/* 5 or 6 bytes; param: address of struct static_call_key. Also a
+					 * call/jmp/jcc (as variant 0) to key->func; nop5 or ret if that is
+					 * null; xor eax if it returns 0 */
 	KSPLICE_RANGE_PARAVIRT = 4,	/* param: address of a function pointer (pv_ops slot). Also a
-					 * direct call to what it holds, or nops */
+					 * direct call to what it holds, or nops if that does nothing */
 	KSPLICE_RANGE_RETPOLINE = 5,	/* param: register number 0..15, | 0x100 for jmp, | 0x200 for a
 					 * conditional jmp. Also the inline, lfence and ITS forms */
 	KSPLICE_RANGE_RETURN_THUNK = 6,	/* 5 bytes: also ret+int3, or a jmp to a return thunk that the kernel has */

@@ -4,10 +4,12 @@
  * maker of the update knows, or, by its kind, what the kernel makes of it at run time. Forms are
  * those of arch/x86/kernel/alternative.c, static_call.c, ftrace.c and paravirt.c of 6.1 to 6.12:
  *
- *	ftrace		0f 1f 44 00 00, or e8 to a trampoline
- *	static call	e8/e9 to key->func; nop5; xor %eax,%eax; ret
- *	paravirt	e8 to the function in the pv_ops slot, or nops
- *	retpoline	[cs] call/jmp thunk; [lfence] call/jmp *%reg; call/jmp to an ITS thunk
+ *	ftrace		0f 1f 44 00 00, or e8 to a trampoline of ftrace or BPF
+ *	static call	call, jmp or jcc as before to key->func; if that is null: nop5, ret; if it
+ *			returns 0: xor %eax,%eax
+ *	paravirt	e8 to the function in the pv_ops slot, or nops if that does nothing
+ *	retpoline	[cs] call/jmp thunk of the register; [lfence] call/jmp *%reg; call/jmp to an
+ *			ITS thunk
  *	return thunk	ret, int3...; jmp to one of the kernel's return thunks
  *	runtime const	the value of a variable (arch/x86/include/asm/runtime-const.h)
  */
@@ -112,30 +114,16 @@ static unsigned long ksplice_read_pointer(u64 addr)
 	return value;
 }
 
-static bool ksplice_match_ftrace(const struct ksplice_range *range, unsigned long addr,
-				 const u8 *live)
-{
-	if (range->length != 5)
-		return false;
-	/* ftrace owns the site: nobody else writes there, and it writes nothing else. */
-	return !memcmp(live, ksplice_nop5, 5) ||
-	       (live[0] == 0xe8 && ftrace_location(addr) == addr);
-}
-
-static bool ksplice_is_ret(const u8 *live, unsigned int n)
-{
-	return n >= 1 && live[0] == 0xc3 && ksplice_is_padding(live + 1, n - 1);
-}
-
-/* True if addr is the start of a function of the kernel whose name has this beginning and end. */
-static bool ksplice_is_function(unsigned long addr, const char *start, const char *end)
+/*
+ * True if addr is the start of something that the kernel knows by a name with this beginning and
+ * end: a function, or a trampoline of BPF.
+ */
+static bool ksplice_is_named(unsigned long addr, const char *start, const char *end)
 {
 	char name[KSYM_SYMBOL_LEN];
 	char *offset;
 	size_t length;
 
-	if (!core_kernel_text(addr))
-		return false;
 	sprint_symbol(name, addr);
 	offset = strstr(name, "+0x0/");
 	if (!offset)
@@ -144,6 +132,49 @@ static bool ksplice_is_function(unsigned long addr, const char *start, const cha
 	length = strlen(name);
 	return !strncmp(name, start, strlen(start)) && length >= strlen(end) &&
 	       !strcmp(name + length - strlen(end), end);
+}
+
+static bool ksplice_is_function(unsigned long addr, const char *start, const char *end)
+{
+	return core_kernel_text(addr) && ksplice_is_named(addr, start, end);
+}
+
+/*
+ * Where ftrace lets a site call: its common entries, the trampoline that it made for one ops, or a
+ * trampoline of BPF.
+ */
+static bool ksplice_is_ftrace_target(unsigned long target)
+{
+	struct ftrace_ops *ops;
+	bool found = false;
+
+	if (ksplice_is_function(target, "ftrace_", "caller") ||
+	    ksplice_is_named(target, "bpf_trampoline_", "") ||
+	    ksplice_is_named(target, "bpf_dispatcher_", ""))
+		return true;
+	preempt_disable();	/* the list is read as ftrace does: under RCU of the tasks */
+	for (ops = rcu_dereference_raw(ftrace_ops_list); ops && !found;
+	     ops = rcu_dereference_raw(ops->next))
+		found = ops->trampoline && ops->trampoline == target;
+	preempt_enable();
+	return found;
+}
+
+static bool ksplice_match_ftrace(const struct ksplice_range *range, unsigned long addr,
+				 const u8 *live)
+{
+	unsigned long target = ksplice_target(live, range->length, 0xe8, addr);
+
+	if (range->length != 5)
+		return false;
+	if (!memcmp(live, ksplice_nop5, 5))
+		return true;
+	return target && ftrace_location(addr) == addr && ksplice_is_ftrace_target(target);
+}
+
+static bool ksplice_is_ret(const u8 *live, unsigned int n)
+{
+	return n >= 1 && live[0] == 0xc3 && ksplice_is_padding(live + 1, n - 1);
 }
 
 static bool ksplice_match_return_thunk(unsigned long addr, const u8 *live, unsigned int n)
@@ -155,23 +186,36 @@ static bool ksplice_match_return_thunk(unsigned long addr, const u8 *live, unsig
 		ksplice_is_function(target, "", "return_thunk"));
 }
 
+/*
+ * What static_call.c makes of a site, by what the key holds now. A conditional tail call (jcc, 6
+ * bytes) keeps its condition. The original is a call or jump of the trampoline.
+ */
 static bool ksplice_match_static_call(const struct ksplice_range *range, unsigned long addr,
 				      const u8 *live)
 {
-	unsigned int n = range->length;
+	const u8 *original = (const u8 *)(unsigned long)range->variants + 1;
+	unsigned int n = range->length, opcode = n - 4;
 	unsigned long func = ksplice_read_pointer(range->param +
 						  offsetof(struct static_call_key, func));
-	unsigned long target = ksplice_target(live, n, 0xe8, addr);
+	unsigned long target = 0;
 
-	if (!target)
-		target = ksplice_target(live, n, 0xe9, addr);
-	if (target && n == 5 && target == func)
-		return true;
-	if (n == 5 && (!memcmp(live, ksplice_nop5, 5) || !memcmp(live, ksplice_xor5, 5)))
-		return true;
-	return ksplice_match_return_thunk(addr, live, n);
+	if (!range->nr_variants || (n != 5 && n != 6))
+		return false;
+	if (!memcmp(live, original, opcode))
+		target = addr + n + *(const s32 *)(live + opcode);
+	if (target && func)
+		return target == func;
+	if (n == 6)
+		return target && (ksplice_is_function(target, "__static_call_return", "call_return") ||
+				  ksplice_is_function(target, "", "return_thunk"));
+	if (original[0] == 0xe8)
+		return func ? !memcmp(live, ksplice_xor5, 5) &&
+			      ksplice_is_function(func, "__static_call_return0", "")
+			    : !memcmp(live, ksplice_nop5, 5);
+	return !func && ksplice_match_return_thunk(addr, live, n);
 }
 
+/* A call of what the slot holds; nothing at all only where that is the function that does nothing. */
 static bool ksplice_match_paravirt(const struct ksplice_range *range, unsigned long addr,
 				   const u8 *live)
 {
@@ -180,7 +224,9 @@ static bool ksplice_match_paravirt(const struct ksplice_range *range, unsigned l
 
 	if (target)
 		return target == func && ksplice_is_padding(live + 5, range->length - 5);
-	return ksplice_is_padding(live, range->length);
+	return ksplice_is_padding(live, range->length) &&
+	       (ksplice_is_function(func, "_paravirt_nop", "") ||
+		ksplice_is_function(func, "nop_func", ""));
 }
 
 /* Bytes of "call *%reg" or "jmp *%reg"; returns their number. */
@@ -198,17 +244,22 @@ static unsigned int ksplice_indirect(u8 *bytes, unsigned int reg, bool jmp)
 /* A thunk for indirect branches: one of the named ones, or "jmp *%reg" in a page for ITS. */
 static bool ksplice_is_thunk(unsigned long target, unsigned int reg)
 {
+	static const char *const names[] = { "_rax", "_rcx", "_rdx", "_rbx", "_rsp", "_rbp", "_rsi",
+					     "_rdi", "_r8", "_r9", "_r10", "_r11", "_r12", "_r13",
+					     "_r14", "_r15" };
 	u8 bytes[3], found[3];
 	unsigned int n = ksplice_indirect(bytes, reg, true);
 
 	if (copy_from_kernel_nofault(found, (void *)target, n))
 		return false;
-	return !memcmp(bytes, found, n) || ksplice_is_function(target, "__x86_indirect_", "");
+	return !memcmp(bytes, found, n) ||
+	       ksplice_is_function(target, "__x86_indirect_", names[reg]);
 }
 
 static bool ksplice_match_retpoline(const struct ksplice_range *range, unsigned long addr,
 				    const u8 *live)
 {
+	const u8 *original = (const u8 *)(unsigned long)range->variants + 1;
 	bool jmp = range->param & 0x100, jcc = range->param & 0x200;
 	unsigned int reg = range->param & 15;
 	unsigned int n = range->length, i = 0, length;
@@ -217,7 +268,8 @@ static bool ksplice_match_retpoline(const struct ksplice_range *range, unsigned 
 
 	if (jcc) {
 		/* Rewritten as a short jump of the opposite condition over the jmp. */
-		if (n < 2 || (live[0] & 0xf0) != 0x70 || live[1] != n - 2)
+		if (n < 2 || !range->nr_variants || live[1] != n - 2 ||
+		    live[0] != (0x70 | ((original[1] & 15) ^ 1)))
 			return false;
 		i = 2;
 		jmp = true;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -80,8 +81,8 @@ class Matcher {
   // differs.
   std::string compare_merged(const Section& section, int64_t offset, uint64_t addr) const;
   // Code of a replacement or other nameless snippet [begin, end) of section at addr.
-  Comparison compare_snippet(const Section& section, uint64_t begin, uint64_t end,
-                             uint64_t addr) const;
+  Comparison compare_snippet(const Section& section, uint64_t begin, uint64_t end, uint64_t addr,
+                             unsigned depth) const;
 
  private:
   friend class CodeWalk;
@@ -89,5 +90,10 @@ class Matcher {
   const RunImage& image_;
   const RunTables& tables_;
 };
+
+// The relocations whose meaning is known here: those of kernel code. Everything else (such as those
+// through a GOT) is refused.
+bool is_understood(uint32_t relocation_type);
+int64_t read_field(std::span<const uint8_t> bytes, unsigned size, bool is_signed);
 
 }  // namespace ksplice

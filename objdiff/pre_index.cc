@@ -7,6 +7,7 @@
 
 #include "objdiff/base/bytes.h"
 #include "objdiff/base/error.h"
+#include "objdiff/special_tables.h"
 
 namespace ksplice {
 namespace {
@@ -234,6 +235,13 @@ void PreIndex::read_tables() {
         if (!place || fixup == nullptr) continue;
         exceptions[*place] = {resolve(*fixup, nullptr), bytes.read<uint32_t>(at + 8)};
       }
+    } else if (section.name == "__bug_table") {
+      // struct bug_entry: see run_tables.cc.
+      uint64_t size = table_entry_size(section);
+      if (size != 12 && size != 8) continue;
+      for (uint64_t at = 0; at + size <= section.data.size(); at += size)
+        if (std::optional<CodePlace> place = code_place(reloc_at(section, at)))
+          bugs[*place] = bytes.read<uint16_t>(at + (size == 12 ? 10 : 4));
     } else if (section.name == ".parainstructions") {
       // struct paravirt_patch_site: pointer, u8 type, u8 length, padded to 16 bytes.
       for (uint64_t at = 0; at + 10 <= section.data.size(); at += 16)

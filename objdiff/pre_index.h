@@ -82,6 +82,7 @@ class PreIndex {
   std::map<CodePlace, JumpLabel> jump_labels;
   std::multimap<CodePlace, Alternative> alternatives;  // equal keys in table order
   std::map<CodePlace, ExceptionEntry> exceptions;
+  std::map<CodePlace, uint16_t> bugs;     // flags
   std::map<CodePlace, uint8_t> paravirt;  // length of the site
   std::map<CodePlace, bool> smp_locks;
   std::map<CodePlace, RuntimeConstant> runtime_constants;

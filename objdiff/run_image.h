@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -23,6 +24,8 @@
 #include "objdiff/object.h"
 
 namespace ksplice {
+
+struct RunTables;
 
 struct RunSection {
   std::string name;
@@ -81,7 +84,8 @@ class RunImage {
 
   // Implementation tables; use find_symbols.
   std::multimap<std::string, size_t> by_name;
-  std::map<uint64_t, std::string> imports;  // made-up address -> name
+  std::map<uint64_t, std::string> imports;          // made-up address -> name
+  mutable std::shared_ptr<const RunTables> tables;  // see tables_of()
 };
 
 // Reads any of the three kinds. cache_dir, if not empty, keeps what was decoded (vmlinuz only),

@@ -1,5 +1,6 @@
 #include "objdiff/run_tables.h"
 
+#include <algorithm>
 #include <string>
 
 #include "objdiff/base/bytes.h"
@@ -53,6 +54,31 @@ uint64_t alternative_size(const RunImage& image, const Table& table) {
   return 0;
 }
 
+// struct bug_entry (include/asm-generic/bug.h) has 12 bytes: s32 code, s32 file, u16 line, u16
+// flags; or 8 without CONFIG_DEBUG_BUGVERBOSE: s32 code, u16 flags. In the right layout every entry
+// leads to code, and that code is a trap (0f 0b, ud2).
+uint64_t bug_size(const RunImage& image, const Table& table) {
+  for (uint64_t size : {12, 8}) {
+    if (table.bytes.size() % size != 0) continue;
+    bool good = true;
+    uint64_t count = std::min<uint64_t>(table.bytes.size() / size, 64);
+    for (uint64_t i = 0; i < count && good; i++) {
+      auto code = image.read(relative(table, i * size), 2);
+      good = code && (*code)[0] == 0x0f && (*code)[1] == 0x0b;
+    }
+    if (good) return size;
+  }
+  return 0;
+}
+
+void read_bugs(const RunImage& image, RunTables& result) {
+  Table bugs = find_table(image, "__bug_table", "__start___bug_table", "__stop___bug_table");
+  uint64_t size = bug_size(image, bugs);
+  result.found_bugs = bugs.found && (size != 0 || bugs.bytes.size() == 0);
+  for (uint64_t at = 0; size != 0 && at + size <= bugs.bytes.size(); at += size)
+    result.bugs[relative(bugs, at)] = {bugs.bytes.read<uint16_t>(at + (size == 12 ? 10 : 4))};
+}
+
 }  // namespace
 
 RunTables read_run_tables(const RunImage& image) {
@@ -86,8 +112,16 @@ RunTables read_run_tables(const RunImage& image) {
                            "__stop_static_call_sites");
   result.found_static_calls = calls.found;
   for (uint64_t at = 0; at + 8 <= calls.bytes.size(); at += 8)
-    result.static_calls[relative(calls, at)] = relative(calls, at + 4) & ~uint64_t{3};
+    result.static_calls[relative(calls, at)] = {relative(calls, at + 4) & ~uint64_t{3},
+                                                static_cast<uint8_t>(relative(calls, at + 4) & 3)};
+  read_bugs(image, result);
   return result;
+}
+
+const RunTables& tables_of(const RunImage& image) {
+  if (image.tables == nullptr)
+    image.tables = std::make_shared<const RunTables>(read_run_tables(image));
+  return *image.tables;
 }
 
 }  // namespace ksplice

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <map>
-#include <unordered_map>
 #include <vector>
 
 #include "objdiff/run_image.h"
@@ -24,17 +23,28 @@ struct RunException {
   uint32_t type = 0;
 };
 
+struct RunBug {
+  uint16_t flags = 0;  // BUGFLAG_*: a warning or the end, and of which kind
+};
+struct RunStaticCall {
+  uint64_t key = 0;   // or the trampoline, in modules
+  uint8_t flags = 0;  // tail call, init code
+};
+
 // found_* tells whether the image has that table at all (a table of a vmlinux is found through its
-// kallsyms borders).
+// kallsyms borders). All are by the address of the code.
 struct RunTables {
   bool found_jump_labels = false, found_alternatives = false, found_exceptions = false;
-  bool found_static_calls = false;
-  std::unordered_map<uint64_t, RunJumpLabel> jump_labels;
-  std::unordered_map<uint64_t, std::vector<RunAlternative>> alternatives;  // in table order
-  std::unordered_map<uint64_t, RunException> exceptions;
-  std::unordered_map<uint64_t, uint64_t> static_calls;  // site -> key (or trampoline, in modules)
+  bool found_static_calls = false, found_bugs = false;
+  std::map<uint64_t, RunJumpLabel> jump_labels;
+  std::map<uint64_t, std::vector<RunAlternative>> alternatives;  // in table order
+  std::map<uint64_t, RunException> exceptions;
+  std::map<uint64_t, RunStaticCall> static_calls;
+  std::map<uint64_t, RunBug> bugs;
 };
 
 RunTables read_run_tables(const RunImage& image);
+// The same, read once for each image. An image whose bytes were changed needs image.tables.reset().
+const RunTables& tables_of(const RunImage& image);
 
 }  // namespace ksplice

@@ -11,7 +11,7 @@ namespace {
 
 // A function with one of each kind of place that the kernel rewrites. JUMP is the jump label's
 // instruction: what the compiler wrote, or what objtool made of it.
-const char* const Function = R"(
+const std::string Function = R"(
     .section .text.f, "ax"
     .globl f
     .type f, @function
@@ -26,6 +26,7 @@ f:  endbr64
 4:  movabs $0x0123456789abcdef, %rax
     call __SCT__hook
     jmp __x86_return_thunk
+7:  ud2
     .size f, . - f
 
     .section __jump_table, "aw"
@@ -54,6 +55,11 @@ f:  endbr64
     .long 4b + 2 - .
     .section .static_call_sites, "a"
     .long 4b + 10 - ., __SCK__hook - .
+    .section __ex_table, "a"
+    .long 2b - ., 3b - ., 3
+    .section __bug_table, "aw"
+    .long 7b - ., 0
+    .2byte 77, 0x901
 )";
 
 const char* const Rest = R"(
@@ -136,7 +142,7 @@ TEST_F(RunRangesTest, RefusesOtherTables) {
   Object pre = read_object(assemble("pre.S", Function, "jmp 2f"));
   auto status = [&](const std::string& from, const std::string& to) {
     std::string text = Function;
-    size_t at = text.find(from);
+    size_t at = from.empty() ? text.size() : text.find(from);
     EXPECT_NE(at, std::string::npos) << from;
     text.replace(at, from.size(), to);
     MatchResult result = match_run_pre(pre, link(assemble("run.S", text, "xchg %ax, %ax")));
@@ -147,7 +153,33 @@ TEST_F(RunRangesTest, RefusesOtherTables) {
   EXPECT_EQ(status("key + KEYFLAGS", "key + 1 + KEYFLAGS"), MatchStatus::Mismatched) << "branch";
   EXPECT_EQ(status(".2byte 301", ".2byte 300"), MatchStatus::Mismatched) << "feature";
   EXPECT_EQ(status("5:  stac", "5:  clac"), MatchStatus::Mismatched) << "replacement";
+  EXPECT_EQ(status("3b - ., 3\n", "4b - ., 3\n"), MatchStatus::Mismatched) << "fixup";
+  EXPECT_EQ(status("3b - ., 3\n", "3b - ., 4\n"), MatchStatus::Mismatched) << "exception type";
+  EXPECT_EQ(status(".2byte 77, 0x901", ".2byte 77, 0"), MatchStatus::Mismatched) << "BUG, not WARN";
+  EXPECT_EQ(status(".2byte 77, 0x901", ".2byte 99, 0x901"), MatchStatus::Matched) << "line";
+  EXPECT_EQ(status("__SCK__hook - .", "value - ."), MatchStatus::Mismatched) << "static call's key";
+  EXPECT_EQ(status("__SCK__hook - .", "__SCK__hook + 1 - ."), MatchStatus::Mismatched)
+      << "tail call";
   EXPECT_EQ(status("thunk_r9", "thunk_r9"), MatchStatus::Matched) << "nothing changed";
+}
+
+// Entries that only the image has: code that is equal in every byte, and means something else.
+TEST_F(RunRangesTest, RefusesFurtherEntries) {
+  Object pre = read_object(assemble("pre.S", Function, "jmp 2f"));
+  auto status = [&](const std::string& more) {
+    MatchResult result =
+        match_run_pre(pre, link(assemble("run.S", Function + more, "xchg %ax, %ax")));
+    return result.find(pre.find_symbol("f"))->status;
+  };
+  EXPECT_EQ(status("    .section __jump_table, \"aw\"\n .long 3b - ., 2b - .\n .quad key - .\n"),
+            MatchStatus::Mismatched);
+  EXPECT_EQ(status("    .section .altinstructions, \"a\"\n .long 4b - ., 6b - .\n .2byte 9\n"
+                   " .byte 10, 1\n"),
+            MatchStatus::Mismatched);
+  EXPECT_EQ(status("    .section __ex_table, \"a\"\n .long 4b - ., 3b - ., 3\n"),
+            MatchStatus::Mismatched);
+  EXPECT_EQ(status("    .section .static_call_sites, \"a\"\n .long 4b - ., __SCK__hook - .\n"),
+            MatchStatus::Mismatched);
 }
 
 TEST_F(RunRangesTest, WantsTheNopOfAJumpLabel) {
