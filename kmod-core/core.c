@@ -4,10 +4,12 @@
  * reversing, each a list of steps with an undo per step. The files that they use are described in
  * core.h, the files in /sys/kernel/ksplice in sysfs.c.
  */
+#include <linux/delay.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "core.h"
@@ -59,12 +61,13 @@ const char *ksplice_stage_word(enum ksplice_stage stage)
 	return words[stage];
 }
 
-static bool ksplice_alloc_fails(void)
+/* Asked at every place where memory can be missing, in the core or in what it calls. */
+bool ksplice_alloc_fails(void)
 {
 	return ksplice_fail_alloc > 0 && !--ksplice_fail_alloc;
 }
 
-/* Zeroed memory for kvfree(). All memory of the core that can be missing comes from here. */
+/* Zeroed memory for kvfree(). */
 void *ksplice_alloc(size_t size)
 {
 	return ksplice_alloc_fails() ? NULL : kvzalloc(size, GFP_KERNEL);
@@ -421,6 +424,8 @@ int ksplice_reverse(struct ksplice_update *update)
 		return ret;
 	}
 	ksplice_call_hooks(update, NULL, KSPLICE_HOOK_POST_REVERSE);
+	/* Callbacks that the new code has given to call_rcu() may be in its modules. */
+	rcu_barrier();
 	list_for_each_entry_safe(batch, next, &update->batches, list)
 		ksplice_release(update, batch);
 	update->stage = KSPLICE_REVERSED;
@@ -458,7 +463,8 @@ static struct ksplice_update *ksplice_make_update(const struct ksplice_object *o
 	update->conflicts.buf = ksplice_alloc(KSPLICE_CONFLICTS_SIZE);
 	if (update->id && update->description && update->conflicts.buf) {
 		update->kobj.kset = ksplice_kset;
-		ret = kobject_add(&update->kobj, NULL, "%s", update->id);
+		if (!ksplice_alloc_fails())
+			ret = kobject_add(&update->kobj, NULL, "%s", update->id);
 	}
 	if (ret) {
 		kobject_put(&update->kobj);
@@ -502,7 +508,10 @@ int ksplice_register(struct ksplice_object *object, struct module *module)
 		return -ENOMEM;
 	member->object = object;
 	member->module = module;
-	mutex_lock(&ksplice_mutex);
+	if (mutex_lock_killable(&ksplice_mutex)) {
+		kvfree(member);
+		return -EINTR;
+	}
 	update = ksplice_update_for(object);
 	if (IS_ERR(update)) {
 		mutex_unlock(&ksplice_mutex);
@@ -517,6 +526,23 @@ int ksplice_register(struct ksplice_object *object, struct module *module)
 }
 EXPORT_SYMBOL_GPL(ksplice_register);
 
+/*
+ * "rmmod -f" takes a module away in spite of our pin on it. Its code must be out of use before we let
+ * it go: for as long as that takes. The task that unloads it is in the module's exit function.
+ */
+static void ksplice_forced_out(struct ksplice_update *update)
+{
+	pr_err("ksplice: Update %s is unloaded by force while it is applied; reversing it\n",
+	       update->id);
+	update->leaving = current;
+	while (ksplice_reverse(update)) {
+		mutex_unlock(&ksplice_mutex);
+		msleep(100);
+		mutex_lock(&ksplice_mutex);
+	}
+	update->leaving = NULL;
+}
+
 /* Called when an update module is unloaded; it is not applied, or it would be pinned. */
 void ksplice_unregister(struct ksplice_object *object)
 {
@@ -529,10 +555,12 @@ void ksplice_unregister(struct ksplice_object *object)
 		list_for_each_entry(member, &update->members, list)
 			if (member->object == object)
 				found = member;
-	if (WARN_ON_ONCE(!found) || WARN_ON_ONCE(found->batch)) {
+	if (WARN_ON_ONCE(!found)) {
 		mutex_unlock(&ksplice_mutex);
 		return;
 	}
+	if (found->batch)
+		ksplice_forced_out(update);
 	list_del(&found->list);
 	kvfree(found);
 	if (--update->nr_members) {
@@ -556,6 +584,7 @@ static int __init ksplice_init(void)
 static void __exit ksplice_exit(void)
 {
 	ksplice_sysfs_exit();
+	ksplice_shadow_exit();
 }
 
 module_init(ksplice_init);

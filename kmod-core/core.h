@@ -131,6 +131,7 @@ struct ksplice_update {
 	bool partial;
 	char *skipped;			/* names of targets that --partial left out */
 	char *allow_busy;		/* names of functions whose old body may stay on stacks */
+	struct task_struct *leaving;	/* unloads a module of the update by force */
 	/* an operation that goes on after the write that asked for it; see sysfs.c */
 	struct work_struct work;
 	enum ksplice_stage wanted;
@@ -155,6 +156,7 @@ int ksplice_apply(struct ksplice_update *update);
 int ksplice_reverse(struct ksplice_update *update);
 int ksplice_check(struct ksplice_update *update);
 bool ksplice_listed(const char *names, const char *name);
+bool ksplice_alloc_fails(void);
 void *ksplice_alloc(size_t size);
 u64 __percpu *ksplice_alloc_counter(void);
 
@@ -205,6 +207,7 @@ void ksplice_free_walk(struct ksplice_walk *walk);
 int ksplice_scan(struct ksplice_walk *walk);
 int ksplice_scan_stopped(struct ksplice_walk *walk);
 int ksplice_report_busy(struct ksplice_update *update, struct ksplice_walk *walk, int ret);
+int ksplice_list_old(struct ksplice_update *update, char *buf);
 bool ksplice_self_busy(const struct ksplice_walk *walk);
 void ksplice_walk_counts(const struct ksplice_walk *walk, unsigned int *tasks,
 			 unsigned int *walked);
@@ -215,6 +218,9 @@ int ksplice_call_hooks(struct ksplice_update *update, struct ksplice_batch *batc
 void ksplice_call_fail_hooks(struct ksplice_update *update, struct ksplice_batch *batch,
 			     enum ksplice_hook_kind kind);
 int ksplice_switch(struct ksplice_update *update, struct ksplice_batch *batch, bool on);
+
+/* shadow.c */
+void ksplice_shadow_exit(void);
 
 /* sysfs.c */
 extern struct kset *ksplice_kset;

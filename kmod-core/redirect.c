@@ -160,8 +160,8 @@ static int ksplice_add_body(struct ksplice_batch *batch, struct ksplice_member *
 		ip = ftrace_location(addr);
 		if (!ip || ip - addr > 4)
 			return ksplice_abort(update, KSPLICE_FAILED_TO_FIND,
-					     "function %s at %px has no ftrace site",
-					     ksplice_str(function->name), (void *)addr);
+					     "function %s has no ftrace site",
+					     ksplice_str(function->name));
 		slot = ksplice_slot_of_site(ip);
 		/* What runs is that body, and the proof is against the original. */
 		if (slot && slot->top)
@@ -333,12 +333,13 @@ static int ksplice_register_ops(struct ksplice_batch *batch)
 
 	if (!batch->nr_ips)
 		return 0;	/* an empty filter would mean every function */
-	ret = ftrace_set_filter_ips(&batch->ops, batch->ips, batch->nr_ips, 0, 1);
+	ret = ksplice_alloc_fails() ? -ENOMEM :
+	      ftrace_set_filter_ips(&batch->ops, batch->ips, batch->nr_ips, 0, 1);
 	if (ret)
 		return ret;
 	/* A BPF trampoline that is being changed answers -EAGAIN. */
 	for (tries = 0; tries < 20; tries++) {
-		ret = register_ftrace_function(&batch->ops);
+		ret = ksplice_alloc_fails() ? -ENOMEM : register_ftrace_function(&batch->ops);
 		if (ret != -EAGAIN)
 			break;
 		msleep(20);

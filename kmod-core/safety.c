@@ -9,8 +9,9 @@
  * When an update is switched on, the ranges are the code that its objects say must not be on any
  * stack (struct ksplice_run: replaced functions with their .cold parts, and what they are inlined
  * in), and bodies of earlier updates that it covers. When it is switched off, they are the text of
- * its modules, and the return addresses of the ftrace calls in the replaced functions: a task with
- * one of these may have been sent to the new body by a handler that it has not yet left.
+ * its modules. In both cases they are also the return addresses of the ftrace calls in the replaced
+ * functions: a task with one of these may have been sent to the body that goes by a handler that it
+ * has not yet left.
  *
  * The decision is made under stop_machine, where no task runs but the stoppers. To keep that short
  * most of the walking is done before, in ksplice_scan(): for each task that does not run, it keeps
@@ -68,6 +69,7 @@ struct ksplice_walk {
 	struct ksplice_code_range *ranges;
 	unsigned int nr_ranges;
 	bool reverse;
+	const struct task_struct *leaving;	/* not looked at, see ksplice_forced_out() */
 	struct ksplice_seen *seen;	/* hash table, linear probing */
 	unsigned long seen_mask;
 	unsigned long nr_seen;
@@ -147,10 +149,33 @@ static unsigned int ksplice_count_ranges(struct ksplice_update *update,
 	list_for_each_entry(member, &update->members, list)
 		nr += member->object->nr_runs + 1;
 	if (batch)
-		nr += batch->nr_bodies;
+		nr += 2 * batch->nr_bodies;
 	list_for_each_entry(other, &update->batches, list)
 		nr += other->nr_bodies;
 	return nr;
+}
+
+/* A task that is in the handler has the return address of the call at the site on its stack. */
+static void ksplice_add_site(struct ksplice_walk *walk, const struct ksplice_body *body)
+{
+	unsigned long ret = body->slot->ip + MCOUNT_INSN_SIZE;
+
+	ksplice_add_range(walk, ret, ret, ksplice_str(body->function->name));
+}
+
+/* The run code of a member, but for the functions that may be busy. */
+static void ksplice_add_runs(struct ksplice_walk *walk, const struct ksplice_member *member,
+			     const char *allowed)
+{
+	u32 i;
+
+	for (i = 0; i < member->object->nr_runs; i++) {
+		const struct ksplice_run *run = &ksplice_runs(member->object)[i];
+
+		if (!ksplice_listed(allowed, ksplice_str(run->name)))
+			ksplice_add_range(walk, run->addr, run->addr + run->size,
+					  ksplice_str(run->name));
+	}
 }
 
 static void ksplice_apply_ranges(struct ksplice_walk *walk, struct ksplice_update *update,
@@ -159,17 +184,9 @@ static void ksplice_apply_ranges(struct ksplice_walk *walk, struct ksplice_updat
 	struct ksplice_member *member;
 	unsigned int i;
 
-	list_for_each_entry(member, &update->members, list) {
-		if (member->batch && member->batch != batch)
-			continue;
-		for (i = 0; i < member->object->nr_runs; i++) {
-			const struct ksplice_run *run = &ksplice_runs(member->object)[i];
-
-			if (!ksplice_listed(update->allow_busy, ksplice_str(run->name)))
-				ksplice_add_range(walk, run->addr, run->addr + run->size,
-						  ksplice_str(run->name));
-		}
-	}
+	list_for_each_entry(member, &update->members, list)
+		if (!member->batch || member->batch == batch)
+			ksplice_add_runs(walk, member, update->allow_busy);
 	for (i = 0; i < batch->nr_bodies; i++) {
 		const struct ksplice_body *body = &batch->bodies[i];
 		unsigned long start, end;
@@ -177,6 +194,7 @@ static void ksplice_apply_ranges(struct ksplice_walk *walk, struct ksplice_updat
 		if (!body->below || ksplice_listed(update->allow_busy,
 						   ksplice_str(body->function->name)))
 			continue;
+		ksplice_add_site(walk, body);
 		/* If the proof is against that body, the runs say what belongs to it. */
 		if (ksplice_function_run(body->function)->addr == body->below->new_addr)
 			continue;
@@ -195,24 +213,14 @@ static void ksplice_reverse_ranges(struct ksplice_walk *walk, struct ksplice_upd
 	list_for_each_entry(member, &update->members, list)
 		if (member->batch && ksplice_text_range(member->module, &start, &end))
 			ksplice_add_range(walk, start, end, member->module->name);
-	list_for_each_entry(batch, &update->batches, list) {
-		for (i = 0; i < batch->nr_bodies; i++) {
-			unsigned long ret = batch->bodies[i].slot->ip + MCOUNT_INSN_SIZE;
-
-			ksplice_add_range(walk, ret, ret,
-					  ksplice_str(batch->bodies[i].function->name));
-		}
-	}
+	list_for_each_entry(batch, &update->batches, list)
+		for (i = 0; i < batch->nr_bodies; i++)
+			ksplice_add_site(walk, &batch->bodies[i]);
 }
 
-/*
- * Prepares for scans before the batch is switched on, or, with batch NULL, before all batches of
- * the update are switched off. NULL if there is no memory.
- */
-struct ksplice_walk *ksplice_make_walk(struct ksplice_update *update, struct ksplice_batch *batch)
+static struct ksplice_walk *ksplice_alloc_walk(unsigned int nr)
 {
 	struct ksplice_walk *walk = ksplice_alloc(sizeof(*walk));
-	unsigned int nr = ksplice_count_ranges(update, batch);
 	unsigned long nr_tasks = 0;
 	struct task_struct *group, *task;
 
@@ -229,7 +237,21 @@ struct ksplice_walk *ksplice_make_walk(struct ksplice_update *update, struct ksp
 		ksplice_free_walk(walk);
 		return NULL;
 	}
+	return walk;
+}
+
+/*
+ * Prepares for scans before the batch is switched on, or, with batch NULL, before all batches of
+ * the update are switched off. NULL if there is no memory.
+ */
+struct ksplice_walk *ksplice_make_walk(struct ksplice_update *update, struct ksplice_batch *batch)
+{
+	struct ksplice_walk *walk = ksplice_alloc_walk(ksplice_count_ranges(update, batch));
+
+	if (!walk)
+		return NULL;
 	walk->reverse = !batch;
+	walk->leaving = update->leaving;
 	if (batch)
 		ksplice_apply_ranges(walk, update, batch);
 	else
@@ -304,6 +326,8 @@ static int ksplice_check_task(struct ksplice_walk *walk, struct task_struct *tas
 	unsigned long where = 0;
 	int ret;
 
+	if (task == walk->leaving)
+		return 0;
 	/* A task without a stack is a zombie. */
 	if (!try_get_task_stack(task))
 		return 0;
@@ -458,38 +482,64 @@ void ksplice_walk_counts(const struct ksplice_walk *walk, unsigned int *tasks,
 	*walked = walk->nr_walked;
 }
 
+static void ksplice_describe_busy(const struct ksplice_busy *busy, char *buf, size_t size)
+{
+	if (busy->why == -EBUSY)
+		snprintf(buf, size, "task %s pid %d is in %s", busy->comm, busy->pid, busy->name);
+	else if (busy->why == -EDEADLK)
+		snprintf(buf, size, "task %s pid %d runs while the machine is stopped", busy->comm,
+			 busy->pid);
+	else
+		snprintf(buf, size, "task %s pid %d has a stack that cannot be walked", busy->comm,
+			 busy->pid);
+}
+
 /* Writes the evidence of the last scan down and aborts; ret is what that scan returned. */
 int ksplice_report_busy(struct ksplice_update *update, struct ksplice_walk *walk, int ret)
 {
-	const struct ksplice_busy *first = &walk->busy[0];
-	enum ksplice_cause cause = KSPLICE_CODE_BUSY;
+	char text[KSYM_NAME_LEN + 64] = "tasks are in the way";
 	unsigned int i, j;
 
 	for (i = 0; i < walk->nr_busy; i++) {
-		const struct ksplice_busy *busy = &walk->busy[i];
-
-		if (busy->why == -EBUSY)
-			ksplice_note(update, "task %s pid %d is in %s\n", busy->comm, busy->pid,
-				     busy->name);
-		else if (busy->why == -EDEADLK)
-			ksplice_note(update, "task %s pid %d runs while the machine is stopped\n",
-				     busy->comm, busy->pid);
-		else
-			ksplice_note(update, "task %s pid %d has a stack that cannot be walked\n",
-				     busy->comm, busy->pid);
-		for (j = 0; j < busy->nr_frames; j++)
-			ksplice_note(update, "  %pS\n", (void *)busy->frames[j]);
+		ksplice_describe_busy(&walk->busy[i], text, sizeof(text));
+		ksplice_note(update, "%s\n", text);
+		for (j = 0; j < walk->busy[i].nr_frames; j++)
+			ksplice_note(update, "  %pS\n", (void *)walk->busy[i].frames[j]);
 	}
-	if (ret == -EDEADLK)
-		cause = KSPLICE_UNEXPECTED_RUNNING_TASK;
-	if (!walk->nr_busy)
-		return ksplice_abort(update, cause, "tasks are in the way");
-	if (first->why == -EBUSY)
-		return ksplice_abort(update, cause, "task %s pid %d is in %s", first->comm,
-				     first->pid, first->name);
-	if (first->why == -EDEADLK)
-		return ksplice_abort(update, cause, "task %s pid %d runs while the machine is stopped",
-				     first->comm, first->pid);
-	return ksplice_abort(update, cause, "the stack of task %s pid %d cannot be walked",
-			     first->comm, first->pid);
+	if (walk->nr_busy)
+		ksplice_describe_busy(&walk->busy[0], text, sizeof(text));
+	return ksplice_abort(update, ret == -EDEADLK ? KSPLICE_UNEXPECTED_RUNNING_TASK :
+						       KSPLICE_CODE_BUSY, "%s", text);
+}
+
+/*
+ * The tasks that are in the old code of an applied update, which --allow-busy let them be: one line
+ * each, of the first few. Those that run just now are not looked at.
+ */
+int ksplice_list_old(struct ksplice_update *update, char *buf)
+{
+	char text[KSYM_NAME_LEN + 64];
+	struct ksplice_walk *walk;
+	struct ksplice_member *member;
+	unsigned int i;
+	int len = 0;
+
+	if (!update->allow_busy || !*update->allow_busy || update->stage != KSPLICE_APPLIED)
+		return 0;
+	walk = ksplice_alloc_walk(ksplice_count_ranges(update, NULL));
+	if (!walk)
+		return -ENOMEM;
+	list_for_each_entry(member, &update->members, list)
+		if (member->batch)
+			ksplice_add_runs(walk, member, NULL);
+	ksplice_sort_ranges(walk);
+	ksplice_scan(walk);
+	for (i = 0; i < walk->nr_busy; i++) {
+		if (walk->busy[i].why != -EBUSY)
+			continue;
+		ksplice_describe_busy(&walk->busy[i], text, sizeof(text));
+		len += sysfs_emit_at(buf, len, "%s\n", text);
+	}
+	ksplice_free_walk(walk);
+	return len;
 }

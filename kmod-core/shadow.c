@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
+#include "core.h"
 #include "ksplice-patch.h"
 
 struct ksplice_shadow {
@@ -62,7 +63,8 @@ static void *ksplice_shadow_add(const void *object, unsigned long id, size_t siz
 
 	if (data)
 		return reuse ? data : NULL;
-	shadow = kzalloc(struct_size(shadow, data, DIV_ROUND_UP(size, sizeof(u64))), gfp);
+	shadow = ksplice_alloc_fails() ? NULL :
+		 kzalloc(struct_size(shadow, data, size / sizeof(u64) + 1), gfp);
 	if (!shadow)
 		return NULL;
 	shadow->object = object;
@@ -128,3 +130,14 @@ void ksplice_shadow_free_all(unsigned long id, ksplice_shadow_done_t done)
 	spin_unlock_irqrestore(&ksplice_shadow_lock, flags);
 }
 EXPORT_SYMBOL_GPL(ksplice_shadow_free_all);
+
+/* What no update has freed; nobody is left who could use it. */
+void ksplice_shadow_exit(void)
+{
+	struct ksplice_shadow *shadow;
+	struct hlist_node *next;
+	int i;
+
+	hash_for_each_safe(ksplice_shadows, i, next, shadow, node)
+		ksplice_shadow_remove(shadow, NULL);
+}

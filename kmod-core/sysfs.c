@@ -30,6 +30,8 @@
  *                    that are registered
  *  allow_busy    rw  names of functions whose old body may stay on stacks; old and new may then run
  *                    side by side
+ *  old_code      r   tasks that are still in code that the update replaced, because of allow_busy:
+ *                    lines "task COMM pid PID is in FUNCTION"
  *  pause_ns      r   time that the machine stood still in the last switch
  *  stop_ns       r   time of the whole call of stop_machine()
  *  tries         r   tries of the last operation
@@ -238,6 +240,17 @@ static ssize_t allow_busy_store(struct ksplice_update *update, const char *buf, 
 	return ret ? ret : count;
 }
 
+static ssize_t old_code_show(struct ksplice_update *update, char *buf)
+{
+	int ret = ksplice_lock(update);
+
+	if (ret)
+		return ret;
+	ret = ksplice_list_old(update, buf);
+	mutex_unlock(&ksplice_mutex);
+	return ret;
+}
+
 #define KSPLICE_RO(name) \
 static struct ksplice_attribute name##_attribute = __ATTR(name, 0444, name##_show, NULL)
 #define KSPLICE_RW(name) \
@@ -254,6 +267,7 @@ KSPLICE_RW(attempts);
 KSPLICE_RW(timeout_ms);
 KSPLICE_RW(partial);
 KSPLICE_RW(allow_busy);
+KSPLICE_RO(old_code);
 KSPLICE_RO(pause_ns);
 KSPLICE_RO(stop_ns);
 KSPLICE_RO(tries);
@@ -272,6 +286,7 @@ static struct attribute *ksplice_attrs[] = {
 	&timeout_ms_attribute.attr,
 	&partial_attribute.attr,
 	&allow_busy_attribute.attr,
+	&old_code_attribute.attr,
 	&pause_ns_attribute.attr,
 	&stop_ns_attribute.attr,
 	&tries_attribute.attr,
@@ -417,10 +432,11 @@ const struct kobj_type ksplice_update_type = {
 
 int ksplice_sysfs_init(void)
 {
-	ksplice_queue = alloc_workqueue("ksplice", WQ_UNBOUND, 1);
+	ksplice_queue = ksplice_alloc_fails() ? NULL : alloc_workqueue("ksplice", WQ_UNBOUND, 1);
 	if (!ksplice_queue)
 		return -ENOMEM;
-	ksplice_kset = kset_create_and_add("ksplice", NULL, kernel_kobj);
+	ksplice_kset = ksplice_alloc_fails() ? NULL :
+		       kset_create_and_add("ksplice", NULL, kernel_kobj);
 	if (ksplice_kset)
 		return 0;
 	destroy_workqueue(ksplice_queue);

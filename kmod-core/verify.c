@@ -115,9 +115,8 @@ static int ksplice_verify_run(struct ksplice_update *update, struct ksplice_memb
 	int ret;
 
 	if (!ksplice_is_code(member, run))
-		return ksplice_abort(update, KSPLICE_NO_MATCH, "%s at %px is not code of %s",
-				     ksplice_str(run->name), (void *)(unsigned long)run->addr,
-				     ksplice_str(member->object->target));
+		return ksplice_abort(update, KSPLICE_NO_MATCH, "%s is not code of %s",
+				     ksplice_str(run->name), ksplice_str(member->object->target));
 	live = ksplice_alloc(run->size);
 	if (!live)
 		return ksplice_abort(update, KSPLICE_OUT_OF_MEMORY, "no memory to verify %s",
@@ -130,8 +129,8 @@ static int ksplice_verify_run(struct ksplice_update *update, struct ksplice_memb
 	}
 	mutex_unlock(&text_mutex);
 	if (ret)
-		ret = ksplice_abort(update, KSPLICE_NO_MATCH, "%s at %px cannot be read",
-				    ksplice_str(run->name), (void *)(unsigned long)run->addr);
+		ret = ksplice_abort(update, KSPLICE_NO_MATCH, "%s cannot be read",
+				    ksplice_str(run->name));
 	else if (at >= 0)
 		ret = ksplice_report_difference(update, run, live, at);
 	kvfree(live);
