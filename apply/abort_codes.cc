@@ -18,9 +18,7 @@ const std::map<std::string, AbortCode>& apply_codes() {
         "if another tool patched the function, undo that first"}},
       {"code_busy",
        {"a function to be replaced was on a task's stack at every attempt",
-        "try again, with more --attempts or a longer --timeout; or stop what is named above; or, "
-        "if "
-        "old and new code may run side by side, use --allow-busy=FUNCTION"}},
+        "try again, with more --attempts or a longer --timeout; or stop what is named above"}},
       {"module_busy",
        {"a module that the update needs is coming or going", "try again in a moment"}},
       {"out_of_memory", {"the kernel ran out of memory", "free some memory and try again", false}},

@@ -116,6 +116,27 @@ int write_update(const Host& host, const std::string& id, const std::string& fil
   return put == static_cast<ssize_t>(text.size()) ? 0 : EIO;
 }
 
+// Livepatches are in /sys/kernel/livepatch/PATCH/OBJECT/FUNCTION,POSITION.
+std::string name_livepatches(const Host& host, const std::string& conflicts) {
+  std::string text;
+  std::istringstream lines(conflicts);
+  for (std::string line; std::getline(lines, line);) {
+    constexpr std::string_view Begin = "function ", End = " is redirected by livepatch";
+    if (line.starts_with(Begin) && line.ends_with(End)) {
+      std::string prefix = line.substr(Begin.size(), line.size() - Begin.size() - End.size()) + ",";
+      std::error_code error;
+      std::filesystem::recursive_directory_iterator entry(host.path("/sys/kernel/livepatch"),
+                                                          error);
+      for (; !error && entry != std::filesystem::recursive_directory_iterator();
+           entry.increment(error))
+        if (entry->path().filename().string().starts_with(prefix))
+          line += " " + entry->path().parent_path().parent_path().filename().string();
+    }
+    text += (text.empty() ? "" : "\n") + line;
+  }
+  return text;
+}
+
 nlohmann::ordered_json values_to_json(const UpdateState& state) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   for (const auto& [name, value] : state.values) {

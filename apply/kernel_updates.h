@@ -46,6 +46,9 @@ std::optional<UpdateState> read_update(const Host& host, const std::string& id);
 int write_update(const Host& host, const std::string& id, const std::string& file,
                  const std::string& text);
 
+// The text of the file "conflicts", with the names of livepatches where it says only "livepatch".
+std::string name_livepatches(const Host& host, const std::string& conflicts);
+
 // state.values with what are numbers as numbers.
 nlohmann::ordered_json values_to_json(const UpdateState& state);
 

@@ -20,6 +20,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <sstream>
 
 #include "apply/abort_codes.h"
@@ -103,19 +104,44 @@ class Loading {
   bool is_kept_ = false;
 };
 
-// The lines "task NAME pid PID is in FUNCTION" as the original printed them: NAME PID FUNCTION.
-std::string raw_conflicts(const std::string& conflicts) {
-  std::string raw;
+struct BusyTask {
+  std::string name, pid, function;
+};
+
+// The lines "task NAME pid PID is in FUNCTION" of the core.
+std::vector<BusyTask> parse_busy(const std::string& conflicts) {
+  std::vector<BusyTask> tasks;
   std::istringstream lines(conflicts);
   for (std::string line; std::getline(lines, line);) {
     size_t pid = line.rfind(" pid "), is_in = line.rfind(" is in ");
     if (line.rfind("task ", 0) != 0 || pid == std::string::npos || is_in == std::string::npos ||
         is_in < pid)
       continue;
-    raw += fmt::format("{} {} {}\n", line.substr(5, pid - 5), line.substr(pid + 5, is_in - pid - 5),
-                       line.substr(is_in + 7));
+    tasks.push_back(
+        {line.substr(5, pid - 5), line.substr(pid + 5, is_in - pid - 5), line.substr(is_in + 7)});
   }
+  return tasks;
+}
+
+// As the original printed them.
+std::string raw_conflicts(const std::vector<BusyTask>& tasks) {
+  std::string raw;
+  for (const BusyTask& task : tasks)
+    raw += fmt::format("{} {} {}\n", task.name, task.pid, task.function);
   return raw;
+}
+
+// The way out for a task that never leaves the function, with the words to type.
+std::string advise_busy(const std::vector<BusyTask>& tasks) {
+  std::set<std::string> functions;
+  for (const BusyTask& task : tasks) functions.insert(task.function);
+  std::string advice = explain_abort("code_busy", Action::Apply).advice;
+  if (functions.empty()) return advice;
+  advice +=
+      "; or, if old and new code may run side by side, let these tasks go on in the old code until "
+      "they return:";
+  for (const std::string& function : functions) advice += " --allow-busy=" + function;
+  return advice;
 }
 
 [[noreturn]] void throw_abort(const std::string& id, const UpdateState& state, int error,
@@ -127,6 +153,8 @@ std::string raw_conflicts(const std::string& conflicts) {
     if (code.empty()) code = "unexpected";
   }
   AbortCode abort = explain_abort(code, action);
+  std::vector<BusyTask> busy = parse_busy(state.conflicts);
+  if (code == "code_busy" && action == Action::Apply) abort.advice = advise_busy(busy);
   std::string message = abort.message;
   if (!state.message.empty()) message += ": " + state.message;
   if (code == "ok" || code == "unexpected")
@@ -139,7 +167,7 @@ std::string raw_conflicts(const std::string& conflicts) {
   refusal.found = state.conflicts;
   refusal.advice = abort.advice;
   Refused refused({refusal});
-  refused.raw = raw_conflicts(state.conflicts);
+  refused.raw = raw_conflicts(busy);
   throw refused;
 }
 
@@ -183,7 +211,9 @@ void change_stage(const Host& host, const std::string& id, const std::string& wo
   if (!state)
     throw Error("unexpected", fmt::format("the kernel lost update {} while it was at work", id),
                 explain_abort("unexpected", action).advice);
-  if (word == "check" ? error != 0 : state->stage != word) throw_abort(id, *state, error, action);
+  if (word == "check" ? error == 0 : state->stage == word) return;
+  state->conflicts = name_livepatches(host, state->conflicts);
+  throw_abort(id, *state, error, action);
 }
 
 void unload_modules(const Host& host, const UpdateState& state,

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "apply/kernel_updates.h"
 #include "apply/load.h"
@@ -159,7 +160,12 @@ void print_state(const UpdateState& state) {
     fmt::print("function {} of {}: {} -> {}, calls {}\n", function.name, function.target,
                function.old_addr, function.new_addr, function.calls);
   for (const auto& [name, value] : state.values)
-    if (!value.empty()) fmt::print("{}: {}\n", name, value);
+    if (!value.empty() && name != "old_code") fmt::print("{}: {}\n", name, value);
+  auto old_code = state.values.find("old_code");
+  if (old_code == state.values.end()) return;
+  std::istringstream tasks(old_code->second);
+  for (std::string task; std::getline(tasks, task);)
+    fmt::print("still in the old code, until it returns: {}\n", task);
 }
 
 int show_update(const Options& options) {

@@ -218,6 +218,21 @@ TEST_F(PlanTest, LateTargets) {
   EXPECT_EQ(late_targets(host_, package), std::vector<std::string>{"tcp_mod"});
 }
 
+TEST_F(UpdatesTest, NamesLivepatches) {
+  put("/sys/kernel/livepatch/fix_one/vmlinux/tcp_rcv,1/patched", "1\n");
+  put("/sys/kernel/livepatch/fix_two/vmlinux/tcp_rcv_established,1/patched", "1\n");
+  EXPECT_EQ(name_livepatches(host_,
+                             "function tcp_rcv is redirected by livepatch\n"
+                             "function tcp_rcv_established is redirected by livepatch\n"
+                             "function udp_rcv is redirected by livepatch\n"
+                             "function tcp_rcv is redirected by my_handler"),
+            "function tcp_rcv is redirected by livepatch fix_one\n"
+            "function tcp_rcv_established is redirected by livepatch fix_two\n"
+            "function udp_rcv is redirected by livepatch\n"
+            "function tcp_rcv is redirected by my_handler");
+  EXPECT_EQ(name_livepatches(host_, ""), "");
+}
+
 TEST(AbortCodes, EachHasWordsAndAdvice) {
   for (const char* code :
        {"ok", "no_match", "code_busy", "module_busy", "out_of_memory", "failed_to_find",
