@@ -66,10 +66,12 @@ get_kernel() {
   eval "$paths"
 }
 
-# boot_vm [options of tests/vm/boot] <SCRIPT: boots $CONFIG, runs the script given on stdin.
+# boot_vm [options of tests/vm/boot] <SCRIPT: boots $CONFIG, runs the script given on stdin. KSPLICE_VM is
+# a command to run it with, for machines that have to take turns: KSPLICE_VM="flock /tmp/vm.lock".
 boot_vm() {
   cat >"$WORK/guest-script"
-  "$SOURCE_TREE/tests/vm/boot" --config "$CONFIG" --script "$WORK/guest-script" "$@"
+  # shellcheck disable=SC2086
+  ${KSPLICE_VM:-} "$SOURCE_TREE/tests/vm/boot" --config "$CONFIG" --script "$WORK/guest-script" "$@"
 }
 
 # refused STATUS CODE COMMAND...: the command must end with this status and, as it is given

@@ -7,9 +7,9 @@
 . "$SOURCE_TREE/tests/vm/core/lib.sh"
 cost() { awk -v what="$1" '$1 == what { print int($2 / 100) }' "$WORK/transcript"; }
 for series in ${SERIES:-6.1 6.12}; do
-  get_kernel --series "$series"
+  get_core_kernel "$series"
   build_core
-  boot_core --single --icount --timeout 600 <"$SOURCE_TREE/tests/vm/core/cost.guest" >"$WORK/transcript"
+  boot_core --single --icount --cpus 1 --timeout 600 <"$SOURCE_TREE/tests/vm/core/cost.guest" >"$WORK/transcript"
   echo "instructions of a call on $series:"
   cat "$WORK/transcript"
   [ "$(cost unpatched)" -lt "$(cost one_function)" ] || fail "a patched call costs nothing: it is not patched"

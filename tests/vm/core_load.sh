@@ -8,7 +8,7 @@
 . "$SOURCE_TREE/tests/vm/core/lib.sh"
 cycles=${KSPLICE_CYCLES:-500}
 for series in ${SERIES:-6.1 6.12}; do
-  get_kernel --series "$series"
+  get_core_kernel "$series"
   build_core
   boot_core --single --timeout $((120 + cycles * 3)) --append "nokaslr cycles=$cycles" \
     <"$SOURCE_TREE/tests/vm/core/load.guest" | tee "$WORK/transcript"

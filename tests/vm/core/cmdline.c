@@ -1,38 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Update for tests: /proc/cmdline says who wrote it. All ten hooks log their names; the parameter
- * fail names one that refuses.
- */
-#include <linux/kernel.h>
-#include <linux/module.h>
+/* Update for tests: /proc/cmdline says who wrote it. All ten hooks log their names. */
 #include <linux/seq_file.h>
+
+#include "hooks.h"
 
 #ifndef UPDATE_ID
 #define UPDATE_ID "one"
 #endif
-
-static char *fail = "";
-module_param(fail, charp, 0644);
-
-static int hook(const char *name)
-{
-	pr_info("hook %s of %s\n", name, THIS_MODULE->name);
-	return strcmp(name, fail) ? 0 : -ENODEV;
-}
-
-#define INT_HOOK(kind) static int kind(void) { return hook(#kind); }
-#define VOID_HOOK(kind) static void kind(void) { hook(#kind); }
-
-INT_HOOK(pre_apply)
-INT_HOOK(check_apply)
-VOID_HOOK(apply)
-VOID_HOOK(post_apply)
-VOID_HOOK(fail_apply)
-INT_HOOK(pre_reverse)
-INT_HOOK(check_reverse)
-VOID_HOOK(reverse)
-VOID_HOOK(post_reverse)
-VOID_HOOK(fail_reverse)
 
 static noinline int new_cmdline(struct seq_file *m, void *v)
 {
@@ -40,26 +14,15 @@ static noinline int new_cmdline(struct seq_file *m, void *v)
 	return 0;
 }
 
-#define HOOK(kind) static void *const kind##_hooks[] = { kind }
-HOOK(pre_apply);
-HOOK(check_apply);
-HOOK(apply);
-HOOK(post_apply);
-HOOK(fail_apply);
-HOOK(pre_reverse);
-HOOK(check_reverse);
-HOOK(reverse);
-HOOK(post_reverse);
-HOOK(fail_reverse);
+#ifdef UPDATE_EXPORT
+/* Something that another module can need, see holder.c. */
+int ksplice_one_export;
+EXPORT_SYMBOL_GPL(ksplice_one_export);
+#endif
 
 #define UPDATE_TARGET "vmlinux"
 #ifndef UPDATE_OBJECTS
 #define UPDATE_OBJECTS 1
 #endif
 #define UPDATE_FUNCTIONS(F) F(cmdline_proc_show, new_cmdline)
-#define UPDATE_HOOKS { \
-	{ P(pre_apply_hooks), 1 }, { P(check_apply_hooks), 1 }, { P(apply_hooks), 1 }, \
-	{ P(post_apply_hooks), 1 }, { P(fail_apply_hooks), 1 }, { P(pre_reverse_hooks), 1 }, \
-	{ P(check_reverse_hooks), 1 }, { P(reverse_hooks), 1 }, { P(post_reverse_hooks), 1 }, \
-	{ P(fail_reverse_hooks), 1 } }
 #include "update.h"

@@ -1,13 +1,17 @@
-# Beginning of the scripts that tests of the core run in the guest.
+# Beginning of the scripts that tests of the core run in the guest. What a scenario has to tell goes to
+# the kernel log, between the lines of the core and the hooks: the log is what is compared.
 K=/sys/kernel/ksplice
 
-# state ID: one line.
-state() { echo "$1 $(cat $K/$1/stage) $(cat $K/$1/abort_cause) $(cat $K/$1/abort_message)"; }
+say() { echo "% $*" >/dev/kmsg; }
 
-# put ID STAGE: writes the stage and prints what came of it.
+# put ID STAGE: writes the stage, and says what came of it.
 put() {
-  if echo "$2" 2>/dev/null >$K/"$1"/stage; then echo "$2: ok: $(state "$1")"; else echo "$2: refused: $(state "$1")"; fi
+  if echo "$2" 2>/dev/null >$K/"$1"/stage; then result=ok; else result=refused; fi
+  say "$2 $1: $result: $(cat $K/"$1"/stage) $(cat $K/"$1"/abort_cause)"
 }
+
+# explain ID: what the core says about the last operation.
+explain() { cat $K/"$1"/stage $K/"$1"/abort_cause $K/"$1"/abort_message $K/"$1"/conflicts; }
 
 # must WHAT COMMAND...: ends the test if the command fails.
 must() {
@@ -19,17 +23,39 @@ must() {
 # is EXPECTED ACTUAL
 is() { [ "$1" = "$2" ] || { echo "FAILED: expected '$1', found '$2'"; exit 1; }; }
 
+# until COMMAND...: waits for it to succeed, for a minute at most.
+until_() {
+  for _ in $(seq 600); do
+    "$@" && return
+    usleep 100000
+  done
+  echo "FAILED: waited in vain: $*"
+  exit 1
+}
+
+# sleeps_in PID FUNCTION: whether the task has that function on its stack.
+sleeps_in() { grep -q " $2+" /proc/"$1"/stack; }
+
+# symbols MODULE: "ADDRESS NAME" lines; those of the kernel itself are kept, there are many.
+symbols() {
+  if [ -n "$1" ]; then awk -v module="[$1]" '$4 == module { print $1, $3 }' /proc/kallsyms; else
+    [ -e /tmp/vmlinux ] || awk 'NF == 3 { print $1, $3 }' /proc/kallsyms >/tmp/vmlinux
+    cat /tmp/vmlinux
+  fi
+}
+
 # code FUNCTION...: the parameter code of an update of these functions of the kernel or a module
 # (MODULE/FUNCTION).
 code() {
   text=
   for name; do
-    case $name in */*) module="[${name%/*}]" ;; *) module= ;; esac
-    awk -v module="$module" '$4 == module { print $1, $3 }' /proc/kallsyms >/tmp/symbols
+    case $name in */*) module=${name%/*} ;; *) module= ;; esac
+    symbols "$module" >/tmp/symbols
     start=$(awk -v name="${name##*/}" '$2 == name { print $1; exit }' /tmp/symbols)
-    end=$(cut -d ' ' -f 1 /tmp/symbols | sort -u | grep -A 1 "$start" | tail -n 1)
-    size=$((0x$end - 0x$start))
-    # The last function of a section: some of it will do.
+    end=$(awk -v start="$start" '$1 "" > start "" && (end == "" || $1 "" < end) { end = $1 "" } END { print end }' \
+      /tmp/symbols)
+    # The last function of a section, or what follows is elsewhere: some of it will do.
+    size=$((0x${end:-$start} - 0x$start))
     [ "$size" -gt 0 ] && [ "$size" -le 2048 ] || size=96
     text=$text/${name##*/}:0x$start:$size
   done
@@ -42,3 +68,8 @@ load() {
   shift
   insmod "ksplice_$name.ko" "$@"
 }
+
+# cmdline: says who wrote /proc/cmdline, the function that most updates here replace.
+C=${C:-$(code cmdline_proc_show)}
+ORIGINAL=$(sed 's/ .*//' /proc/cmdline)
+cmdline() { say "/proc/cmdline: $(sed "s/^$ORIGINAL .*/original/" /proc/cmdline)"; }

@@ -1,30 +1,50 @@
 # For the tests of the core: source it after ../lib.sh and get_kernel.
 # shellcheck shell=bash
 
-# build_core: makes ksplice.ko for a kernel booted with nokaslr, the modules of tests/vm/core, and the
-# programs storm, sleepers, forge; all in $WORK/core.
-build_core() {
-  local root common headers source=$SOURCE_TREE/tests/vm/core name
-  root=$(dirname "$(readlink -f "$CONFIG/build")")
-  common=$(echo "$root"/linux-headers-*-common)
+CORE_SOURCE=$SOURCE_TREE/tests/vm/core
+CORE_CACHE=${KSPLICE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ksplice}/core-tests
+
+# get_core_kernel SERIES: get_kernel, or with KSPLICE_DEBUG=1 the kernel that watches itself.
+get_core_kernel() {
+  if [ -z "${KSPLICE_DEBUG:-}" ]; then get_kernel --series "$1"; else
+    eval "$("$SOURCE_TREE/tests/vm/debug-kernel" --series "$1")"
+  fi
+}
+
+# The symbols of the kernel as it is without nokaslr's opposite; "ADDRESS TYPE NAME" lines.
+core_symbols() {
+  [ "$(wc -l <"$CONFIG/System.map")" -lt 100 ] || { cat "$CONFIG/System.map"; return; }
+  if [ ! -e "$CORE_CACHE/$RELEASE.symbols" ]; then
+    boot_vm --append nokaslr --timeout 900 --console "$WORK/console" <<<"cat /proc/kallsyms" >"$WORK/kallsyms" ||
+      fail "no symbols of $RELEASE"
+    mkdir -p "$CORE_CACHE"
+    mv "$WORK/kallsyms" "$CORE_CACHE/$RELEASE.symbols"
+  fi
+  cat "$CORE_CACHE/$RELEASE.symbols"
+}
+
+# make_core FOLDER: builds everything in it.
+make_core() {
+  local common headers name file
   headers=$(readlink -f "$CONFIG/build")
-  rm -rf "$WORK/core" "$WORK/update"
-  mkdir -p "$WORK/core" "$WORK/update"
-  cp "$SOURCE_TREE"/kmod-core/{*.c,*.h,Kbuild} "$WORK/core"
-  cp "$source"/{*.c,*.h,Kbuild} "$SOURCE_TREE"/kmod-core/*.h "$WORK/update"
-  boot_vm --append nokaslr --timeout 600 --console "$WORK/console" <<<"cat /proc/kallsyms" >"$WORK/kallsyms"
+  common=$(echo "$(dirname "$headers")"/linux-headers-*-common)
+  [ -d "$common" ] || common=$SOURCE
+  mkdir -p "$1/core" "$1/update"
+  cp "$SOURCE_TREE"/kmod-core/{*.c,*.h,Kbuild} "$1/core"
+  cp "$CORE_SOURCE"/{*.c,*.h,Kbuild} "$SOURCE_TREE"/kmod-core/*.h "$1/update"
+  core_symbols >"$WORK/symbols"
   while read -r name; do
-    awk -v name="$name" '$3 == name { print ".globl " name; print ".set " name ", 0x" $1; exit }' "$WORK/kallsyms"
-  done <"$SOURCE_TREE/kmod-core/core_symbols.txt" >"$WORK/core/symbols.s"
-  echo '.section .note.GNU-stack,"",@progbits' >>"$WORK/core/symbols.s"
-  as "$WORK/core/symbols.s" -o "$WORK/core/core_symbols.o"
-  printf 'savedcmd_%s := true\ncmd_%s := true\n' "$WORK/core/core_symbols.o" "$WORK/core/core_symbols.o" \
-    >"$WORK/core/.core_symbols.o.cmd"
-  mv "$WORK/core/update.c" "$WORK/stub.c"
-  cp "$WORK/update/target.c" "$WORK/update/target2.c"
+    awk -v name="$name" '$3 == name { print ".globl " name; print ".set " name ", 0x" $1; exit }' "$WORK/symbols"
+  done <"$SOURCE_TREE/kmod-core/core_symbols.txt" >"$1/core/symbols.s"
+  echo '.section .note.GNU-stack,"",@progbits' >>"$1/core/symbols.s"
+  as "$1/core/symbols.s" -o "$1/core/core_symbols.o"
+  printf 'savedcmd_%s := true\ncmd_%s := true\n' "$1/core/core_symbols.o" "$1/core/core_symbols.o" \
+    >"$1/core/.core_symbols.o.cmd"
+  cp "$1/update/target.c" "$1/update/target2.c"
   while read -r name file; do
-    cp "$WORK/stub.c" "$WORK/update/$name-stub.c"
-    cp "$source/$file.c" "$WORK/update/$name-update.c"
+    mv "$1/core/update.c" "$1/update/stub.c" 2>/dev/null || true
+    cp "$1/update/stub.c" "$1/update/$name-stub.c"
+    cp "$CORE_SOURCE/$file.c" "$1/update/$name-update.c"
   done <<'LIST'
 one cmdline
 two cmdline
@@ -37,20 +57,38 @@ multi_target module
 multi_target2 module
 many many_update
 LIST
-  make -s -C "$common" O="$headers" M="$WORK/core" delay-objtool=y modules >"$WORK/make.log" 2>&1 ||
+  make -s -C "$common" O="$headers" M="$1/core" delay-objtool=y CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$WORK/make.log" 2>&1 ||
     fail "the core does not build: $(cat "$WORK/make.log")"
-  make -s -C "$common" O="$headers" M="$WORK/update" KBUILD_EXTRA_SYMBOLS="$WORK/core/Module.symvers" modules \
+  make -s -C "$common" O="$headers" M="$1/update" KBUILD_EXTRA_SYMBOLS="$1/core/Module.symvers" \
+    CONFIG_DEBUG_INFO_BTF_MODULES= modules \
     >"$WORK/make.log" 2>&1 || fail "the test modules do not build: $(cat "$WORK/make.log")"
-  for name in storm sleepers forge; do
-    gcc -O2 -static -pthread "$source/$name.c" -o "$WORK/core/$name"
+  for name in storm sleepers forge company; do
+    gcc -O2 -static -pthread "$CORE_SOURCE/$name.c" -o "$1/core/$name"
   done
+}
+
+# build_core: makes ksplice.ko for a kernel booted with nokaslr, the modules of tests/vm/core, and its
+# programs. They stay in CORE_CACHE, named by all that they are made of, for the next test; sets CORE.
+build_core() {
+  local key
+  key=$(cat "$SOURCE_TREE"/kmod-core/* "$CORE_SOURCE"/*.[ch] "$CORE_SOURCE"/{Kbuild,lib.sh} "$CONFIG/.config" | sha256sum)
+  CORE=$CORE_CACHE/$RELEASE-${key:0:16}
+  mkdir -p "$CORE_CACHE"
+  exec 8>"$CORE_CACHE/.$RELEASE.lock"
+  flock 8
+  if [ ! -e "$CORE/whole" ]; then
+    rm -rf "${CORE_CACHE:?}/$RELEASE"-*
+    make_core "$CORE"
+    touch "$CORE/whole"
+  fi
+  exec 8>&-
 }
 
 # boot_core [options of tests/vm/boot] <SCRIPT: boots with all of that in /root; the script starts
 # with the functions of tests/vm/core/guest.sh.
 boot_core() {
   local file files=()
-  cat "$SOURCE_TREE/tests/vm/core/guest.sh" - >"$WORK/core-script"
-  for file in "$WORK"/core/{ksplice.ko,storm,sleepers,forge} "$WORK"/update/*.ko; do files+=(--file "$file"); done
-  boot_vm --append nokaslr "${files[@]}" "$@" <"$WORK/core-script"
+  cat "$CORE_SOURCE/guest.sh" - >"$WORK/core-script"
+  for file in "$CORE"/core/{ksplice.ko,storm,sleepers,forge,company} "$CORE"/update/*.ko; do files+=(--file "$file"); done
+  boot_vm ${KSPLICE_DEBUG:+--memory 2048} --append "nokaslr printk.devkmsg=on" "${files[@]}" "$@" <"$WORK/core-script"
 }

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The kernel's own livepatch of the same function as cmdline.c. */
+/* The kernel's own livepatch of the same function as cmdline.c, or of another. */
 #include <linux/livepatch.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
+
+#ifndef LIVEPATCH_OLD
+#define LIVEPATCH_OLD "cmdline_proc_show"
+#endif
 
 static int livepatch_cmdline(struct seq_file *m, void *v)
 {
@@ -11,7 +15,7 @@ static int livepatch_cmdline(struct seq_file *m, void *v)
 }
 
 static struct klp_func functions[] = {
-	{ .old_name = "cmdline_proc_show", .new_func = livepatch_cmdline }, {}
+	{ .old_name = LIVEPATCH_OLD, .new_func = livepatch_cmdline }, {}
 };
 static struct klp_object objects[] = { { .funcs = functions }, {} };
 static struct klp_patch patch = { .mod = THIS_MODULE, .objs = objects };
@@ -27,5 +31,6 @@ static void __exit livepatch_exit(void)
 
 module_init(livepatch_init);
 module_exit(livepatch_exit);
+MODULE_DESCRIPTION("a livepatch");
 MODULE_LICENSE("GPL");
 MODULE_INFO(livepatch, "Y");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Update for tests: replaces functions of target.c, or of the copy of it called target2. */
 #include <linux/delay.h>
-#include <linux/kernel.h>
-#include <linux/module.h>
 #include <linux/sysfs.h>
+
+#include "hooks.h"
 
 static noinline int new_answer(char *buffer, const struct kernel_param *kp)
 {
@@ -15,7 +15,6 @@ static noinline int new_sleep(const char *value, const struct kernel_param *kp)
 	unsigned int ms;
 	int ret = kstrtouint(value, 0, &ms);
 
-	pr_info("sleep in the new function\n");
 	if (!ret)
 		msleep_interruptible(ms);
 	return ret;

@@ -84,7 +84,8 @@ static int set_code(const char *value, const struct kernel_param *kp)
 			.offset = copy[0] == 0xf3 || copy[0] == 0x66 ? 4 : 0,
 			.length = 5, .kind = KSPLICE_RANGE_FTRACE,
 		};
-		run->nr_ranges = 1;
+		copy += ranges[run - runs].offset;
+		run->nr_ranges = copy[0] == 0xe8 || !memcmp(copy, "\x0f\x1f\x44\x00\x00", 5);
 		value += strcspn(value, "/");
 		value += strspn(value, "/");
 	}
