@@ -10,6 +10,7 @@ module_param(once, bool, 0);
 MODULE_PARM_DESC(once, "only attach one");
 static int objects[3];
 static unsigned int nr_done;
+static long first_done, sum_done;
 
 static int set(const void *object, void *data, void *argument)
 {
@@ -24,8 +25,10 @@ static int refuse(const void *object, void *data, void *argument)
 
 static void done(const void *object, void *data)
 {
-	nr_done++;
-	pr_info("shadow done: object %ld holds %d\n", (const int *)object - objects, *(int *)data);
+	/* For all objects, in the order of the hash table. */
+	if (!nr_done++)
+		first_done = (const int *)object - objects;
+	sum_done += *(int *)data;
 }
 
 static void show(const char *what, int i, unsigned long id)
@@ -72,10 +75,11 @@ static int __init shadow_test_init(void)
 	ksplice_shadow_free(&objects[0], 1, done);
 	show("freed", 0, 1);
 	ksplice_shadow_free(&objects[0], 1, done);
-	pr_info("shadow done %u time(s)\n", nr_done);
+	pr_info("shadow done %u time(s): object %ld held %ld\n", nr_done, first_done, sum_done);
 	nr_done = 0;
+	sum_done = 0;
 	ksplice_shadow_free_all(1, done);
-	pr_info("shadow done %u time(s)\n", nr_done);
+	pr_info("shadow done %u time(s): they held %ld\n", nr_done, sum_done);
 	show("freed all", 1, 1);
 	show("freed all", 2, 1);
 	pr_info("shadow id 7: %s\n", ksplice_shadow_get(&objects[2], 7) ? "stays" : "is gone");
