@@ -49,6 +49,7 @@ inline constexpr Code Codes[] = {
     // of ksplice-create
     {"bad_patch", "a patch cannot be read, names files outside the source, or is binary"},
     {"patch_failed", "the patch does not apply to the source"},
+    {"already_in_source", "the source has the patch already"},
     {"no_change", "no changes detected: nothing in the kernel's code changes"},
     {"unsupported_file", "a changed file is code that no update can reach"},
     {"compile_failed", "a unit does not compile with the patch"},
@@ -75,6 +76,7 @@ inline constexpr Code Codes[] = {
     {"not_permitted", "only root can do this"},
     // of everything
     {"failed", "something else went wrong"},
+    {"no_space", "a disk is full"},
     {"interrupted", "a signal came"},
     {"internal", "a mistake in Ksplice itself"},
     {"bad_file", "a file is damaged or of the wrong kind"},

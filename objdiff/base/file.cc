@@ -13,12 +13,14 @@
 
 namespace ksplice {
 
-namespace {
-
-[[noreturn]] void throw_errno(const char* what, const std::filesystem::path& path) {
-  throw Error("failed", fmt::format("{} {}: {}", what, path.string(), std::strerror(errno)),
-              errno == ENOSPC ? "make room on that file system and run again" : "");
+void throw_errno(const std::string& what, const std::filesystem::path& path) {
+  bool full = errno == ENOSPC || errno == EDQUOT;
+  throw Error(full ? "no_space" : "failed",
+              fmt::format("{} {}: {}", what, path.string(), std::strerror(errno)),
+              full ? "make room on that file system and run again" : "");
 }
+
+namespace {
 
 template <typename Container>
 Container read_all(const std::filesystem::path& path) {

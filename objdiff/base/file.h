@@ -9,6 +9,10 @@
 
 namespace ksplice {
 
+// Throws Error with what ("cannot write"), path and errno's text: "no_space" if the disk is full,
+// "failed" otherwise.
+[[noreturn]] void throw_errno(const std::string& what, const std::filesystem::path& path);
+
 // All bytes of the file. Throws Error("failed") naming the path and errno's text.
 std::vector<uint8_t> read_file(const std::filesystem::path& path);
 std::string read_text(const std::filesystem::path& path);

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@ struct Pipe {
 [[noreturn]] void start_child(const std::vector<std::string>& argv, const CommandOptions& options,
                               int in, int out, int report) {
   ::setpgid(0, 0);
+  if (options.dies_with_us) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(number, SIG_DFL);
   ::dup2(in, 0);
   ::dup2(out, 1);
@@ -54,7 +56,9 @@ struct Pipe {
 }
 
 // Feeds input and collects output until the child closes it; kills the group on a signal.
-void exchange(pid_t pid, Fd input, std::string_view text, int output, std::string& collected) {
+void exchange(pid_t pid, Fd input, const CommandOptions& options, int output,
+              std::string& collected) {
+  std::string_view text = options.input;
   if (text.empty()) input = Fd();
   if (input.get() >= 0) ::fcntl(input.get(), F_SETFL, O_NONBLOCK);
   bool killed = false;
@@ -67,6 +71,7 @@ void exchange(pid_t pid, Fd input, std::string_view text, int output, std::strin
     int ready = ::poll(polled, 2, 200);
     if (ready < 0 && errno == EINTR) continue;
     if (ready < 0) return;
+    if (ready == 0 && options.watch) options.watch("");
     if ((polled[1].revents & (POLLOUT | POLLERR)) != 0) {
       ssize_t put = ::write(input.get(), text.data(), text.size());
       if (put > 0) text.remove_prefix(static_cast<size_t>(put));
@@ -76,7 +81,9 @@ void exchange(pid_t pid, Fd input, std::string_view text, int output, std::strin
       char buffer[16384];
       ssize_t got = ::read(output, buffer, sizeof buffer);
       if (got == 0 || (got < 0 && errno != EINTR)) return;
-      if (got > 0) collected.append(buffer, static_cast<size_t>(got));
+      if (got <= 0) continue;
+      collected.append(buffer, static_cast<size_t>(got));
+      if (options.watch) options.watch(std::string_view(buffer, static_cast<size_t>(got)));
     }
   }
 }
@@ -98,7 +105,7 @@ CommandResult run_command(const std::vector<std::string>& argv, const CommandOpt
   in.read_end = Fd();
   report.write_end = Fd();
   CommandResult result;
-  exchange(pid, std::move(in.write_end), options.input, out.read_end.get(), result.output);
+  exchange(pid, std::move(in.write_end), options, out.read_end.get(), result.output);
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     if (signal_seen != 0) ::kill(-pid, SIGKILL);

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ksplice {
@@ -17,6 +19,9 @@ struct CommandOptions {
   std::filesystem::path directory;         // working folder; empty: ours
   std::map<std::string, std::string> env;  // added to ours; an empty value unsets
   std::string input;                       // given on stdin; otherwise stdin is /dev/null
+  bool dies_with_us = false;               // gets SIGTERM if we are killed
+  // Called with each new piece of output, and some times a second with none.
+  std::function<void(std::string_view)> watch = {};
 };
 
 // Runs argv[0] (found in PATH) in a process group of its own and waits. Throws Error("failed") if

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <new>
 #include <nlohmann/json.hpp>
 
@@ -86,6 +87,12 @@ int run_tool(const std::string& name, const std::function<int()>& body, const bo
     return error.code == "usage" ? ExitUsage : ExitFailed;
   } catch (const std::bad_alloc&) {
     print_error(name, Error("out_of_memory", "out of memory"), {}, *json, *raw_errors);
+  } catch (const std::filesystem::filesystem_error& error) {
+    bool full = error.code() == std::errc::no_space_on_device;
+    print_error(name,
+                Error(full ? "no_space" : "failed", error.what(),
+                      full ? "make room on that file system and run again" : ""),
+                {}, *json, *raw_errors);
   } catch (const std::exception& other) {
     print_error(name, Error("internal", fmt::format("internal error: {}", other.what())), {}, *json,
                 *raw_errors);
