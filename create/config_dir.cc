@@ -75,14 +75,15 @@ std::string release_of_build(const fs::path& build) {
   return text.substr(0, text.find('\n'));
 }
 
-void require(const fs::path& found, const std::string& what, const std::string& name) {
-  if (found.empty()) throw Error("bad_config", fmt::format("{} has no {}", name, what), MakeHint);
+void require(const KernelConfig& kernel, const fs::path& found, const std::string& what) {
+  if (found.empty())
+    throw Error("bad_config", fmt::format("{} has no {}", kernel.name, what), kernel.advice);
 }
 
 KernelConfig finish(KernelConfig kernel) {
-  require(kernel.config, ".config", kernel.name);
-  require(kernel.build, "build (headers or build tree of the kernel)", kernel.name);
-  require(kernel.image, "vmlinuz or vmlinux", kernel.name);
+  require(kernel, kernel.config, kernel.installed ? "/boot/config" : ".config");
+  require(kernel, kernel.build, "build (headers or build tree of the kernel)");
+  require(kernel, kernel.image, "vmlinuz or vmlinux");
   kernel.config_text = read_text(kernel.config);
   if (kernel.config_text.find("CONFIG_") == std::string::npos)
     throw Error("bad_config",
@@ -188,6 +189,7 @@ KernelConfig read_config_dir(const fs::path& dir) {
     throw Error("bad_config", fmt::format("{} is not a folder", dir.string()), MakeHint);
   KernelConfig kernel;
   kernel.name = dir.string();
+  kernel.advice = MakeHint;
   kernel.config = first_of(dir, {".config"});
   kernel.system_map = first_of(dir, {"System.map"});
   kernel.build = first_of(dir, {"build"});
@@ -207,7 +209,13 @@ KernelConfig read_config_dir(const fs::path& dir) {
 
 KernelConfig read_installed_kernel(const std::string& release) {
   KernelConfig kernel;
-  kernel.name = "the installed kernel " + release;
+  kernel.name =
+      (release == running_release() ? "the running kernel " : "the installed kernel ") + release;
+  kernel.installed = true;
+  kernel.advice = fmt::format(
+      "install linux-image-{0} and linux-headers-{0} if this is a kernel of Debian, or make a "
+      "configuration directory from its packages (--init-config, --from) and give it with --config",
+      release);
   fs::path modules = fs::path("/lib/modules") / release;
   kernel.config = first_of("/", {("boot/config-" + release).c_str(),
                                  ("lib/modules/" + release + "/build/.config").c_str()});

@@ -17,7 +17,9 @@
 namespace ksplice {
 
 struct KernelConfig {
-  std::string name;  // of the directory, or the release: for messages
+  std::string name;        // of the directory, or the release: for messages
+  std::string advice;      // what to do if something is missing
+  bool installed = false;  // its files are where packages put them, not in a directory
   std::filesystem::path config, system_map, build, image, modules, source;
   std::string config_text;
   std::vector<std::string> flags;  // without KCFLAGS

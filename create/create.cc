@@ -5,9 +5,12 @@
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -58,9 +61,11 @@ Job read_job(const Options& options, const fs::path& source) {
   Job job;
   unsigned strip = strip_of(options.patch_options);
   auto add = [&](const std::string& text, const std::string& name, unsigned levels) {
-    job.patches.push_back(parse_patch(text, levels, name));
+    for (const std::string& part : split_series(text)) {
+      job.patches.push_back(parse_patch(part, levels, name));
+      if (job.description.empty()) job.description = job.patches.back().subject;
+    }
     job.text += text;
-    if (job.description.empty()) job.description = job.patches.back().subject;
   };
   for (const std::string& file : options.patches) {
     if (file == "-")
@@ -69,9 +74,9 @@ Job read_job(const Options& options, const fs::path& source) {
       add(read_text(file), file, strip);
   }
   if (!options.diffext.empty())
-    add(diff_of_extension(source, options.diffext), "*" + options.diffext, 1);
+    add(diff_of_extension(source, options.diffext), "the change to *." + options.diffext, 1);
   if (!options.git.empty())
-    add(diff_of_commit(source, options.git, options.series), options.git, 1);
+    add(diff_of_commit(source, options.git, options.series), "the change to " + options.git, 1);
   job.id = options.id.empty() ? random_id() : options.id;
   if (!options.description.empty()) job.description = options.description;
   return job;
@@ -129,17 +134,21 @@ void leave_out_targets(std::vector<ObjectPair>& pairs, const Options& options, P
   });
 }
 
-// Compiles what the patch affects, before and after.
-std::vector<ObjectPair> compile(const Options& options, const Job& job, const KernelConfig& kernel,
-                                const Toolchain& toolchain, Overlay& overlay, const Kbuild& kbuild,
-                                Progress& progress) {
+// Before anything is built: does the patch apply, and can what it changes be updated at all.
+AppliedPatch apply_to_copies(const Options& options, const Job& job, const fs::path& source,
+                             const fs::path& staging, Progress& progress) {
   progress.stage("apply the patch to copies");
-  AppliedPatch applied =
-      apply_patches(job.patches, options.patch_options, overlay.source(), overlay.work("1-patch"));
-  for (const std::string& note : applied.notes) progress.note(note);
-  for (const std::string& note : check_files(applied.changes)) progress.note(note);
-  progress.result(fmt::format("{} files changed", applied.changes.size()));
+  AppliedPatch applied = apply_patches(job.patches, options.patch_options, source, staging);
+  progress.notes(applied.notes);
+  progress.notes(check_files(applied.changes));
+  progress.result(counted(applied.changes.size(), "file") + " changed");
+  return applied;
+}
 
+// Compiles what the patch affects, before and after.
+std::vector<ObjectPair> compile(const Options& options, const AppliedPatch& applied,
+                                const KernelConfig& kernel, const Toolchain& toolchain,
+                                Overlay& overlay, const Kbuild& kbuild, Progress& progress) {
   progress.stage("prepare kbuild");
   bool made = prepare(overlay, kbuild, kernel, toolchain);
   progress.result(made ? "made" : "from the cache");
@@ -147,8 +156,8 @@ std::vector<ObjectPair> compile(const Options& options, const Job& job, const Ke
   progress.stage("find the units that the patch touches");
   UnitTable table(kbuild, overlay.template_folder() / ".ksplice-units");
   Affected affected = find_affected(applied.changes, table, overlay.tree(), overlay.files());
-  progress.result(fmt::format("{} units", affected.units.size()));
-  for (const std::string& note : affected.notes) progress.note(note);
+  progress.result(counted(affected.units.size(), "unit"));
+  progress.notes(affected.notes);
   if (affected.units.empty())
     throw Error("no_change", fmt::format("no changes detected: kernel {} is built from none of the "
                                          "files that the patch changes:\n  {}",
@@ -161,22 +170,22 @@ std::vector<ObjectPair> compile(const Options& options, const Job& job, const Ke
 }
 
 // Everything for one kernel: adds to package and result.
-void create_for_kernel(const Options& options, const Job& job, const KernelConfig& kernel,
-                       Overlay& overlay, const Toolchain& toolchain, Package& package,
-                       CreateResult& result, Progress& progress) {
+void create_for_kernel(const Options& options, const Job& job, const AppliedPatch& applied,
+                       const KernelConfig& kernel, Overlay& overlay, const Kbuild& kbuild,
+                       const Toolchain& toolchain, Package& package, CreateResult& result,
+                       Progress& progress) {
   progress.stage(fmt::format("read the image of {}", kernel.release));
   Images images(kernel, options.cache / "images", overlay.work("4-images"));
   check_map(kernel, images.vmlinux(), progress);
 
-  Kbuild kbuild = make_kbuild(overlay, kernel, toolchain, options.jobs);
   std::vector<ObjectPair> pairs =
-      compile(options, job, kernel, toolchain, overlay, kbuild, progress);
+      compile(options, applied, kernel, toolchain, overlay, kbuild, progress);
 
   // What differs between pre and post, by function and datum.
   progress.stage("compare the objects");
   std::vector<Refusal> refusals;
   std::deque<ChangedUnit> units = diff_pairs(pairs, refusals);
-  progress.result(fmt::format("{} of {} units differ", units.size(), pairs.size()));
+  progress.result(fmt::format("{} of {} differ", units.size(), counted(pairs.size(), "unit")));
   if (units.empty())
     throw Error(
         "no_change", "no changes detected: the patch changes nothing in the compiled code",
@@ -202,6 +211,10 @@ void create_for_kernel(const Options& options, const Job& job, const KernelConfi
                     template_key(overlay, kernel, toolchain));
   result.warnings.insert(result.warnings.end(), modules.warnings.begin(), modules.warnings.end());
 
+  KernelSummary summary;
+  summary.release = kernel.release;
+  for (const ObjectPair& pair : pairs) summary.units.push_back(pair.unit);
+  for (const ChangedUnit& unit : units) summary.changed.push_back(unit.name);
   PackageKernel entry;
   entry.release = kernel.release;
   entry.build_id = images.vmlinux().build_id;
@@ -220,13 +233,10 @@ void create_for_kernel(const Options& options, const Job& job, const KernelConfi
     described.final = folder + target.target + ".final.json";
     package.files[described.file] = read_file(modules.updates[target.target]);
     put_text(described.final, write_finalization(target.update.finalization));
-    result.replaced.insert(result.replaced.end(), target.update.replaced.begin(),
-                           target.update.replaced.end());
-    result.added.insert(result.added.end(), target.update.added.begin(), target.update.added.end());
+    summary.targets.push_back({target.target, target.update.replaced, target.update.added});
     entry.targets.push_back(std::move(described));
   }
-  for (const ObjectPair& pair : pairs) result.units.push_back(pair.unit);
-  result.releases.push_back(kernel.release);
+  result.kernels.push_back(std::move(summary));
   package.kernels.push_back(std::move(entry));
 }
 
@@ -241,24 +251,32 @@ void run_kernel(const Options& options, const Job& job, const KernelConfig& kern
                 Progress& progress) {
   Toolchain toolchain = find_toolchain(kernel);
   check_toolchain(toolchain, options.skip_toolchain_check, progress);
+  TempDir staging;
+  AppliedPatch applied;
+  if (!options.prebuild)
+    applied = apply_to_copies(options, job, kernel_source(source), staging.path(), progress);
   progress.stage("mirror the source");
   std::string key =
       hash_text(kernel.config_text + fmt::format("{}", fmt::join(kernel.flags, "\n")) +
                 kernel.kcflags + toolchain.cc + kernel.release);
   Overlay overlay(options.cache, source, key);
+  Kbuild kbuild = make_kbuild(overlay, kernel, toolchain, options.jobs);
+  kbuild.watch = [&](std::string_view text) { progress.make_output(text); };
+  copy_tree(staging.path(), overlay.work() / "1-patch");
   fs::path kept = options.output / fmt::format("ksplice-{}-work", job.id);
   if (options.configs.size() > 1) kept += "-" + kernel.release;
   try {
     if (options.prebuild) {
-      Kbuild kbuild = make_kbuild(overlay, kernel, toolchain, options.jobs);
       progress.stage("prepare kbuild");
-      prepare(overlay, kbuild, kernel, toolchain);
+      bool made = prepare(overlay, kbuild, kernel, toolchain);
+      progress.result(made ? "made" : "from the cache");
       progress.stage("list the units of the configuration");
       UnitTable table(kbuild, overlay.template_folder() / ".ksplice-units");
-      progress.result(fmt::format("{} units", table.all().size()));
+      progress.result(counted(table.all().size(), "unit"));
       return;
     }
-    create_for_kernel(options, job, kernel, overlay, toolchain, package, result, progress);
+    create_for_kernel(options, job, applied, kernel, overlay, kbuild, toolchain, package, result,
+                      progress);
   } catch (...) {
     if (options.keep_work) keep_work(overlay, kept, progress);
     throw;
@@ -287,16 +305,28 @@ fs::path source_folder(const Options& options, Progress& progress) {
   return target;
 }
 
-}  // namespace
-
-CreateResult create_update(const Options& options, Progress& progress) {
-  fs::path source = source_folder(options, progress);
-  std::vector<KernelConfig> kernels;
-  for (const fs::path& dir : options.configs) kernels.push_back(read_config_dir(dir));
-  if (kernels.empty()) kernels.push_back(read_installed_kernel(running_release()));
+void check_output(const Options& options) {
+  if (options.prebuild) return;
   if (!fs::is_directory(options.output))
     throw Error("failed", fmt::format("{} is not a folder", options.output.string()),
                 "make it, or name another with --output");
+  if (::access(options.output.c_str(), W_OK | X_OK) != 0)
+    throw Error(
+        "failed",
+        fmt::format("cannot write to {}: {}", options.output.string(), std::strerror(errno)),
+        "name another folder with --output");
+}
+
+}  // namespace
+
+CreateResult create_update(const Options& options, Progress& progress) {
+  // What can be said at once is said before the first second of work.
+  std::vector<KernelConfig> kernels;
+  for (const fs::path& dir : options.configs) kernels.push_back(read_config_dir(dir));
+  if (kernels.empty()) kernels.push_back(read_installed_kernel(running_release()));
+  check_output(options);
+  usable_cache(options.cache);
+  fs::path source = source_folder(options, progress);
 
   Job job;
   if (!options.prebuild) job = read_job(options, source);

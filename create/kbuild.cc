@@ -10,6 +10,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -186,7 +188,14 @@ MakeResult run_make(const Kbuild& kbuild, const std::vector<std::string>& goals)
                            "COMPILER_PATH",
                            "GCC_EXEC_PREFIX"})
     options.env[name] = "";
+  options.watch = kbuild.watch;
+  options.dies_with_us = true;
   CommandResult run = run_command(argv, options);
+  if (run.status != 0 && run.output.find(std::strerror(ENOSPC)) != std::string::npos)
+    throw Error("no_space",
+                fmt::format("a disk is full: {} or the folder for temporary files\n{}",
+                            kbuild.obj.string(), without_chatter(run.output)),
+                "make room, or name another place with --cache and $TMPDIR");
   return {run.status, run.output};
 }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "create/config_dir.h"
@@ -26,7 +28,7 @@ struct Kbuild {
   std::filesystem::path tree, obj;
   std::vector<std::string> words;  // variables for make
   unsigned jobs = 1;
-  int verbose = 0;
+  std::function<void(std::string_view)> watch;  // sees make's output, as CommandOptions::watch
 };
 
 Kbuild make_kbuild(const Overlay& overlay, const KernelConfig& kernel, const Toolchain& toolchain,

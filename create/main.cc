@@ -12,35 +12,69 @@ namespace ksplice {
 
 namespace {
 
+template <typename Range>
+void append(std::vector<std::string>& to, const Range& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
 void print_json(const CreateResult& result, double seconds) {
+  std::vector<std::string> releases, units, changed, replaced, added;
+  for (const KernelSummary& kernel : result.kernels) {
+    releases.push_back(kernel.release);
+    append(units, kernel.units);
+    append(changed, kernel.changed);
+    for (const TargetSummary& target : kernel.targets) {
+      append(replaced, target.replaced);
+      append(added, target.added);
+    }
+  }
   nlohmann::ordered_json json = {{"id", result.id},
                                  {"description", result.description},
                                  {"tarball", result.tarball},
                                  {"size", result.tarball_size},
-                                 {"kernels", result.releases},
+                                 {"kernels", releases},
                                  {"left_out", result.left_out},
-                                 {"units", result.units},
-                                 {"replaced", result.replaced},
-                                 {"added", result.added},
+                                 {"units", units},
+                                 {"changed", changed},
+                                 {"replaced", replaced},
+                                 {"added", added},
                                  {"warnings", result.warnings},
                                  {"seconds", seconds}};
   constexpr auto Replace = nlohmann::ordered_json::error_handler_t::replace;
   fmt::print("{}\n", json.dump(2, ' ', false, Replace));
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
+std::string size_text(uint64_t bytes) {
+  if (bytes < 10240) return fmt::format("{} bytes", bytes);
+  return bytes < (10u << 20) ? fmt::format("{} KiB", bytes >> 10)
+                             : fmt::format("{} MiB", bytes >> 20);
+}
+
+void print_kernel(const KernelSummary& kernel, Progress& progress) {
+  size_t limit = progress.verbose() > 0 ? 1000 : 8;
+  bool alone = kernel.units.size() == 1;
+  progress.summary("compiled", counted(kernel.units.size(), "unit") + " before and after" +
+                                   (alone ? ": " + kernel.units.front() : ""));
+  if (!alone)
+    progress.summary("changed", fmt::format("{} of them: {}", kernel.changed.size(),
+                                            listed(kernel.changed, limit)));
+  for (const TargetSummary& target : kernel.targets) {
+    progress.summary("replaces",
+                     fmt::format("{} of {}: {}", counted(target.replaced.size(), "function"),
+                                 target.name, listed(target.replaced, limit)));
+    if (!target.added.empty())
+      progress.summary("adds", fmt::format("to {}: {}", target.name, listed(target.added, limit)));
+  }
 }
 
 void print_summary(const CreateResult& result, Progress& progress) {
   for (const std::string& warning : result.warnings) progress.detail("kbuild: " + warning);
-  progress.detail("units: " + joined(result.units));
-  if (!result.added.empty()) progress.detail("new: " + joined(result.added));
-  progress.note(fmt::format("replaces {} function{}: {}", result.replaced.size(),
-                            result.replaced.size() == 1 ? "" : "s", joined(result.replaced)));
-  progress.note(fmt::format("{} bytes, {:.1f} s", result.tarball_size, progress.seconds()));
+  for (const KernelSummary& kernel : result.kernels) {
+    if (result.kernels.size() > 1) progress.summary("kernel", kernel.release);
+    print_kernel(kernel, progress);
+  }
+  progress.summary(
+      "tarball", fmt::format("{} in {:.1f} s", size_text(result.tarball_size), progress.seconds()));
   fmt::print("Ksplice update tarball written to {}\n", result.tarball);
 }
 

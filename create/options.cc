@@ -1,6 +1,7 @@
 #include "create/options.h"
 
 #include <fmt/core.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -26,61 +27,94 @@ unsigned default_jobs() {
                     : std::max(1u, std::thread::hardware_concurrency());
 }
 
+// Options of one group of --help; each value once, so that --patch FILE SOURCE is not two files.
+struct Group {
+  CLI::App& app;
+  const char* name;
+
+  template <typename Value>
+  void add(const std::string& names, Value& value, const std::string& type,
+           const std::string& text) {
+    app.add_option(names, value, text)->type_name(type)->group(name)->allow_extra_args(false);
+  }
+  template <typename Value>
+  void flag(const std::string& names, Value& value, const std::string& text) {
+    app.add_flag(names, value, text)->group(name);
+  }
+};
+
 void add_input_options(CLI::App& app, Options& options) {
-  app.add_option("--patch", options.patches, "unified diff to turn into an update; - is stdin")
-      ->allow_extra_args(false);
-  app.add_option("--patch-opt", options.patch_options, "option for patch(1) instead of -p1")
-      ->allow_extra_args(false);
-  app.add_option("--diffext", options.diffext, "FILE.EXT holds the new contents of each FILE");
-  app.add_option("--git", options.git, "the change from HEAD of SOURCE to this commit");
-  app.add_flag("--series,!--noseries", options.series, "with --git: keep the single commits' text");
-  app.add_flag("--prebuild", options.prebuild, "only prepare the cache for SOURCE and stop");
-  app.add_option("--only-targets", options.only_targets, "make updates for these targets only")
-      ->allow_extra_args(false);
-  app.add_flag("--build-modules", options.build_modules,
-               "accepted for compatibility: modules' units are always built");
+  Group group{app, "The change (one of --patch, --diffext, --git)"};
+  group.add("--patch", options.patches, "FILE", "unified diff, - is stdin; may be repeated");
+  group.add("--patch-opt", options.patch_options, "OPTION", "further option for patch(1), as -p0");
+  group.add("--diffext", options.diffext, "EXT", "X.EXT holds the new content of each file X");
+  group.add("--git", options.git, "COMMIT", "the change from HEAD of SOURCE to COMMIT");
+  group.flag("--series,!--noseries", options.series, "with --git: keep the single commits' text");
+  group.add("--only-targets", options.only_targets, "PATTERN",
+            "only for vmlinux or modules that match; % is anything");
+  group.flag("--build-modules", options.build_modules,
+             "accepted for compatibility: modules' units are always built");
+  group.flag("--prebuild", options.prebuild, "no change: prepare the cache for SOURCE and stop");
 }
 
 void add_kernel_options(CLI::App& app, Options& options) {
-  app.add_option("--config", options.configs, "configuration directory of the kernel to patch")
-      ->allow_extra_args(false);
-  app.add_flag("--partial-fleet", options.partial_fleet,
-               "leave out kernels that refuse, instead of failing");
-  app.add_option("--init-config", options.init_config, "make this configuration directory");
-  app.add_option("--kernel", options.kernel, "with --init-config: release of an installed kernel");
-  app.add_option("--from", options.from, "with --init-config: a Debian package file")
-      ->allow_extra_args(false);
-  app.add_flag("--skip-toolchain-check", options.skip_toolchain_check,
-               "go on though the compiler is not the running kernel's");
+  Group group{app, "The kernel"};
+  group.add("--config", options.configs, "DIR",
+            "its configuration directory (otherwise: the running kernel)");
+  group.flag("--partial-fleet", options.partial_fleet,
+             "with several --config: leave out kernels that refuse");
+  group.flag("--skip-toolchain-check", options.skip_toolchain_check,
+             "go on though the compiler is not the kernel's");
+  Group init{app, "Making a configuration directory (needs no SOURCE)"};
+  init.add("--init-config", options.init_config, "DIR", "make DIR for the running kernel, or");
+  init.add("--kernel", options.kernel, "RELEASE", "for this installed kernel, or");
+  init.add("--from", options.from, "FILE",
+           "from these packages: linux-image...deb and linux-headers...deb");
 }
 
 void add_output_options(CLI::App& app, Options& options) {
-  app.add_option("--id", options.id, "id of the update; otherwise 8 random characters");
-  app.add_option("--description", options.description, "one line that says what it does");
-  app.add_option("--output", options.output, "folder for the tarball (default: this one)");
-  app.add_option("--cache", options.cache, "folder for what can be used again");
-  app.add_option("-j,--jobs", options.jobs, "compilations at once (default: number of cpus)");
-  app.add_flag("-v,--verbose", options.verbose, "say more; twice: everything");
-  app.add_flag("-q,--quiet", options.quiet, "print errors only");
-  app.add_flag("--json", options.json, "print the result as JSON");
-  app.add_flag("--raw-errors", options.raw_errors, "print the bare error code first");
-  app.add_flag("--keep-work", options.keep_work, "leave the stages' files beside the tarball");
+  Group group{app, "The result"};
+  group.add("--id", options.id, "ID", "of the update: a-z 0-9 _ (otherwise: 8 random ones)");
+  group.add("--description", options.description, "TEXT", "one line (otherwise: patch's subject)");
+  group.add("--output", options.output, "DIR", "folder for the tarball (otherwise: this one)");
+  group.flag("--keep-work", options.keep_work, "leave the stages' files beside the tarball");
+  group.flag("--json", options.json, "print the result as JSON");
+  group.flag("--raw-errors", options.raw_errors, "print the bare error code first");
+  Group work{app, "Working"};
+  work.add("-j,--jobs", options.jobs, "N", "compilations at once (otherwise: number of cpus)");
+  work.add("--cache", options.cache, "DIR", "for what can be used again (~/.cache/ksplice)");
+  work.flag("-v,--verbose", options.verbose, "say more; twice: all output of make");
+  work.flag("-q,--quiet", options.quiet, "print errors only");
+}
+
+constexpr const char* SeeHelp = "see ksplice-create --help";
+
+bool has_change(const Options& options) {
+  return !options.patches.empty() || !options.diffext.empty() || !options.git.empty();
 }
 
 void check_init(const Options& options) {
-  if (options.kernel.empty() || options.from.empty()) return;
-  throw Error("usage", "--kernel and --from exclude each other");
+  if (has_change(options) || options.prebuild || !options.source.empty())
+    throw Error("usage", "--init-config makes a configuration directory and nothing else",
+                "give the change and SOURCE to a second ksplice-create, with --config");
+  if (!options.kernel.empty() && !options.from.empty())
+    throw Error("usage", "--kernel and --from exclude each other", SeeHelp);
 }
 
 void check(const Options& options) {
   int forms =
       !options.patches.empty() + !options.diffext.empty() + !options.git.empty() + options.prebuild;
   if (forms == 0)
-    throw Error("usage", "nothing to do: give --patch, --diffext, --git or --prebuild",
-                "see ksplice-create --help");
+    throw Error("usage", "nothing to do: give --patch, --diffext, --git or --prebuild", SeeHelp);
   if (forms > 1)
     throw Error("usage", "--patch, --diffext, --git and --prebuild exclude each other");
-  if (options.source.empty()) throw Error("usage", "SOURCE is missing");
+  if (options.source.empty())
+    throw Error("usage", "SOURCE is missing: the folder of the kernel's source, or its tarball",
+                SeeHelp);
+  if (options.series && options.git.empty()) throw Error("usage", "--series goes with --git only");
+  for (unsigned char c : options.description)
+    if (c < 0x20 || c == 0x7f)
+      throw Error("usage", "the description must be one line without control characters");
   if (!options.kernel.empty() || !options.from.empty())
     throw Error("usage", "--kernel and --from go with --init-config only");
   if (!options.id.empty() && !is_valid_id(options.id))
@@ -96,8 +130,10 @@ std::filesystem::path default_cache() {
   const char* xdg = std::getenv("XDG_CACHE_HOME");
   if (xdg != nullptr && xdg[0] == '/') return std::filesystem::path(xdg) / "ksplice";
   const char* home = std::getenv("HOME");
+  const passwd* user = home == nullptr || home[0] != '/' ? ::getpwuid(::getuid()) : nullptr;
+  if (user != nullptr) home = user->pw_dir;
   if (home != nullptr && home[0] == '/') return std::filesystem::path(home) / ".cache/ksplice";
-  return fmt::format("/tmp/ksplice-cache-{}", ::getuid());
+  throw Error("usage", "there is no home folder for the cache", "name a folder with --cache");
 }
 
 bool matches_pattern(const std::string& name, const std::string& pattern) {
@@ -131,7 +167,7 @@ void read_options(int argc, char** argv, Options& options, std::string& help_tex
   add_input_options(app, options);
   add_kernel_options(app, options);
   add_output_options(app, options);
-  app.add_option("SOURCE", options.source, "source of the running kernel");
+  app.add_option("SOURCE", options.source, "source of the running kernel")->type_name("");
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -141,7 +177,7 @@ void read_options(int argc, char** argv, Options& options, std::string& help_tex
     help_text = "ksplice-create 1.0.0\n";
     return;
   } catch (const CLI::ParseError& error) {
-    throw Error("usage", error.what(), "see ksplice-create --help");
+    throw Error("usage", error.what(), SeeHelp);
   }
   if (options.jobs == 0) options.jobs = default_jobs();
   if (options.cache.empty()) options.cache = default_cache();

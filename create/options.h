@@ -33,7 +33,7 @@ void read_options(int argc, char** argv, Options& options, std::string& help_tex
 // Does name match pattern, in which each '%' stands for any run of characters.
 bool matches_pattern(const std::string& name, const std::string& pattern);
 
-// $XDG_CACHE_HOME/ksplice, or ~/.cache/ksplice.
+// $XDG_CACHE_HOME/ksplice, or ~/.cache/ksplice. Throws Error("usage") if there is no home.
 std::filesystem::path default_cache();
 
 }  // namespace ksplice

@@ -22,11 +22,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-[[noreturn]] void throw_errno(const std::string& what, const fs::path& path) {
-  throw Error("failed", fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno)),
-              errno == ENOSPC ? "make room on that file system and run again" : "");
-}
-
 bool ends_with(const std::string& text, std::string_view suffix) {
   return text.size() >= suffix.size() &&
          text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
@@ -77,7 +72,7 @@ struct Entry {
 std::map<std::string, Entry> list_folder(int fd, const fs::path& path) {
   int copy = ::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR* dir = copy >= 0 ? ::fdopendir(copy) : nullptr;
-  if (dir == nullptr) throw_errno("read", path);
+  if (dir == nullptr) throw_errno("cannot read", path);
   std::unique_ptr<DIR, int (*)(DIR*)> owner(dir, ::closedir);
   std::map<std::string, Entry> entries;
   while (dirent* item = ::readdir(dir)) {
@@ -122,9 +117,9 @@ class Mirror {
 
   void run() {
     Fd from(::open(source_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (from.get() < 0) throw_errno("open", source_);
+    if (from.get() < 0) throw_errno("cannot open", source_);
     Fd to(::open(tree_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (to.get() < 0) throw_errno("open", tree_);
+    if (to.get() < 0) throw_errno("cannot open", tree_);
     folder(from.get(), to.get(), "", 0);
   }
 
@@ -160,11 +155,11 @@ class Mirror {
     if (old != have.end())
       have.erase(old);
     else if (::mkdirat(to, name.c_str(), 0755) != 0)
-      throw_errno("make", tree_ / path);
+      throw_errno("cannot make", tree_ / path);
     Fd sub_from(::openat(from, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (sub_from.get() < 0) throw_errno("open", source_ / path);
+    if (sub_from.get() < 0) throw_errno("cannot open", source_ / path);
     Fd sub_to(::openat(to, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (sub_to.get() < 0) throw_errno("open", tree_ / path);
+    if (sub_to.get() < 0) throw_errno("cannot open", tree_ / path);
     folder(sub_from.get(), sub_to.get(), path, depth + 1);
   }
 
@@ -179,7 +174,7 @@ class Mirror {
       struct stat st = {};
       if (::fstatat(from, name.c_str(), &st, 0) != 0) {
         if (entry.type == DT_LNK) return;  // leads nowhere
-        throw_errno("read", source_ / path);
+        throw_errno("cannot read", source_ / path);
       }
       files.push_back(path);
       if (matters_for_preparation(path)) {
@@ -196,14 +191,15 @@ class Mirror {
       have.erase(old);
       if (right) return;
     }
-    if (::symlinkat(target.c_str(), to, name.c_str()) != 0) throw_errno("make", tree_ / path);
+    if (::symlinkat(target.c_str(), to, name.c_str()) != 0)
+      throw_errno("cannot make", tree_ / path);
   }
 
   void discard(int to, const std::string& name, const Entry& entry, const fs::path& dir) {
     if (entry.type == DT_DIR)
       fs::remove_all(tree_ / dir / name);
     else if (::unlinkat(to, name.c_str(), 0) != 0)
-      throw_errno("remove", tree_ / dir / name);
+      throw_errno("cannot remove", tree_ / dir / name);
   }
 
   const fs::path &source_, &tree_;
@@ -213,18 +209,10 @@ class Mirror {
 // still writes into it.
 Fd try_lock(const fs::path& path) {
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT, 0644));
-  if (fd.get() < 0) throw_errno("open", path);
+  if (fd.get() < 0) throw_errno("cannot open", path);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
-  if (errno != EWOULDBLOCK) throw_errno("lock", path);
+  if (errno != EWOULDBLOCK) throw_errno("cannot lock", path);
   return Fd();
-}
-
-void check_clean_path(const fs::path& path) {
-  for (char c : path.string())
-    if (!(std::isalnum(static_cast<unsigned char>(c)) || std::strchr("/._-+@,", c) != nullptr))
-      throw Error("bad_cache",
-                  fmt::format("kbuild cannot work in {}: the path holds '{}'", path.string(), c),
-                  "name another folder with --cache");
 }
 
 }  // namespace
@@ -246,24 +234,50 @@ void copy_tree(const fs::path& from, const fs::path& to) {
     } else {
       fs::copy_file(entry.path(), target);
       struct stat st = {};
-      if (::stat(entry.path().c_str(), &st) != 0) throw_errno("read", entry.path());
+      if (::stat(entry.path().c_str(), &st) != 0) throw_errno("cannot read", entry.path());
       timespec times[2] = {st.st_atim, st.st_mtim};
-      if (::utimensat(AT_FDCWD, target.c_str(), times, 0) != 0) throw_errno("write", target);
+      if (::utimensat(AT_FDCWD, target.c_str(), times, 0) != 0) throw_errno("cannot write", target);
     }
   }
 }
 
-Overlay::Overlay(const fs::path& cache, const fs::path& source, const std::string& key) {
+fs::path usable_cache(const fs::path& cache) {
+  std::error_code error;
+  fs::create_directories(cache, error);
+  if (error || ::access(cache.c_str(), W_OK | X_OK) != 0)
+    throw Error("bad_cache",
+                fmt::format("{} cannot be written: {}", cache.string(),
+                            error ? error.message() : std::strerror(errno)),
+                "name another folder with --cache");
+  fs::path resolved = fs::canonical(cache);
+  for (char c : resolved.string())
+    if (!(std::isalnum(static_cast<unsigned char>(c)) || std::strchr("/._-+@,", c) != nullptr))
+      throw Error(
+          "bad_cache",
+          fmt::format("kbuild cannot work in {}: the path holds '{}'", resolved.string(), c),
+          "name another folder with --cache");
+  return resolved;
+}
+
+fs::path kernel_source(const fs::path& source) {
+  if (!fs::exists(source))
+    throw Error("bad_source", fmt::format("there is no {}", source.string()),
+                "give the folder of the kernel's source, or its tarball");
   if (!fs::is_directory(source))
     throw Error("bad_source", fmt::format("{} is not a folder", source.string()));
-  source_ = fs::canonical(source);
+  fs::path resolved = fs::canonical(source);
   for (const char* file : {"Makefile", "Kbuild", "kernel/fork.c", "scripts/Makefile.build"})
-    if (!fs::exists(source_ / file))
+    if (!fs::exists(resolved / file))
       throw Error("bad_source",
-                  fmt::format("{} is not a kernel source: it has no {}", source.string(), file));
-  fs::create_directories(cache);
-  fs::path root = fs::canonical(cache) / "trees" / hash_text(source_.string() + '\n' + key);
-  check_clean_path(root);
+                  fmt::format("{} is not a kernel source: it has no {}", source.string(), file),
+                  "give the folder that has the kernel's Makefile and MAINTAINERS in it; a headers "
+                  "package is not enough");
+  return resolved;
+}
+
+Overlay::Overlay(const fs::path& cache, const fs::path& source, const std::string& key)
+    : source_(kernel_source(source)) {
+  fs::path root = usable_cache(cache) / "trees" / hash_text(source_.string() + '\n' + key);
   for (int number = 0; lock_.get() < 0; ++number) {
     slot_ = root / fmt::format("slot-{}", number);
     fs::create_directories(slot_);
@@ -321,7 +335,7 @@ void Overlay::replace(const std::string& path, const fs::path& content) {
   fs::create_directories(target.parent_path());
   fs::remove(target);
   fs::copy_file(content, target);
-  if (::utimensat(AT_FDCWD, target.c_str(), nullptr, 0) != 0) throw_errno("write", target);
+  if (::utimensat(AT_FDCWD, target.c_str(), nullptr, 0) != 0) throw_errno("cannot write", target);
 }
 
 void Overlay::remove(const std::string& path) { fs::remove(tree() / path); }

@@ -26,10 +26,16 @@
 
 namespace ksplice {
 
+// source, resolved. Throws Error("bad_source") if it is not a kernel's.
+std::filesystem::path kernel_source(const std::filesystem::path& source);
+
+// cache, made if need be, resolved. Throws Error("bad_cache") if kbuild cannot work below it.
+std::filesystem::path usable_cache(const std::filesystem::path& cache);
+
 class Overlay {
  public:
   // Takes a free slot for key and makes its tree mirror source. Throws Error("bad_source") if
-  // source is not a kernel's.
+  // source is not a kernel's, and Error("bad_cache") if nothing can be done below cache.
   Overlay(const std::filesystem::path& cache, const std::filesystem::path& source,
           const std::string& key);
 

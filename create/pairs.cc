@@ -105,11 +105,11 @@ std::map<std::string, BuiltUnit> build_pre(const PairInput& input, Progress& pro
     else
       todo.push_back(unit.pre);
   }
-  progress.stage(fmt::format("compile {} unit{} as the source is", input.units.size(),
-                             input.units.size() == 1 ? "" : "s"));
-  progress.result(fmt::format("{} compiled, {} from the cache", todo.size(), pre.size()));
+  progress.stage(
+      fmt::format("compile {} as the source is", counted(todo.size() + pre.size(), "unit")));
+  if (!pre.empty()) progress.result(fmt::format("{} from the cache", pre.size()));
+  progress.expect(todo.size());
   BuildResult result = build_units(input.kbuild, todo);
-  progress.detail(result.output, 2);
   if (result.built.size() != todo.size()) {
     std::vector<std::string> bad = result.failed;
     bad.insert(bad.end(), result.no_rule.begin(), result.no_rule.end());
@@ -163,11 +163,11 @@ std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) 
     todo.push_back(unit.post);
     chosen.push_back(&unit);
   }
-  progress.stage(
-      fmt::format("compile {} unit{} with the patch", todo.size(), todo.size() == 1 ? "" : "s"));
+  progress.stage(fmt::format("compile {} with the patch", counted(todo.size(), "unit")));
+  progress.expect(todo.size());
   swap_in(input.overlay, input.changes);
   BuildResult result = build_units(input.kbuild, todo);
-  progress.detail(result.output, 2);
+  progress.detail(result.output);
   if (result.built.size() != todo.size()) {
     std::vector<std::string> bad = result.failed;
     bad.insert(bad.end(), result.no_rule.begin(), result.no_rule.end());

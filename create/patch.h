@@ -15,19 +15,30 @@ namespace ksplice {
 // empty for /dev/null.
 struct PatchFile {
   std::string old_path, new_path;
+  std::string given;  // the old name as it stands in the patch
   bool rename = false, copy = false;
   size_t hunks = 0;
 };
 
 struct Patch {
-  std::string text;     // as given
-  std::string subject;  // of a mail or git patch, without [PATCH ...]; empty if none
+  std::string name;      // for messages
+  std::string diff;      // the sections alone, without a mail's text: what patch(1) gets
+  std::string encoding;  // of a mail whose text is not as it was written: "quoted-printable"
+  std::string subject;   // of a mail or git patch, without [PATCH ...]; empty if none
   std::vector<PatchFile> files;
 };
 
+// The patches of a series that git format-patch wrote into one text, each with its mail's head; one
+// text otherwise.
+std::vector<std::string> split_series(const std::string& text);
+
 // Parses unified diffs, plain and git's. strip is the N of -pN. name is used in messages. Throws
-// Error("bad_patch") for text without any diff, binary diffs, context diffs, and unsafe names.
+// Error("bad_patch") for text without any diff, binary diffs, context diffs, links, and unsafe
+// names.
 Patch parse_patch(const std::string& text, unsigned strip, const std::string& name);
+
+// What to do about a patch with an encoding.
+std::string decode_hint(const Patch& patch);
 
 // The N of the last -pN or --strip=N among options of patch(1); 1 if there is none.
 unsigned strip_of(const std::vector<std::string>& patch_options);
@@ -47,7 +58,8 @@ struct AppliedPatch {
 };
 
 // Applies patches one after the other to copies in staging (an existing empty folder). Throws
-// Error("patch_failed") with the words of patch(1) if a hunk does not fit.
+// Error("patch_failed") with the words of patch(1) if a hunk does not fit, and
+// Error("already_in_source") if it is there already.
 AppliedPatch apply_patches(const std::vector<Patch>& patches,
                            const std::vector<std::string>& patch_options,
                            const std::filesystem::path& source,
@@ -56,8 +68,8 @@ AppliedPatch apply_patches(const std::vector<Patch>& patches,
 // Makes the text of a patch from the files X.EXT that stand beside X in source.
 std::string diff_of_extension(const std::filesystem::path& source, const std::string& extension);
 
-// The text of the change from HEAD to commit in the git tree at source; with series, the commits'
-// own patches instead of one diff.
+// The text of the change from HEAD to commit in the git tree at source, with the commits' subjects
+// above it; with series, the commits' own patches instead of one diff.
 std::string diff_of_commit(const std::filesystem::path& source, const std::string& commit,
                            bool series);
 

@@ -52,6 +52,52 @@ TEST(ParsePatch, TakesSubjectOfMail) {
   EXPECT_EQ(patch.subject, "mm: fix a leak");
 }
 
+TEST(ParsePatch, DecodesSubjectsAndReadsDep3) {
+  auto subject = [](const std::string& head) {
+    return parse_patch(head + "\n\n" + Simple, 1, "t").subject;
+  };
+  EXPECT_EQ(subject("Subject: [PATCH] =?UTF-8?q?caf=C3=A9=20?=\n =?UTF-8?q?au_lait?="),
+            "caf\xc3\xa9 au lait");
+  EXPECT_EQ(subject("Subject: =?UTF-8?B?YQ==?= b"), "=?UTF-8?B?YQ==?= b");
+  EXPECT_EQ(subject("Subject: a\tb\x1b[0m"), "a b [0m");
+  EXPECT_EQ(subject("Subject: [PATCH]"), "");
+  EXPECT_EQ(subject("Description: from a quilt series\nOrigin: x"), "from a quilt series");
+}
+
+TEST(ParsePatch, GivesOnlyItsOwnSectionsToPatch) {
+  std::string cover =
+      "Subject: x\n\n  --- a/mm/evil.c\n  +++ b/mm/evil.c\n  @@ -0,0 +1 @@\n  +1\n"
+      "1d\n.\n--- separator\nIndex: mm/slab.c\n=====\n";
+  Patch patch = parse_patch(cover + Simple + "-- \n2.39\n", 1, "test");
+  EXPECT_EQ(patch.diff, Simple);
+  EXPECT_EQ(patch.files.size(), 1u);
+}
+
+TEST(ParsePatch, HintsAtAnEncodedMail) {
+  try {
+    parse_patch(
+        "Content-Transfer-Encoding: quoted-printable\n\n--- a/x.c\n+++ b/x.c\n"
+        "@@ -1,2 +1,2 @@\n a =3D=\nb\n",
+        1, "test");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(error.hint.find("quoted-printable"), std::string::npos);
+  }
+}
+
+TEST(SplitSeries, OnePatchPerMailWithoutTheCoverLetter) {
+  std::string mark = "From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\n";
+  std::string series = mark + "Subject: [PATCH 0/2] all\n\ntext\n" + mark +
+                       "Subject: [PATCH 1/2] one\n\n" + Simple + mark +
+                       "Subject: [PATCH 2/2] two\n\nFrom me\n" + Simple;
+  std::vector<std::string> parts = split_series(series);
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parse_patch(parts[0], 1, "t").subject, "one");
+  EXPECT_EQ(parse_patch(parts[1], 1, "t").subject, "two");
+  EXPECT_EQ(split_series("Subject: x\n").size(), 1u);
+  EXPECT_EQ(split_series("").size(), 1u);
+}
+
 TEST(ParsePatch, HeaderLikeLinesInsideHunksAreText) {
   Patch patch = parse_patch(
       "--- a/x.c\n+++ b/x.c\n@@ -1,2 +1,2 @@\n--- a/../../etc/passwd\n+++ b/../../etc/passwd\n z\n",
@@ -66,6 +112,16 @@ TEST(ParsePatch, RefusesNamesOutsideTheTree) {
     EXPECT_EQ(code_of(text), "bad_patch") << name;
   }
   EXPECT_EQ(code_of("diff --git a/x b/x\nrename from ../x\nrename to y\n"), "bad_patch");
+  EXPECT_EQ(code_of("--- \"a/x\\033[2J.c\"\n+++ b/x.c\n@@ -1 +1 @@\n-1\n+2\n"), "bad_patch");
+}
+
+TEST(ParsePatch, RefusesLinks) {
+  for (const char* mode : {"new file mode 120000", "deleted file mode 120000", "new mode 160000",
+                           "index 123..456 120000"})
+    EXPECT_EQ(code_of("diff --git a/m/x b/m/x\n" + std::string(mode) +
+                      "\n--- a/m/x\n+++ b/m/x\n@@ -1 +1 @@\n-1\n+2\n"),
+              std::string(mode).starts_with("index") ? "" : "bad_patch")
+        << mode;
 }
 
 TEST(ParsePatch, RefusesWhatIsNoUnifiedDiff) {
@@ -90,6 +146,63 @@ TEST(ApplyPatches, ChangesACopyOnly) {
   EXPECT_EQ(applied.changes[0].kind, ChangeKind::Modified);
   EXPECT_EQ(read_text(applied.changes[0].content), "one\nTWO\nthree\n");
   EXPECT_EQ(read_text(tree.source.path() / "mm/slab.c"), "one\ntwo\nthree\n");
+}
+
+TEST(ApplyPatches, TakesFilesWithoutFinalNewline) {
+  Tree tree;
+  tree.put("x.c", "one\ntwo");
+  AppliedPatch applied = tree.apply(
+      {"--- a/x.c\n+++ b/x.c\n@@ -1,2 +1,2 @@\n one\n-two\n\\ No newline at end of file\n"
+       "+TWO\n\\ No newline at end of file"});
+  ASSERT_EQ(applied.changes.size(), 1u);
+  EXPECT_EQ(read_text(applied.changes[0].content), "one\nTWO");
+}
+
+TEST(ApplyPatches, SaysThatItIsThereAlready) {
+  Tree tree;
+  tree.put("mm/slab.c", "one\nTWO\nthree\n");
+  try {
+    tree.apply({Simple});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, "already_in_source");
+    EXPECT_NE(std::string(error.what()).find("already in the source"), std::string::npos);
+  }
+  try {
+    Tree other;
+    other.put("mm/slab.c", "one\ntwo\nthree\n");
+    other.apply({Simple, Simple});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, "already_in_source");
+  }
+}
+
+TEST(ApplyPatches, SaysWhichStripWouldFind) {
+  Tree tree;
+  tree.put("slab.c", "one\ntwo\nthree\n");
+  try {
+    tree.apply({Simple});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, "patch_failed");
+    EXPECT_NE(error.hint.find("--patch-opt=-p2"), std::string::npos) << error.hint;
+  }
+}
+
+TEST(ApplyPatches, FollowsRenamesThroughASeries) {
+  Tree tree;
+  tree.put("a.c", "1\n");
+  AppliedPatch applied = tree.apply(
+      {"diff --git a/a.c b/b.c\nsimilarity index 100%\nrename from a.c\nrename to b.c\n",
+       "diff --git a/b.c b/b.c\n--- a/b.c\n+++ b/b.c\n@@ -1 +1 @@\n-1\n+2\n",
+       "diff --git a/b.c b/c.c\nsimilarity index 100%\nrename from b.c\nrename to c.c\n"});
+  ASSERT_EQ(applied.changes.size(), 2u);
+  EXPECT_EQ(applied.changes[0].path, "a.c");
+  EXPECT_EQ(applied.changes[0].kind, ChangeKind::Deleted);
+  EXPECT_EQ(applied.changes[1].path, "c.c");
+  EXPECT_EQ(applied.changes[1].old_path, "a.c");
+  EXPECT_EQ(read_text(applied.changes[1].content), "2\n");
 }
 
 TEST(ApplyPatches, StacksSeveralPatches) {
