@@ -6,15 +6,24 @@
 //   ksplice-ID/objects/RELEASE/ksplice.final.json
 //   ksplice-ID/objects/RELEASE/TARGET.ko     update module of a target (ksplice_ID_TARGET)
 //   ksplice-ID/objects/RELEASE/TARGET.final.json   finalization (objdiff/update_object.h)
+//   ksplice-ID/objects/RELEASE/cold/TARGET.ko   optional: the whole module with the patch in it
+//   ksplice-ID/PATH.vcdiff                   in place of PATH: a delta against another file
 //
 // manifest.json: {"format":1, "id", "description", "created", "tool", "kernels":[{"release",
 // "build_id", "arch":"x86_64", "core":{"file","final"}, "targets":[{"name",
 // "module":"ksplice_ID_vmlinux", "file", "final", "build_id",
-// "functions":[{"name","unit","status","reasons":[...]}], "added":[..]}]}],
-// "files":[{"path","size","sha256"}]}. "files" lists every file except the manifest.
+// "functions":[{"name","unit","status","reasons":[...]}], "added":[..],
+// "cold":{"file","build_id"}}]}],
+// "files":[{"path","size","sha256","delta":{"base","size","sha256"}}]}. "files" lists every file
+// except the manifest. "delta", where it is there, says that the tarball holds not the file but
+// what makes it (delta.h) from the file "base", which is there as it is; its size and sha256 are
+// the delta's, those beside "path" are the file's.
+//
+// The format is the lowest that a reader must know: 2 with deltas, 1 without.
 // Readers refuse: unknown format, files not listed, missing files, wrong sizes or checksums,
 // absolute paths, "..", links, anything that is not a plain file or folder, more than one top
-// folder.
+// folder; a delta in format 1, one whose base is missing or is a delta itself, and one that makes
+// other bytes than the manifest says.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +45,8 @@ struct PackageTarget {
   std::string module;       // name of the update module
   std::string file, final;  // paths in the package, below the top folder
   std::string build_id;     // of the target
+  // The whole module with the patch in it, for loading later (--build-modules); or empty.
+  std::string cold_file, cold_build_id;
   std::vector<PackageFunction> functions;
   std::vector<std::string> added;
 };
@@ -53,13 +64,13 @@ struct Package {
       files;  // path below the top folder -> contents, without manifest.json
 };
 
-constexpr int PackageFormat = 1;
+constexpr int PackageFormat = 2;
 
 // Is id usable as an update id: 1 to 40 characters of a-z 0-9 _ .
 bool is_valid_id(const std::string& id);
 
 // Writes DIR/ksplice-ID.tar.gz beside and renames it into place; returns its path. Same package,
-// same bytes.
+// same bytes. Files of further kernels become deltas where that is worth it.
 std::string write_package(const Package& package, const std::string& directory);
 
 // Reads and checks everything in the list above. Throws Error("bad_tarball") naming the entry and

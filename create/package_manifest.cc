@@ -68,6 +68,9 @@ void check_target(const PackageTarget& target, const std::string& id, const std:
                        function.status));
   }
   for (const std::string& name : target.added) check_line(name, what + ": an added name");
+  if (target.cold_file.empty()) return;
+  check_build_id(target.cold_build_id, fmt::format("{}: the whole module {}", what, target.name));
+  if (target.name == "vmlinux") fail(what + ": vmlinux cannot be a module");
 }
 
 const Json& get(const Json& object, const char* key, Json::value_t type, const std::string& what) {
@@ -110,6 +113,11 @@ PackageTarget read_target(const Json& object, const std::string& kernel) {
     if (!entry.is_string()) fail(what + " has an added name that is not a string");
     target.added.push_back(entry.get<std::string>());
   }
+  if (object.contains("cold")) {
+    const Json& cold = get(object, "cold", Json::value_t::object, what);
+    target.cold_file = get_text(cold, "file", what + "'s whole module");
+    target.cold_build_id = get_text(cold, "build_id", what + "'s whole module");
+  }
   return target;
 }
 
@@ -125,6 +133,22 @@ PackageKernel read_kernel(const Json& object) {
   for (const Json& target : get_list(object, "targets", what))
     kernel.targets.push_back(read_target(target, what));
   return kernel;
+}
+
+FileEntry read_file_entry(const Json& object, uint64_t format) {
+  FileEntry file;
+  file.path = get_text(object, "path", "a file");
+  file.size = get_number(object, "size", "a file");
+  file.sha256 = get_text(object, "sha256", "a file");
+  if (!object.contains("delta")) return file;
+  std::string what = fmt::format("the delta of \"{}\"", shown(file.path));
+  if (format < 2) fail(what + " is in a tarball of format 1, which has none");
+  const Json& delta = get(object, "delta", Json::value_t::object, what);
+  file.base = get_text(delta, "base", what);
+  file.delta_size = get_number(delta, "size", what);
+  file.delta_sha256 = get_text(delta, "sha256", what);
+  if (file.base.empty()) fail(what + " has no usable \"base\"");
+  return file;
 }
 
 OrderedJson write_kernel(const PackageKernel& kernel) {
@@ -143,6 +167,8 @@ OrderedJson write_kernel(const PackageKernel& kernel) {
                        {"build_id", target.build_id},
                        {"functions", std::move(functions)},
                        {"added", target.added}});
+    if (!target.cold_file.empty())
+      targets.back()["cold"] = {{"file", target.cold_file}, {"build_id", target.cold_build_id}};
   }
   return {{"release", kernel.release},
           {"build_id", kernel.build_id},
@@ -191,6 +217,10 @@ std::pair<std::string, std::string> split_name(const std::string& name) {
   return {name.substr(0, slash), name.substr(slash + 1)};
 }
 
+std::string stored_name(const FileEntry& file) {
+  return file.base.empty() ? file.path : file.path + ".vcdiff";
+}
+
 bool is_valid_id(const std::string& id) { return has_only(id, "_") && id.size() <= 40; }
 
 void check_package(const Package& package) {
@@ -216,6 +246,7 @@ void check_package(const Package& package) {
       if (!names.insert(target.name).second)
         fail(fmt::format("{}: target {} is there twice", what, target.name));
       needed.insert(needed.end(), {target.file, target.final});
+      if (!target.cold_file.empty()) needed.push_back(target.cold_file);
     }
     for (const std::string& path : needed)
       if (!package.files.contains(path))
@@ -228,10 +259,16 @@ std::string write_manifest(const Package& package, const std::vector<FileEntry>&
   OrderedJson kernels = OrderedJson::array();
   for (const PackageKernel& kernel : package.kernels) kernels.push_back(write_kernel(kernel));
   OrderedJson list = OrderedJson::array();
-  for (const FileEntry& file : files)
+  int format = 1;
+  for (const FileEntry& file : files) {
     list.push_back({{"path", file.path}, {"size", file.size}, {"sha256", file.sha256}});
+    if (file.base.empty()) continue;
+    list.back()["delta"] = {
+        {"base", file.base}, {"size", file.delta_size}, {"sha256", file.delta_sha256}};
+    format = PackageFormat;
+  }
   OrderedJson manifest = {
-      {"format", PackageFormat},    {"id", package.id},     {"description", package.description},
+      {"format", format},           {"id", package.id},     {"description", package.description},
       {"created", package.created}, {"tool", package.tool}, {"kernels", std::move(kernels)},
       {"files", std::move(list)}};
   try {
@@ -252,10 +289,11 @@ Package read_manifest(const std::string& text, std::vector<FileEntry>& files) {
     fail(error.what());
   }
   uint64_t format = get_number(manifest, "format", "the manifest");
-  if (format != PackageFormat)
-    throw Error("bad_tarball",
-                fmt::format("manifest.json: format {}, this tool knows {}", format, PackageFormat),
-                "use the ksplice tools of the version that made the tarball");
+  if (format < 1 || format > PackageFormat)
+    throw Error(
+        "bad_tarball",
+        fmt::format("manifest.json: format {}, this tool knows 1 to {}", format, PackageFormat),
+        "use the ksplice tools of the version that made the tarball");
   Package package;
   package.id = get_text(manifest, "id", "the manifest");
   package.description = get_text(manifest, "description", "the manifest");
@@ -264,8 +302,7 @@ Package read_manifest(const std::string& text, std::vector<FileEntry>& files) {
   for (const Json& kernel : get_list(manifest, "kernels", "the manifest"))
     package.kernels.push_back(read_kernel(kernel));
   for (const Json& entry : get_list(manifest, "files", "the manifest"))
-    files.push_back({get_text(entry, "path", "a file"), get_number(entry, "size", "a file"),
-                     get_text(entry, "sha256", "a file")});
+    files.push_back(read_file_entry(entry, format));
   return package;
 }
 

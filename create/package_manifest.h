@@ -17,7 +17,14 @@ struct FileEntry {
   std::string path;  // below the top folder
   uint64_t size = 0;
   std::string sha256;  // lower-case hex
+  // Of a file that travels as a delta; base is empty otherwise.
+  std::string base;
+  uint64_t delta_size = 0;
+  std::string delta_sha256;
 };
+
+// The name under which a file of the list is in the archive.
+std::string stored_name(const FileEntry& file);
 
 std::string write_manifest(const Package& package, const std::vector<FileEntry>& files);
 

@@ -1,7 +1,8 @@
 // How a tarball is read: the whole file is inflated in memory by zlib, which checks the gzip
 // checksum and that nothing is cut off or added; libarchive then walks the tar without ever
 // touching the disk; every entry is judged by its name and kind before its content is taken; and at
-// the end the files are held against the manifest. Sizes are bounded before memory is spent.
+// the end the files are held against the manifest, and those that travel as deltas are made from
+// others. Sizes are bounded before memory is spent.
 #include "create/package.h"
 
 #include <archive.h>
@@ -16,6 +17,7 @@
 #include <set>
 #include <utility>
 
+#include "create/delta.h"
 #include "create/package_manifest.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
@@ -140,24 +142,61 @@ Entries read_entries(const Content& tar) {
   return entries;
 }
 
-// Takes the listed files out of entries into the package.
-void take_files(const std::vector<FileEntry>& list, Entries& entries, Package& package) {
+void check_content(const std::string& name, const Content& content, uint64_t size,
+                   const std::string& wanted) {
+  if (content.size() != size)
+    fail(fmt::format("file \"{}\" has {} bytes, the manifest says {}", shown(name), content.size(),
+                     size));
+  std::string digest = sha256(content);
+  if (digest != wanted)
+    fail(fmt::format("file \"{}\" has the SHA-256 {}, the manifest says {}", shown(name), digest,
+                     shown(wanted)));
+}
+
+// Takes the listed files out of entries, deltas as they are: by path.
+std::map<std::string, Content> take_files(const std::vector<FileEntry>& list, Entries& entries) {
+  std::map<std::string, Content> files;
+  uint64_t total = 0;
   for (const FileEntry& file : list) {
-    auto found = entries.files.find(file.path);
+    std::string name = stored_name(file);
+    bool whole = file.base.empty();
+    auto found = entries.files.find(name);
     if (found == entries.files.end())
-      fail(fmt::format("file \"{}\" is listed and not there", shown(file.path)));
-    if (found->second.size() != file.size)
-      fail(fmt::format("file \"{}\" has {} bytes, the manifest says {}", shown(file.path),
-                       found->second.size(), file.size));
-    std::string digest = sha256(found->second);
-    if (digest != file.sha256)
-      fail(fmt::format("file \"{}\" has the SHA-256 {}, the manifest says {}", shown(file.path),
-                       digest, shown(file.sha256)));
-    package.files.insert(entries.files.extract(found));
+      fail(fmt::format("file \"{}\" is listed and not there", shown(name)));
+    check_content(name, found->second, whole ? file.size : file.delta_size,
+                  whole ? file.sha256 : file.delta_sha256);
+    if (file.size > MaxUnpacked || (total += file.size) > MaxUnpacked)
+      fail(fmt::format("it unpacks to more than {} MiB", MaxUnpacked >> 20));
+    if (!files.emplace(file.path, std::move(found->second)).second)
+      fail(fmt::format("file \"{}\" is listed twice", shown(file.path)));
+    entries.files.erase(found);
   }
   if (!entries.files.empty())
     fail(fmt::format("file \"{}\" is not listed in the manifest",
                      shown(entries.files.begin()->first)));
+  return files;
+}
+
+// Makes the files that travel as deltas. A base is always a file that is there as it is, so there
+// are no chains, and no order in which to make them.
+void make_files(const std::vector<FileEntry>& list, std::map<std::string, Content>& files) {
+  std::set<std::string> whole;
+  for (const FileEntry& file : list)
+    if (file.base.empty()) whole.insert(file.path);
+  for (const FileEntry& file : list) {
+    if (file.base.empty()) continue;
+    if (!whole.contains(file.base))
+      fail(fmt::format("file \"{}\" is a delta against \"{}\", which is {}", shown(file.path),
+                       shown(file.base),
+                       files.contains(file.base) ? "a delta itself" : "not in the list"));
+    Content& content = files.at(file.path);
+    try {
+      content = apply_delta(files.at(file.base), content, file.size);
+    } catch (const Error& error) {
+      fail(fmt::format("file \"{}\": {}", shown(file.path), error.what()));
+    }
+    check_content(file.path, content, file.size, file.sha256);
+  }
 }
 
 Package read_checked(const std::string& path) {
@@ -172,7 +211,8 @@ Package read_checked(const std::string& path) {
   Package package =
       read_manifest(std::string(manifest->second.begin(), manifest->second.end()), list);
   entries.files.erase(manifest);
-  take_files(list, entries, package);
+  package.files = take_files(list, entries);
+  make_files(list, package.files);
   check_package(package);
   if (entries.top != "ksplice-" + package.id)
     fail(fmt::format("top folder \"{}\" does not belong to the id {}", shown(entries.top),

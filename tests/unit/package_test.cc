@@ -8,6 +8,8 @@
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <random>
+#include <set>
 
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
@@ -46,6 +48,37 @@ Package example() {
                    {kernel.core_final, bytes("{}")},
                    {target.file, Content(5000, 7)},
                    {target.final, bytes("{}")}};
+  return package;
+}
+
+Content noise(size_t size) {
+  std::mt19937 random(1);
+  Content content(size);
+  for (uint8_t& byte : content) byte = static_cast<uint8_t>(random());
+  return content;
+}
+
+// Two more kernels, whose files resemble the first one's.
+Package fleet() {
+  Package package = example();
+  Content code = noise(5000);
+  package.files[package.kernels[0].targets[0].file] = code;
+  for (const char* release : {"6.1.0-51-cloud-amd64", "6.1.0-52-cloud-amd64"}) {
+    PackageKernel kernel = example().kernels[0];
+    kernel.release = release;
+    kernel.build_id.replace(38, 2, std::string(release + 6, 2));
+    auto copy = [&](std::string& file) {
+      const Content& content = package.files.at(file);
+      file.replace(8, kernel.release.size(), kernel.release);
+      package.files[file] = content;
+    };
+    copy(kernel.core_file);
+    copy(kernel.core_final);
+    copy(kernel.targets[0].file);
+    copy(kernel.targets[0].final);
+    package.files[kernel.targets[0].file][100] ^= 1;
+    package.kernels.push_back(kernel);
+  }
   return package;
 }
 
@@ -113,8 +146,10 @@ class PackageTest : public testing::Test {
   std::string path(const std::string& name) { return dir_.path() / name; }
 
   // The entries of a good tarball, for a test to spoil.
-  std::vector<TarEntry> good_entries() {
-    Content tar = gunzip(read_file(write_package(example(), dir_.path())));
+  std::vector<TarEntry> good_entries() { return entries_of(example()); }
+
+  std::vector<TarEntry> entries_of(const Package& package) {
+    Content tar = gunzip(read_file(write_package(package, dir_.path())));
     std::vector<TarEntry> entries;
     for (size_t at = 0; at + 512 <= tar.size() && tar[at] != 0;) {
       const char* header = reinterpret_cast<const char*>(tar.data() + at);
@@ -156,8 +191,9 @@ class PackageTest : public testing::Test {
   }
 
   // Refusal after one replacement in the manifest's text.
-  std::string refusal_of_manifest(const std::string& from, const std::string& to) {
-    std::vector<TarEntry> entries = good_entries();
+  std::string refusal_of_manifest(const std::string& from, const std::string& to,
+                                  const Package& package = example()) {
+    std::vector<TarEntry> entries = entries_of(package);
     std::string text(entries[0].content.begin(), entries[0].content.end());
     size_t place = text.find(from);
     EXPECT_NE(place, std::string::npos) << from << " in\n" << text;
@@ -342,8 +378,10 @@ TEST_F(PackageTest, NoManifest) {
 }
 
 TEST_F(PackageTest, UnknownFormat) {
-  EXPECT_EQ(refusal_of_manifest("\"format\": 1", "\"format\": 2"),
-            "manifest.json: format 2, this tool knows 1");
+  EXPECT_EQ(refusal_of_manifest("\"format\": 1", "\"format\": 3"),
+            "manifest.json: format 3, this tool knows 1 to 2");
+  EXPECT_EQ(refusal_of_manifest("\"format\": 1", "\"format\": 0"),
+            "manifest.json: format 0, this tool knows 1 to 2");
 }
 
 TEST_F(PackageTest, BrokenManifests) {
@@ -365,6 +403,95 @@ TEST_F(PackageTest, BrokenManifests) {
                                 "\"file\": \"objects/nothing\"")
                 .find("names the file \"objects/nothing\", which is not there"),
             std::string::npos);
+}
+
+constexpr const char* SecondCode = "objects/6.1.0-51-cloud-amd64/vmlinux.ko";
+constexpr const char* ThirdCode = "objects/6.1.0-52-cloud-amd64/vmlinux.ko";
+
+TEST_F(PackageTest, AlikeFilesOfFurtherKernelsAreDeltas) {
+  Package package = fleet();
+  std::string file = write_package(package, dir_.path());
+  EXPECT_EQ(read_package(file).files, package.files);
+  EXPECT_LT(std::filesystem::file_size(file), 5000u + 2000u);
+  std::set<std::string> names;
+  for (const TarEntry& entry : entries_of(package)) names.insert(entry.name.substr(17));
+  EXPECT_TRUE(names.contains("objects/6.1.0-50-cloud-amd64/vmlinux.ko"));
+  for (const std::string path : {SecondCode, ThirdCode}) {
+    EXPECT_TRUE(names.contains(path + ".vcdiff"));
+    EXPECT_FALSE(names.contains(path));
+  }
+}
+
+TEST_F(PackageTest, OnlyDeltasNeedTheNewerFormat) {
+  auto manifest = [&](const Package& package) {
+    Content text = entries_of(package)[0].content;
+    return nlohmann::json::parse(text.begin(), text.end());
+  };
+  EXPECT_EQ(manifest(example())["format"], 1);
+  EXPECT_EQ(manifest(fleet())["format"], 2);
+}
+
+TEST_F(PackageTest, LiesAboutDeltas) {
+  std::string base = "\"base\": \"objects/6.1.0-50-cloud-amd64/vmlinux.ko\"";
+  auto with = [&](const std::string& to) { return refusal_of_manifest(base, to, fleet()); };
+  auto file = [](const std::string& path) { return "file \"" + path + "\" "; };
+  EXPECT_EQ(with(base), "accepted");
+  EXPECT_EQ(with("\"base\": \"objects/none\""),
+            file(SecondCode) + "is a delta against \"objects/none\", which is not in the list");
+  EXPECT_EQ(with(std::string("\"base\": \"") + ThirdCode + "\""),
+            file(SecondCode) + "is a delta against \"" + ThirdCode + "\", which is a delta itself");
+  EXPECT_EQ(
+      with(std::string("\"base\": \"") + SecondCode + "\""),
+      file(SecondCode) + "is a delta against \"" + SecondCode + "\", which is a delta itself");
+  EXPECT_NE(with("\"base\": \"patch\"").find("a delta is damaged"), std::string::npos);
+  EXPECT_EQ(with("\"base\": \"\""), "manifest.json: the delta of \"" + std::string(SecondCode) +
+                                        "\" has no usable \"base\"");
+  EXPECT_EQ(refusal_of_manifest("\"format\": 2", "\"format\": 1", fleet()),
+            "manifest.json: the delta of \"" + std::string(SecondCode) +
+                "\" is in a tarball of format 1, which has none");
+}
+
+TEST_F(PackageTest, LiesAboutTheResultOfADelta) {
+  std::vector<TarEntry> entries = entries_of(fleet());
+  nlohmann::json good = nlohmann::json::parse(entries[0].content);
+  auto refusal_after = [&](auto change) {
+    nlohmann::json manifest = good;
+    for (nlohmann::json& file : manifest["files"])
+      if (file["path"] == SecondCode) change(file);
+    entries[0].content = bytes(manifest.dump());
+    return refusal(pack(entries));
+  };
+  std::string begin = "file \"" + std::string(SecondCode) + "\"";
+  EXPECT_EQ(refusal_after([](auto&) {}), "accepted");
+  EXPECT_EQ(refusal_after([](auto& file) { file["size"] = 4999; }),
+            begin + ": a delta is damaged: it makes more than the manifest says");
+  EXPECT_EQ(refusal_after([](auto& file) { file["size"] = 1ull << 60; }),
+            "it unpacks to more than 256 MiB");
+  EXPECT_EQ(refusal_after([](auto& file) {
+              file["sha256"] = std::string(64, '0');
+            }).rfind(begin + " has the SHA-256 ", 0),
+            0u);
+  EXPECT_EQ(refusal_after([](auto& file) {
+              file["delta"]["sha256"] = std::string(64, '0');
+            }).rfind("file \"" + std::string(SecondCode) + ".vcdiff\" has the SHA-256 ", 0),
+            0u);
+  EXPECT_NE(
+      refusal_after([](auto& file) { file["delta"]["size"] = 7; }).find("the manifest says 7"),
+      std::string::npos);
+}
+
+TEST_F(PackageTest, DamagedDeltaIsRefused) {
+  std::vector<TarEntry> entries = entries_of(fleet());
+  for (TarEntry& entry : entries)
+    if (entry.name.ends_with("51-cloud-amd64/vmlinux.ko.vcdiff")) entry.content.back() ^= 1;
+  EXPECT_EQ(refusal(pack(entries))
+                .rfind("file \"" + std::string(SecondCode) + ".vcdiff\" has the SHA-256 ", 0),
+            0u);
+  std::erase_if(entries, [](const TarEntry& entry) {
+    return entry.name.ends_with("51-cloud-amd64/vmlinux.ko.vcdiff");
+  });
+  EXPECT_EQ(refusal(pack(entries)),
+            "file \"" + std::string(SecondCode) + ".vcdiff\" is listed and not there");
 }
 
 TEST_F(PackageTest, OtherIdThanTheFolder) {
