@@ -13,6 +13,8 @@
 #include <string_view>
 #include <tuple>
 
+#include "objdiff/diff_start.h"
+
 namespace ksplice {
 
 namespace {
@@ -86,6 +88,7 @@ class Judge {
     judge_tables();
     judge_unknown_sections();
     judge_static_keys();
+    for (Refusal& refusal : find_start_refusals(c_)) refusals_.push_back(std::move(refusal));
     std::stable_sort(refusals_.begin(), refusals_.end(), [](const Refusal& a, const Refusal& b) {
       return std::tie(a.code, a.section, a.symbol, a.offset) <
              std::tie(b.code, b.section, b.symbol, b.offset);

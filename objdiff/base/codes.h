@@ -33,6 +33,8 @@ inline constexpr Code Codes[] = {
     {"data_resized", "an existing object grew or shrank"},
     {"data_moved", "an existing object moved to another class of memory"},
     {"init_changed", "code or data that is only used at start or exit changed"},
+    {"init_needed", "new code uses new data that only start code sets up"},
+    {"always_busy", "some task is always in a function to be replaced"},
     {"no_ftrace_site", "a function to be replaced cannot be redirected"},
     {"assembly", "assembly code changed"},
     {"export_added", "something is exported that was not"},
