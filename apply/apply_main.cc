@@ -74,6 +74,8 @@ int apply(Options& options) {
   Package package = read_package(options.tarball);
   options.load.report(fmt::format("read {}: update {}, {} kernels", options.tarball, package.id,
                                   package.kernels.size()));
+  options.load.allow_busy.insert(options.load.allow_busy.end(), package.allow_busy.begin(),
+                                 package.allow_busy.end());
   ApplyOutcome outcome = apply_update(host, package, read_file(options.tarball), options.load);
   std::optional<UpdateState> state;
   if (outcome.result != ApplyResult::Checked) state = read_update(host, package.id);

@@ -81,7 +81,8 @@ Json to_json(const Package& package) {
   }
   return {{"id", package.id},           {"description", package.description},
           {"created", package.created}, {"tool", package.tool},
-          {"kernels", kernels},         {"patch", patch_text(package)}};
+          {"kernels", kernels},         {"patch", patch_text(package)},
+          {"notes", package.notes},     {"allow_busy", package.allow_busy}};
 }
 
 Json to_json(const std::string& id, const View& view) {
@@ -193,7 +194,10 @@ int show_update(const Options& options) {
   if (view.state) print_state(*view.state);
   if (!view.copy_error.empty())
     fmt::print("The stored tarball cannot be read: {}\n", view.copy_error);
-  if (view.package) print_patch(*view.package);
+  if (view.package) {
+    for (const std::string& note : view.package->notes) fmt::print("note: {}\n", note);
+    print_patch(*view.package);
+  }
   return ExitDone;
 }
 
@@ -209,6 +213,7 @@ int show_file(const Options& options) {
   }
   fmt::print("Update {}: {}\ncreated {} by {}\n", package.id, package.description, package.created,
              package.tool);
+  for (const std::string& note : package.notes) fmt::print("note: {}\n", note);
   for (const PackageKernel& kernel : package.kernels) {
     fmt::print("kernel {}, build id {}\n", kernel.release, kernel.build_id);
     for (const PackageTarget& target : kernel.targets) {

@@ -18,6 +18,7 @@
 
 #include "create/affected.h"
 #include "create/config_dir.h"
+#include "create/consent.h"
 #include "create/kbuild.h"
 #include "create/overlay.h"
 #include "create/package.h"
@@ -186,6 +187,11 @@ void create_for_kernel(const Options& options, const Job& job, const AppliedPatc
   std::vector<Refusal> refusals;
   std::deque<ChangedUnit> units = diff_pairs(pairs, refusals);
   progress.result(fmt::format("{} of {} differ", units.size(), counted(pairs.size(), "unit")));
+  for (const std::string& note : settle_consent(options, units, refusals)) {
+    progress.note(note);
+    if (std::count(result.notes.begin(), result.notes.end(), note) == 0)
+      result.notes.push_back(note);
+  }
   if (units.empty())
     throw Error(
         "no_change", "no changes detected: the patch changes nothing in the compiled code",
@@ -354,6 +360,8 @@ CreateResult create_update(const Options& options, Progress& progress) {
   progress.stage("write the tarball");
   package.id = job.id;
   package.description = job.description;
+  package.allow_busy = options.allow_busy;
+  package.notes = result.notes;
   package.created = now_text();
   package.tool = "ksplice-create 1.0.0";
   package.files["patch"].assign(job.text.begin(), job.text.end());

@@ -27,6 +27,7 @@ struct CreateResult {
   uint64_t tarball_size = 0;
   std::vector<KernelSummary> kernels;
   std::vector<std::string> warnings;
+  std::vector<std::string> notes;     // what the user consented to
   std::vector<std::string> left_out;  // kernels that refused, with --partial-fleet
 };
 

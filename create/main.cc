@@ -39,6 +39,7 @@ void print_json(const CreateResult& result, double seconds) {
                                  {"replaced", replaced},
                                  {"added", added},
                                  {"warnings", result.warnings},
+                                 {"notes", result.notes},
                                  {"seconds", seconds}};
   constexpr auto Replace = nlohmann::ordered_json::error_handler_t::replace;
   fmt::print("{}\n", json.dump(2, ' ', false, Replace));

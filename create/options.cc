@@ -52,6 +52,10 @@ void add_input_options(CLI::App& app, Options& options) {
   group.flag("--series,!--noseries", options.series, "with --git: keep the single commits' text");
   group.add("--only-targets", options.only_targets, "PATTERN",
             "only for vmlinux or modules that match; % is anything");
+  group.flag("--leave-out-init", options.leave_out_init,
+             "leave changed start and exit code out: it has run already");
+  group.add("--allow-busy", options.allow_busy, "FUNCTION",
+            "tasks may be in it at the switch; may be repeated");
   group.flag("--build-modules", options.build_modules,
              "accepted for compatibility: modules' units are always built");
   group.flag("--prebuild", options.prebuild, "no change: prepare the cache for SOURCE and stop");

@@ -18,11 +18,13 @@ struct Options {
   std::string kernel;                       // release, with init_config
   std::vector<std::filesystem::path> from;  // package files, with init_config
   std::vector<std::string> only_targets;    // "%" stands for anything
+  std::vector<std::string> allow_busy;      // functions; consent to always_busy
   std::string id, description;
   unsigned jobs = 0;
   int verbose = 0;
   bool quiet = false, json = false, raw_errors = false, keep_work = false, prebuild = false;
-  bool build_modules = false, partial_fleet = false, skip_toolchain_check = false;
+  bool build_modules = false, partial_fleet = false, skip_toolchain_check = false,
+       leave_out_init = false;
 };
 
 // Reads the command line into options, json and raw_errors first, so that they hold for errors of

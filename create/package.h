@@ -9,7 +9,8 @@
 //   ksplice-ID/objects/RELEASE/cold/TARGET.ko   optional: the whole module with the patch in it
 //   ksplice-ID/PATH.vcdiff                   in place of PATH: a delta against another file
 //
-// manifest.json: {"format":1, "id", "description", "created", "tool", "kernels":[{"release",
+// manifest.json: {"format":1, "id", "description", "created", "tool", "allow_busy":[..],
+// "notes":[..], "kernels":[{"release",
 // "build_id", "arch":"x86_64", "core":{"file","final"}, "targets":[{"name",
 // "module":"ksplice_ID_vmlinux", "file", "final", "build_id",
 // "functions":[{"name","unit","status","reasons":[...]}], "added":[..],
@@ -59,6 +60,8 @@ struct PackageKernel {
 
 struct Package {
   std::string id, description, created, tool;
+  std::vector<std::string> allow_busy;  // functions that tasks may be in at the switch
+  std::vector<std::string> notes;       // what its maker consented to
   std::vector<PackageKernel> kernels;
   std::map<std::string, std::vector<uint8_t>>
       files;  // path below the top folder -> contents, without manifest.json

@@ -93,6 +93,17 @@ const Json& get_list(const Json& object, const char* key, const std::string& wha
   return get(object, key, Json::value_t::array, what);
 }
 
+// A list of lines, which older tarballs do not have.
+std::vector<std::string> get_lines(const Json& object, const char* key, const std::string& what) {
+  std::vector<std::string> lines;
+  if (!object.contains(key)) return lines;
+  for (const Json& entry : get_list(object, key, what)) {
+    if (!entry.is_string()) fail(fmt::format("{} has a \"{}\" that is not a string", what, key));
+    lines.push_back(entry.get<std::string>());
+  }
+  return lines;
+}
+
 PackageTarget read_target(const Json& object, const std::string& kernel) {
   std::string what = kernel + ": a target";
   PackageTarget target;
@@ -228,6 +239,10 @@ void check_package(const Package& package) {
   check_line(package.description, "the description");
   check_line(package.created, "the time of creation");
   check_line(package.tool, "the tool's name");
+  for (const std::string& name : package.allow_busy)
+    if (!has_only(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_."))
+      fail(fmt::format("\"{}\" is not the name of a function", shown(name)));
+  for (const std::string& note : package.notes) check_line(note, "a note");
   if (package.kernels.empty()) fail("no kernels");
   std::set<std::string> build_ids;
   for (const PackageKernel& kernel : package.kernels) {
@@ -271,6 +286,8 @@ std::string write_manifest(const Package& package, const std::vector<FileEntry>&
       {"format", format},           {"id", package.id},     {"description", package.description},
       {"created", package.created}, {"tool", package.tool}, {"kernels", std::move(kernels)},
       {"files", std::move(list)}};
+  if (!package.allow_busy.empty()) manifest["allow_busy"] = package.allow_busy;
+  if (!package.notes.empty()) manifest["notes"] = package.notes;
   try {
     return manifest.dump(1) + "\n";
   } catch (const Json::exception&) {
@@ -299,6 +316,8 @@ Package read_manifest(const std::string& text, std::vector<FileEntry>& files) {
   package.description = get_text(manifest, "description", "the manifest");
   package.created = get_text(manifest, "created", "the manifest");
   package.tool = get_text(manifest, "tool", "the manifest");
+  package.allow_busy = get_lines(manifest, "allow_busy", "the manifest");
+  package.notes = get_lines(manifest, "notes", "the manifest");
   for (const Json& kernel : get_list(manifest, "kernels", "the manifest"))
     package.kernels.push_back(read_kernel(kernel));
   for (const Json& entry : get_list(manifest, "files", "the manifest"))

@@ -27,6 +27,8 @@ Package example() {
   package.description = "drop packets to port 6688";
   package.created = "2024-01-02T03:04:05Z";
   package.tool = "ksplice 1.0.0";
+  package.allow_busy = {"kauditd_thread", "worker.isra.0"};
+  package.notes = {"kauditd_thread may be running at the switch"};
   PackageTarget target;
   target.name = "vmlinux";
   target.module = "ksplice_abc12345_vmlinux";

@@ -1,0 +1,20 @@
+// What the differ reports, and the user may take on: told by --leave-out-init and --allow-busy.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "create/options.h"
+#include "create/targets.h"
+#include "objdiff/base/error.h"
+
+namespace ksplice {
+
+// Takes out of refusals what options consent to, with a note for each, and adds to the advice of
+// the others which option would do. Code that new code needs (init_needed) cannot be left out.
+std::vector<std::string> settle_consent(const Options& options,
+                                        const std::deque<ChangedUnit>& units,
+                                        std::vector<Refusal>& refusals);
+
+}  // namespace ksplice
