@@ -20,8 +20,13 @@ step() {
 
 tcp_round_trip() {
   nc -l -p 7000 -e echo hello &
+  listener=$!
   sleep 0.3
   [ "$(nc -w 3 "$1" 7000 </dev/null)" = hello ]
+  answered=$?
+  # Left alone, it would be waited for by the next that waits for all.
+  kill $listener 2>/dev/null
+  return $answered
 }
 
 # mount_image TYPE COMMAND_TO_MAKE_IT...: works in a fresh file system of that type.
