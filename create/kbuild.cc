@@ -31,40 +31,6 @@ constexpr const char* ToolVersion = "ksplice-create 1.0.0 layout 1";
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-// Version line of a compiler, empty if it cannot be run.
-std::string version_of(const std::string& cc) {
-  CommandOptions options;
-  options.env = {{"LC_ALL", "C"}};
-  CommandResult run = run_command({"sh", "-c", cc + " --version 2>/dev/null"}, options);
-  return run.status == 0 ? first_line(run.output) : "";
-}
-
-// "gcc-12 (Debian 12.2.0-14) 12.2.0" without the name that the compiler was called by.
-std::string without_name(const std::string& version) {
-  size_t space = version.find(" (");
-  return space == std::string::npos ? version : version.substr(space + 1);
-}
-
-std::string flag_value(const KernelConfig& kernel, const std::string& name) {
-  for (const std::string& word : kernel.flags)
-    if (word.starts_with(name + "=")) return word.substr(name.size() + 1);
-  return "";
-}
-
-// Names to try for the compiler that CONFIG_CC_VERSION_TEXT starts with.
-std::vector<std::string> compiler_names(const std::string& wanted) {
-  std::string named = wanted.substr(0, wanted.find(' '));
-  std::vector<std::string> names = {named};
-  for (const char* prefix : {"x86_64-linux-gnu-", "x86_64-linux-", "x86_64-pc-linux-gnu-"})
-    if (named.starts_with(prefix)) names.push_back(named.substr(std::string(prefix).size()));
-  std::string plain = names.back();
-  std::smatch version;
-  if (std::regex_search(wanted, version, std::regex(" ([0-9]+)\\.[0-9]+")))
-    names.push_back(plain.substr(0, plain.find('-')) + "-" + version[1].str());
-  names.push_back(plain.substr(0, plain.find('-')));
-  return names;
-}
-
 bool is_chatter(const std::string& line) {
   static const std::regex Quiet(
       "^make(\\[[0-9]+\\])?: (Entering|Leaving) directory.*|^  [A-Z0-9_]+ +(\\[M\\] +)?[^ ].*|"
@@ -95,34 +61,6 @@ void sort_unique(std::vector<std::string>& list) {
 
 }  // namespace
 
-Toolchain find_toolchain(const KernelConfig& kernel) {
-  Toolchain toolchain;
-  toolchain.wanted = config_value(kernel.config_text, "CC_VERSION_TEXT");
-  std::vector<std::string> names = compiler_names(toolchain.wanted);
-  std::string given = flag_value(kernel, "CC");
-  std::string llvm = flag_value(kernel, "LLVM");
-  if (!given.empty())
-    names = {given};
-  else if (!llvm.empty() && llvm != "0")
-    names = {llvm[0] == '-' ? "clang" + llvm : "clang"};
-  for (const std::string& name : names) {
-    if (name.empty()) continue;
-    std::string version = version_of(name);
-    if (version.empty()) continue;
-    bool same = without_name(version) == without_name(toolchain.wanted);
-    if (!toolchain.cc.empty() && !same) continue;
-    toolchain.cc = name;
-    toolchain.version = version;
-    toolchain.same = same;
-    if (same) break;
-  }
-  if (toolchain.cc.empty())
-    throw Error("no_compiler",
-                fmt::format("no compiler found; the kernel was built with {}", toolchain.wanted),
-                fmt::format("install the package {}", names.front()));
-  return toolchain;
-}
-
 Kbuild make_kbuild(const Overlay& overlay, const KernelConfig& kernel, const Toolchain& toolchain,
                    unsigned jobs) {
   Kbuild kbuild;
@@ -141,8 +79,9 @@ Kbuild make_kbuild(const Overlay& overlay, const KernelConfig& kernel, const Too
 
 std::string template_key(const Overlay& overlay, const KernelConfig& kernel,
                          const Toolchain& toolchain) {
-  std::string text = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n", ToolVersion, overlay.signature(),
-                                 kernel.release, toolchain.cc, toolchain.version, kernel.kcflags);
+  std::string text =
+      fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n", ToolVersion, overlay.signature(), kernel.release,
+                  toolchain.cc, toolchain.version, toolchain.pahole, kernel.kcflags);
   for (const std::string& flag : kernel.flags) text += flag + "\n";
   return hash_text(text + kernel.config_text);
 }

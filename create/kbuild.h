@@ -10,25 +10,16 @@
 
 #include "create/config_dir.h"
 #include "create/overlay.h"
+#include "create/toolchain.h"
 
 namespace ksplice {
-
-struct Toolchain {
-  std::string cc;       // command, e.g. "gcc-12"
-  std::string version;  // first line of its --version
-  std::string wanted;   // CONFIG_CC_VERSION_TEXT
-  bool same = false;    // version and wanted name the same compiler
-};
-
-// Picks the compiler that the configuration names, else the nearest one that is installed (CC of
-// the flags wins).
-Toolchain find_toolchain(const KernelConfig& kernel);
 
 struct Kbuild {
   std::filesystem::path tree, obj;
   std::vector<std::string> words;  // variables for make
   unsigned jobs = 1;
   std::function<void(std::string_view)> watch;  // sees make's output, as CommandOptions::watch
+  std::filesystem::path symvers;  // of external modules that an update may refer to; may be empty
 };
 
 Kbuild make_kbuild(const Overlay& overlay, const KernelConfig& kernel, const Toolchain& toolchain,

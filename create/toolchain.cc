@@ -1,0 +1,259 @@
+#include "create/toolchain.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <cstdlib>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "objdiff/base/error.h"
+#include "objdiff/base/process.h"
+
+namespace ksplice {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+// First line of what a command prints, run by the shell because CC may be several words; empty if
+// it fails.
+std::string first_line_of(const std::string& command) {
+  CommandOptions options;
+  options.env = {{"LC_ALL", "C"}};
+  CommandResult run = run_command({"sh", "-c", command + " 2>/dev/null"}, options);
+  return run.status == 0 ? first_line(run.output) : "";
+}
+
+// "gcc-12 (Debian 12.2.0-14) 12.2.0" without the name that the compiler was called by.
+std::string without_name(const std::string& version) {
+  size_t space = version.find(" (");
+  return space == std::string::npos ? version : version.substr(space + 1);
+}
+
+// Names to try for the compiler that CONFIG_CC_VERSION_TEXT names.
+std::vector<std::string> compiler_names(const std::string& wanted) {
+  std::smatch clang;
+  if (std::regex_search(wanted, clang, std::regex("clang version ([0-9]+)")))
+    return {"clang-" + clang[1].str(), "clang"};
+  std::string named = wanted.substr(0, wanted.find(' '));
+  std::vector<std::string> names = {named};
+  for (const char* prefix : {"x86_64-linux-gnu-", "x86_64-linux-", "x86_64-pc-linux-gnu-"})
+    if (named.starts_with(prefix)) names.push_back(named.substr(std::string(prefix).size()));
+  std::string plain = names.back();
+  std::smatch version;
+  if (std::regex_search(wanted, version, std::regex(" ([0-9]+)\\.[0-9]+")))
+    names.push_back(plain.substr(0, plain.find('-')) + "-" + version[1].str());
+  names.push_back(plain.substr(0, plain.find('-')));
+  return names;
+}
+
+// LLVM=1, LLVM=-14 and LLVM=/usr/lib/llvm-14/bin/ as kbuild understands them.
+std::string llvm_tool(const std::string& llvm, const std::string& tool) {
+  if (llvm.starts_with("-")) return tool + llvm;
+  return llvm.ends_with("/") ? llvm + tool : tool;
+}
+
+bool uses_llvm(const KernelConfig& kernel) {
+  std::string llvm = flag_value(kernel, "LLVM");
+  return !llvm.empty() && llvm != "0";
+}
+
+// CONFIG_AS_VERSION and the like: "24000" as "2.40".
+std::string version_text(const std::string& number, unsigned long unit) {
+  unsigned long value = std::strtoul(number.c_str(), nullptr, 10);
+  return fmt::format("{}.{}", value / (unit * unit), value / unit % unit);
+}
+
+// "2.40" at the end of "GNU assembler (GNU Binutils for Debian) 2.40", "14.0" in "LLD 14.0.6".
+std::string version_in(const std::string& line) {
+  std::smatch found;
+  std::regex number("([0-9]+\\.[0-9]+)(\\.[0-9]+)*[^ ]*$");
+  return std::regex_search(line, found, number) ? found[1].str() : "";
+}
+
+struct VersionedTool {
+  const char* what;
+  const char* option;   // CONFIG_ that holds its version
+  const char* needed;   // CONFIG_ that says that it was used
+  const char* flag;     // word for make that names it
+  const char* command;  // otherwise
+  unsigned long unit;   // of the parts of the number
+  const char* package;
+};
+
+constexpr VersionedTool VersionedTools[] = {
+    {"the assembler", "AS_VERSION", "AS_IS_GNU", "AS", "as", 100, "binutils"},
+    {"the linker", "LD_VERSION", "LD_IS_BFD", "LD", "ld", 100, "binutils"},
+    {"the linker", "LLD_VERSION", "LD_IS_LLD", "LD", "ld.lld", 100, "lld"},
+};
+
+void compare_versions(const KernelConfig& kernel, std::vector<ToolDifference>& differences) {
+  for (const VersionedTool& tool : VersionedTools) {
+    std::string number = config_value(kernel.config_text, tool.option);
+    if (number.empty() || number == "0" || config_value(kernel.config_text, tool.needed) != "y")
+      continue;
+    std::string command = flag_value(kernel, tool.flag);
+    if (command.empty())
+      command = uses_llvm(kernel) ? llvm_tool(flag_value(kernel, "LLVM"), tool.command)
+                                  : flag_value(kernel, "CROSS_COMPILE") + tool.command;
+    std::string wanted = version_text(number, tool.unit);
+    std::string line = first_line_of(command + " --version");
+    std::string found = line.starts_with("Debian LLD") || line.starts_with("LLD")
+                            ? version_in(line.substr(0, line.find(" (")))
+                            : version_in(line);
+    if (found != wanted)
+      differences.push_back({tool.what, fmt::format("{} {}", tool.command, wanted),
+                             line.empty() ? "none" : line, tool.package});
+  }
+}
+
+// Plugins change code; without their headers kbuild switches them off in silence.
+void compare_plugins(const KernelConfig& kernel, const Toolchain& toolchain,
+                     std::vector<ToolDifference>& differences) {
+  std::smatch plugin;
+  if (!std::regex_search(kernel.config_text, plugin, std::regex("\nCONFIG_(GCC_PLUGIN_[A-Z_]+)=y")))
+    return;
+  std::string folder = first_line_of(toolchain.cc + " -print-file-name=plugin");
+  if (fs::exists(fs::path(folder) / "include/plugin-version.h")) return;
+  differences.push_back({"the compiler's plugins", plugin[1].str(), "no headers for plugins",
+                         compiler_package(toolchain.wanted) + "-plugin-dev"});
+}
+
+// Without pahole kbuild switches off the options of BTF, and with them members of struct module: a
+// module made so has its exit function where the kernel does not look.
+void compare_pahole(const KernelConfig& kernel, const Toolchain& toolchain,
+                    std::vector<ToolDifference>& differences) {
+  if (config_value(kernel.config_text, "DEBUG_INFO_BTF") == "y" && toolchain.pahole.empty())
+    differences.push_back({"pahole", "needed for CONFIG_DEBUG_INFO_BTF", "none", "pahole"});
+}
+
+// Options that depend on tools and change neither code nor layouts.
+bool is_harmless_option(const std::string& name) {
+  static const std::regex Harmless(
+      ".*(VERSION|_HAS_|RUST).*|CC_.*|AS_.*|LD_.*|TOOLS_SUPPORT_.*|GCC_ASM_.*|GCC[0-9]*_NO_.*|"
+      "HAVE_.*|ARCH_.*");
+  return std::regex_match(name, Harmless);
+}
+
+}  // namespace
+
+std::string flag_value(const KernelConfig& kernel, const std::string& name) {
+  for (const std::string& word : kernel.flags)
+    if (word.starts_with(name + "=")) return word.substr(name.size() + 1);
+  return "";
+}
+
+std::string compiler_package(const std::string& version) {
+  std::vector<std::string> names = compiler_names(version);
+  for (const std::string& name : names)
+    if (std::regex_match(name, std::regex("(gcc|clang)-[0-9]+"))) return name;
+  return names.front();
+}
+
+Toolchain find_toolchain(const KernelConfig& kernel) {
+  Toolchain toolchain;
+  toolchain.wanted = config_value(kernel.config_text, "CC_VERSION_TEXT");
+  std::string pahole = flag_value(kernel, "PAHOLE");
+  toolchain.pahole = first_line_of((pahole.empty() ? "pahole" : pahole) + " --version");
+  std::vector<std::string> names = compiler_names(toolchain.wanted);
+  std::string given = flag_value(kernel, "CC");
+  std::string package = compiler_package(toolchain.wanted);
+  if (!given.empty()) {
+    names = {given};
+    package = given.substr(given.rfind(' ') + 1);
+  } else if (uses_llvm(kernel)) {
+    names = {llvm_tool(flag_value(kernel, "LLVM"), "clang")};
+    package = "clang, lld and llvm";
+    std::string linker = llvm_tool(flag_value(kernel, "LLVM"), "ld.lld");
+    if (first_line_of(linker + " --version").empty())
+      throw Error("no_compiler", fmt::format("LLVM is given, and {} cannot be run", linker),
+                  "install the packages " + package);
+  } else if (toolchain.wanted.find("clang version") != std::string::npos) {
+    throw Error(
+        "bad_config",
+        fmt::format("{}: the kernel was built with \"{}\", and no flags file says LLVM=1",
+                    kernel.name, toolchain.wanted),
+        "write LLVM=1, or LLVM=-14 for the tools of one version, into the file flags of the "
+        "configuration directory");
+  }
+  for (const std::string& name : names) {
+    if (name.empty()) continue;
+    std::string version = first_line_of(name + " --version");
+    if (version.empty()) continue;
+    bool same = without_name(version) == without_name(toolchain.wanted);
+    if (!toolchain.cc.empty() && !same) continue;
+    toolchain.cc = name;
+    toolchain.version = version;
+    toolchain.same = same;
+    if (same) break;
+  }
+  if (toolchain.cc.empty())
+    throw Error("no_compiler",
+                given.empty() ? fmt::format("no compiler found; the kernel was built with {}",
+                                            toolchain.wanted)
+                              : fmt::format("the compiler of CC={} cannot be run", given),
+                "install the package " + package);
+  return toolchain;
+}
+
+std::vector<ToolDifference> compare_tools(const KernelConfig& kernel, const Toolchain& toolchain) {
+  std::vector<ToolDifference> differences;
+  if (!toolchain.same && !toolchain.wanted.empty())
+    differences.push_back({"the compiler", toolchain.wanted,
+                           fmt::format("{}, which is {}", toolchain.cc, toolchain.version),
+                           compiler_package(toolchain.wanted)});
+  compare_versions(kernel, differences);
+  compare_plugins(kernel, toolchain, differences);
+  compare_pahole(kernel, toolchain, differences);
+  return differences;
+}
+
+std::vector<std::string> check_tools(const std::vector<ToolDifference>& differences, bool skip) {
+  std::vector<std::string> notes;
+  std::set<std::string> packages;
+  for (const ToolDifference& difference : differences) {
+    notes.push_back(fmt::format("{} that built the kernel is {}; here is {}", difference.what,
+                                difference.wanted, difference.found));
+    if (!difference.package.empty()) packages.insert(difference.package);
+  }
+  if (notes.empty() || skip) return notes;
+  throw Error("wrong_toolchain", fmt::format("{}", fmt::join(notes, "\n")),
+              fmt::format("install in the kernel's version: {}; or give --skip-toolchain-check: "
+                          "run-pre matching still has the last word",
+                          fmt::join(packages, ", ")));
+}
+
+std::string other_compiler_of_banner(const std::string& banner, const std::string& config_text) {
+  std::string wanted = without_name(config_value(config_text, "CC_VERSION_TEXT"));
+  if (wanted.empty() || banner.empty() || banner.find(wanted) != std::string::npos) return "";
+  std::smatch found;  // "Linux version R (builder) (gcc-12 (Debian 12.2.0-14) 12.2.0, GNU ld ...)"
+  if (!std::regex_search(banner, found, std::regex("\\) \\(([^,]+), "))) return "";
+  return found[1].str();
+}
+
+std::vector<std::string> lost_options(const std::string& wanted, const std::string& made) {
+  // The names of the options that are set, with their values.
+  auto options = [](const std::string& text) {
+    std::map<std::string, std::string> set;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);) {
+      size_t equals = line.find('=');
+      if (line.starts_with("CONFIG_") && equals != std::string::npos)
+        set[line.substr(7, equals - 7)] = line.substr(equals + 1);
+    }
+    return set;
+  };
+  std::map<std::string, std::string> have = options(made);
+  std::vector<std::string> lost;
+  for (const auto& [name, value] : options(wanted))
+    if ((value == "y" || value == "m") && !have.contains(name) && !is_harmless_option(name))
+      lost.push_back(name);
+  return lost;
+}
+
+}  // namespace ksplice
