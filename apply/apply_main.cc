@@ -14,6 +14,7 @@ namespace {
 
 struct Options : CommonOptions {
   std::string tarball;
+  std::string extract;  // folder for whole modules
   double timeout = 0;
   LoadOptions load;
 };
@@ -39,6 +40,7 @@ void print_json(const Package& package, const ApplyOutcome& outcome,
                                  {"result", result_word(outcome.result)},
                                  {"targets", outcome.targets},
                                  {"skipped", outcome.skipped},
+                                 {"loaded_patched", outcome.cold},
                                  {"copy", outcome.copy}};
   if (state) {
     json["stage"] = state->stage;
@@ -59,6 +61,8 @@ void print_text(const Options& options, const Package& package, const ApplyOutco
       fmt::print("the machine was stopped for {} ns\n", pause->second);
   }
   for (const std::string& name : outcome.skipped) fmt::print("Skipped {}: not loaded\n", name);
+  for (const std::string& name : outcome.cold)
+    fmt::print("Left out {}: it was loaded with the patch in it\n", name);
   if (outcome.result == ApplyResult::AlreadyApplied)
     fmt::print("Update {} is already applied.\n", package.id);
   else if (outcome.result == ApplyResult::Checked)
@@ -74,6 +78,14 @@ int apply(Options& options) {
   Package package = read_package(options.tarball);
   options.load.report(fmt::format("read {}: update {}, {} kernels", options.tarball, package.id,
                                   package.kernels.size()));
+  if (!options.extract.empty()) {
+    std::vector<std::string> paths = extract_modules(host, package, options.extract);
+    if (options.json)
+      fmt::print("{}\n", nlohmann::ordered_json({{"id", package.id}, {"modules", paths}}).dump(2));
+    else if (!options.quiet)
+      for (const std::string& path : paths) fmt::print("{}\n", path);
+    return ExitDone;
+  }
   options.load.allow_busy.insert(options.load.allow_busy.end(), package.allow_busy.begin(),
                                  package.allow_busy.end());
   ApplyOutcome outcome = apply_update(host, package, read_file(options.tarball), options.load);
@@ -95,6 +107,9 @@ int main(int argc, char** argv) {
   ksplice::add_common_options(app, options);
   app.add_option("TARBALL", options.tarball, "made by ksplice-create")->required();
   app.add_flag("--partial", options.load.partial, "skip targets that are not loaded");
+  app.add_option("--extract-modules", options.extract,
+                 "only write the whole patched modules for this kernel into this folder")
+      ->type_name("DIR");
   app.add_flag("--check", options.load.check,
                "do everything up to the switch, then take it away again");
   app.add_option("--attempts", options.load.attempts, "how often to look for a quiet moment")

@@ -278,6 +278,11 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
 
   ApplyOutcome outcome;
   outcome.skipped = plan.skipped;
+  outcome.cold = plan.cold;
+  // For the core these are left out too: nothing of them is redirected, and they stand in the way
+  // of an undo like what was loaded late.
+  std::vector<std::string> left_out = plan.skipped;
+  left_out.insert(left_out.end(), plan.cold.begin(), plan.cold.end());
   if (is_applied) {
     check_same_update(host, package);
   } else if (state) {
@@ -291,8 +296,9 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   if (missing.empty()) {
     outcome.result = ApplyResult::AlreadyApplied;
     std::string why;
-    outcome.copy = options.check ? find_copy(host, package.id)
-                                 : store_copy(host, package.id, tarball, why).value_or("");
+    outcome.copy = options.check || !is_applied
+                       ? find_copy(host, package.id)
+                       : store_copy(host, package.id, tarball, why).value_or("");
     return outcome;
   }
 
@@ -319,12 +325,12 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
     for (const LoadedModule& module : modules) loading.load(module);
     write_settings(host, package.id, options);
     // The names stay as they were until the targets that were left out are in place.
-    if (!is_applied && !plan.skipped.empty())
-      write_setting(host, package.id, "partial", join(plan.skipped));
+    if (!is_applied && !left_out.empty())
+      write_setting(host, package.id, "partial", join(left_out));
     change_stage(host, package.id, options.check ? "check" : "applied", Action::Apply);
     if (!options.check) loading.keep();
     if (is_applied && !options.check)
-      write_setting(host, package.id, "partial", plan.skipped.empty() ? "0" : join(plan.skipped));
+      write_setting(host, package.id, "partial", left_out.empty() ? "0" : join(left_out));
   } catch (const Error&) {
     if (!options.check && !had_copy) remove_copy(host, package.id);
     throw;

@@ -25,6 +25,7 @@ struct Plan {
   const PackageKernel* kernel = nullptr;
   std::vector<const PackageTarget*> targets;  // that are to be patched
   std::vector<std::string> skipped;           // targets that are not loaded
+  std::vector<std::string> cold;              // targets that were loaded with the patch in them
 };
 
 // Throws Refused: wrong_kernel, wrong_module, target_not_loaded.
@@ -32,6 +33,11 @@ Plan make_plan(const Host& host, const Package& package, bool partial);
 
 // Modules that the update covers and that were loaded after it was applied: not patched.
 std::vector<std::string> late_targets(const Host& host, const Package& package);
+
+// Writes the whole modules with the patch in them, for this host's kernel, into folder; returns
+// their paths. Throws Refused wrong_kernel, or Error("no_modules") if the package has none.
+std::vector<std::string> extract_modules(const Host& host, const Package& package,
+                                         const std::string& folder);
 
 struct LoadedModule {
   std::string name;
@@ -52,7 +58,7 @@ enum class UndoResult {
 
 struct ApplyOutcome {
   ApplyResult result = ApplyResult::Applied;
-  std::vector<std::string> targets, skipped;
+  std::vector<std::string> targets, skipped, cold;
   std::string copy;  // path of the stored copy, may be empty
 };
 

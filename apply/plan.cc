@@ -4,6 +4,7 @@
 #include "apply/abort_codes.h"
 #include "apply/load.h"
 #include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
 #include "objdiff/finalize.h"
 
 namespace ksplice {
@@ -63,6 +64,10 @@ Plan make_plan(const Host& host, const Package& package, bool partial) {
       continue;
     }
     std::string build_id = host.module_build_id(target.name);
+    if (!target.cold_file.empty() && build_id == target.cold_build_id) {
+      plan.cold.push_back(target.name);
+      continue;
+    }
     if (build_id != target.build_id)
       refuse("wrong_module", target.name,
              fmt::format("the loaded module {} is not the one that the update was made for",
@@ -72,15 +77,15 @@ Plan make_plan(const Host& host, const Package& package, bool partial) {
              "load the module that belongs to the kernel, or create the update for this one");
     plan.targets.push_back(&target);
   }
-  if (plan.skipped.empty() || (partial && !plan.targets.empty())) return plan;
+  bool some = !plan.targets.empty() || !plan.cold.empty();
+  if (plan.skipped.empty() || (partial && some)) return plan;
   std::string names;
   for (const std::string& name : plan.skipped) names += (names.empty() ? "" : ", ") + name;
   refuse("target_not_loaded", package.id,
          fmt::format("{}: {}", explain_abort("target_not_loaded", Action::Apply).message, names),
          "", "",
-         plan.targets.empty()
-             ? fmt::format("nothing else is to be patched; load it first: {}", names)
-             : explain_abort("target_not_loaded", Action::Apply).advice);
+         !some ? fmt::format("nothing else is to be patched; load it first: {}", names)
+               : explain_abort("target_not_loaded", Action::Apply).advice);
 }
 
 std::vector<std::string> late_targets(const Host& host, const Package& package) {
@@ -90,10 +95,26 @@ std::vector<std::string> late_targets(const Host& host, const Package& package) 
     if (kernel.build_id != build_id) continue;
     for (const PackageTarget& target : kernel.targets)
       if (target.name != "vmlinux" && host.is_module_loaded(target.name) &&
-          !host.is_module_loaded(target.module))
+          !host.is_module_loaded(target.module) &&
+          (target.cold_file.empty() || host.module_build_id(target.name) != target.cold_build_id))
         late.push_back(target.name);
   }
   return late;
+}
+
+std::vector<std::string> extract_modules(const Host& host, const Package& package,
+                                         const std::string& folder) {
+  std::vector<std::string> paths;
+  for (const PackageTarget& target : find_kernel(host, package).targets) {
+    if (target.cold_file.empty()) continue;
+    std::filesystem::create_directories(folder);
+    paths.push_back((std::filesystem::path(folder) / (target.name + ".ko")).string());
+    write_file(paths.back(), package.files.at(target.cold_file));
+  }
+  if (paths.empty())
+    throw Error("no_modules", fmt::format("update {} has no whole modules in it", package.id),
+                "create it with --build-modules; vmlinux never needs them");
+  return paths;
 }
 
 LoadedModule finalize_core(const Host& host, const Package& package, const PackageKernel& kernel) {

@@ -73,6 +73,8 @@ Json to_json(const Package& package) {
                          {"build_id", target.build_id},
                          {"functions", functions},
                          {"added", target.added}});
+      if (!target.cold_file.empty())
+        targets.back()["whole_module"] = {{"build_id", target.cold_build_id}};
     }
     kernels.push_back({{"release", kernel.release},
                        {"build_id", kernel.build_id},
@@ -217,7 +219,8 @@ int show_file(const Options& options) {
   for (const PackageKernel& kernel : package.kernels) {
     fmt::print("kernel {}, build id {}\n", kernel.release, kernel.build_id);
     for (const PackageTarget& target : kernel.targets) {
-      fmt::print("  target {}\n", target.name);
+      fmt::print("  target {}{}\n", target.name,
+                 target.cold_file.empty() ? "" : ", whole module too");
       for (const PackageFunction& function : target.functions)
         fmt::print("    {} {} ({})\n", function.status, function.name, function.unit);
     }

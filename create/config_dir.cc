@@ -241,8 +241,9 @@ std::string config_value(const std::string& config_text, const std::string& name
 
 std::map<std::string, fs::path> find_modules(const KernelConfig& kernel) {
   std::map<std::string, fs::path> modules;
-  for (const fs::path& root : {kernel.modules, kernel.build}) {
-    if (root.empty()) continue;
+  for (const fs::path& root : {kernel.modules / "updates", kernel.modules / "extra",
+                               kernel.module_source, kernel.modules, kernel.build}) {
+    if (root.empty() || root.is_relative() || !fs::exists(root)) continue;
     for (const auto& entry : fs::recursive_directory_iterator(root)) {
       std::string name = module_name_of(entry.path().filename().string());
       if (!name.empty() && entry.is_regular_file()) modules.emplace(name, entry.path());

@@ -21,6 +21,7 @@ struct KernelConfig {
   std::string advice;      // what to do if something is missing
   bool installed = false;  // its files are where packages put them, not in a directory
   std::filesystem::path config, system_map, build, image, modules, source;
+  std::filesystem::path module_source;  // of an out-of-tree module: may hold its .ko
   std::string config_text;
   std::vector<std::string> flags;  // without KCFLAGS
   std::string kcflags;
@@ -37,8 +38,8 @@ std::string running_release();
 // Value of CONFIG_name without quotes; empty if not set.
 std::string config_value(const std::string& config_text, const std::string& name);
 
-// Module name (with underscores) to .ko, .ko.xz, .ko.gz or .ko.zst, in one walk over the modules
-// folder and the build tree.
+// Module name (with underscores) to .ko, .ko.xz, .ko.gz or .ko.zst. What is in updates and extra of
+// the modules folder goes before the rest, as it does for modprobe; the build tree comes last.
 std::map<std::string, std::filesystem::path> find_modules(const KernelConfig& kernel);
 
 // A module's file as a plain .ko: itself, or decompressed into folder.

@@ -17,8 +17,11 @@
 #include <random>
 
 #include "create/affected.h"
+#include "create/cold_modules.h"
 #include "create/config_dir.h"
 #include "create/consent.h"
+#include "create/external.h"
+#include "create/fleet.h"
 #include "create/kbuild.h"
 #include "create/overlay.h"
 #include "create/package.h"
@@ -83,16 +86,21 @@ Job read_job(const Options& options, const fs::path& source) {
   return job;
 }
 
-void check_toolchain(const Toolchain& toolchain, bool skip, Progress& progress) {
-  if (toolchain.same || toolchain.wanted.empty()) return;
-  std::string what = fmt::format("the kernel was built with \"{}\"; {} here is \"{}\"",
-                                 toolchain.wanted, toolchain.cc, toolchain.version);
-  if (!skip)
-    throw Error("wrong_toolchain", what,
-                fmt::format("install the package {}, or give --skip-toolchain-check: run-pre "
-                            "matching still has the last word",
-                            toolchain.wanted.substr(0, toolchain.wanted.find(' '))));
-  progress.note(what);
+// The configuration directory's files may be of different kernels, and kbuild gives up options that
+// a tool cannot serve without a word.
+void check_configuration(const KernelConfig& kernel, const RunImage& image, const Kbuild& kbuild,
+                         bool skip, Progress& progress) {
+  std::string other = other_compiler_of_banner(image.banner, kernel.config_text);
+  std::vector<std::string> lost =
+      lost_options(kernel.config_text, read_text(kbuild.obj / ".config"));
+  std::vector<ToolDifference> differences;
+  if (!other.empty())
+    differences.push_back({"by its own banner, the compiler", other, "a .config that names another",
+                           compiler_package(other)});
+  if (!lost.empty())
+    differences.push_back({"the configuration", fmt::format("{}", fmt::join(lost, " ")),
+                           "a toolchain that cannot serve these options", ""});
+  for (const std::string& note : check_tools(differences, skip)) progress.note(note);
 }
 
 void check_map(const KernelConfig& kernel, const RunImage& image, Progress& progress) {
@@ -128,11 +136,15 @@ bool is_wanted(const std::string& target, const std::vector<std::string>& patter
 }
 
 void leave_out_targets(std::vector<ObjectPair>& pairs, const Options& options, Progress& progress) {
+  std::string left_out;
   std::erase_if(pairs, [&](const ObjectPair& pair) {
     if (is_wanted(pair.target, options.only_targets)) return false;
+    left_out += fmt::format("\n  {} of {}", pair.unit, pair.target);
     progress.note(fmt::format("{} of {} is left out by --only-targets", pair.unit, pair.target));
     return true;
   });
+  if (pairs.empty() && !left_out.empty())
+    throw Error("no_change", "no changes detected: --only-targets leaves out all of" + left_out);
 }
 
 // Before anything is built: does the patch apply, and can what it changes be updated at all.
@@ -141,19 +153,15 @@ AppliedPatch apply_to_copies(const Options& options, const Job& job, const fs::p
   progress.stage("apply the patch to copies");
   AppliedPatch applied = apply_patches(job.patches, options.patch_options, source, staging);
   progress.notes(applied.notes);
-  progress.notes(check_files(applied.changes));
+  if (options.module_source.empty()) progress.notes(check_files(applied.changes));
   progress.result(counted(applied.changes.size(), "file") + " changed");
   return applied;
 }
 
-// Compiles what the patch affects, before and after.
-std::vector<ObjectPair> compile(const Options& options, const AppliedPatch& applied,
-                                const KernelConfig& kernel, const Toolchain& toolchain,
-                                Overlay& overlay, const Kbuild& kbuild, Progress& progress) {
-  progress.stage("prepare kbuild");
-  bool made = prepare(overlay, kbuild, kernel, toolchain);
-  progress.result(made ? "made" : "from the cache");
-
+// Units of the kernel's own tree.
+std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig& kernel,
+                                     const Toolchain& toolchain, const AppliedPatch& applied,
+                                     Overlay& overlay, const Kbuild& kbuild, Progress& progress) {
   progress.stage("find the units that the patch touches");
   UnitTable table(kbuild, overlay.template_folder() / ".ksplice-units");
   Affected affected = find_affected(applied.changes, table, overlay.tree(), overlay.files());
@@ -165,33 +173,107 @@ std::vector<ObjectPair> compile(const Options& options, const AppliedPatch& appl
                                          kernel.release, fmt::join(affected.notes, "\n  ")));
   PairInput input{overlay,         kbuild,        affected.units,
                   applied.changes, options.cache, template_key(overlay, kernel, toolchain)};
-  std::vector<ObjectPair> pairs = build_pairs(input, progress);
+  return build_pairs(input, progress);
+}
+
+// Units of an out-of-tree module.
+std::vector<ObjectPair> compile_external(const Options& options, const AppliedPatch& applied,
+                                         Overlay& overlay, Kbuild& kbuild, Progress& progress) {
+  ExternalPairs external =
+      build_external_pairs(overlay, kbuild, options.module_source, applied.changes, progress);
+  kbuild.symvers = external.folder / "Module.symvers";
+  for (const std::string& path : external.unbuilt)
+    progress.note(path + " is part of no module in this configuration");
+  return std::move(external.pairs);
+}
+
+// Compiles what the patch affects, before and after.
+std::vector<ObjectPair> compile(const Options& options, const AppliedPatch& applied,
+                                const KernelConfig& kernel, const Toolchain& toolchain,
+                                const RunImage& image, Overlay& overlay, Kbuild& kbuild,
+                                Progress& progress) {
+  progress.stage("prepare kbuild");
+  bool made = prepare(overlay, kbuild, kernel, toolchain);
+  progress.result(made ? "made" : "from the cache");
+  check_configuration(kernel, image, kbuild, options.skip_toolchain_check, progress);
+  std::vector<ObjectPair> pairs =
+      options.module_source.empty()
+          ? compile_tree(options, kernel, toolchain, applied, overlay, kbuild, progress)
+          : compile_external(options, applied, overlay, kbuild, progress);
   leave_out_targets(pairs, options, progress);
   return pairs;
 }
 
-// Everything for one kernel: adds to package and result.
-void create_for_kernel(const Options& options, const Job& job, const AppliedPatch& applied,
-                       const KernelConfig& kernel, Overlay& overlay, const Kbuild& kbuild,
-                       const Toolchain& toolchain, Package& package, CreateResult& result,
-                       Progress& progress) {
+// Whole modules for hosts that do not have them loaded yet.
+void add_cold_modules(const Options& options, const std::vector<ObjectPair>& pairs,
+                      const Overlay& overlay, const Kbuild& kbuild, const std::string& folder,
+                      KernelPart& part, Progress& progress) {
+  std::vector<std::string> targets;
+  for (const PackageTarget& target : part.kernel.targets)
+    if (target.name != "vmlinux") targets.push_back(target.name);
+  if (targets.empty()) return;
+  progress.stage(fmt::format("build {} whole", fmt::join(targets, ", ")));
+  std::map<std::string, fs::path> modules =
+      options.module_source.empty()
+          ? build_cold_modules(kbuild, targets, pairs, overlay.work() / "6-cold")
+          : build_cold_external(kbuild, targets, kbuild.symvers.parent_path());
+  for (PackageTarget& target : part.kernel.targets) {
+    auto module = modules.find(target.name);
+    if (module == modules.end()) continue;
+    target.cold_file = folder + "cold/" + target.name + ".ko";
+    target.cold_build_id = read_run_image(module->second.string()).build_id;
+    part.files[target.cold_file] = read_file(module->second);
+  }
+}
+
+// What goes into the tarball for one kernel.
+KernelPart make_part(const std::vector<TargetUpdate>& targets, const std::deque<ChangedUnit>& units,
+                     Images& images, BuiltModules& modules, const std::string& release,
+                     const std::string& folder) {
+  KernelPart part;
+  part.kernel.release = release;
+  part.kernel.build_id = images.vmlinux().build_id;
+  part.kernel.core_file = folder + "ksplice.ko";
+  part.kernel.core_final = folder + "ksplice.final.json";
+  part.files[part.kernel.core_file] = read_file(modules.core);
+  auto put_text = [&](const std::string& path, const std::string& text) {
+    part.files[path].assign(text.begin(), text.end());
+  };
+  put_text(part.kernel.core_final,
+           write_finalization(finalize_core(modules.core_symbols, images.vmlinux())));
+  for (const TargetUpdate& target : targets) {
+    PackageTarget described = describe_target(target, units, images.get(target.target));
+    described.file = folder + target.target + ".ko";
+    described.final = folder + target.target + ".final.json";
+    part.files[described.file] = read_file(modules.updates[target.target]);
+    put_text(described.final, write_finalization(target.update.finalization));
+    part.summary.targets.push_back({target.target, target.update.replaced, target.update.added});
+    part.kernel.targets.push_back(std::move(described));
+  }
+  part.summary.release = release;
+  part.warnings = modules.warnings;
+  return part;
+}
+
+// Everything for one kernel.
+KernelPart create_for_kernel(const Options& options, const Job& job, const AppliedPatch& applied,
+                             const KernelConfig& kernel, Overlay& overlay, Kbuild& kbuild,
+                             const Toolchain& toolchain, const Package& package,
+                             Progress& progress) {
   progress.stage(fmt::format("read the image of {}", kernel.release));
   Images images(kernel, options.cache / "images", overlay.work("4-images"));
   check_map(kernel, images.vmlinux(), progress);
 
   std::vector<ObjectPair> pairs =
-      compile(options, applied, kernel, toolchain, overlay, kbuild, progress);
+      compile(options, applied, kernel, toolchain, images.vmlinux(), overlay, kbuild, progress);
 
   // What differs between pre and post, by function and datum.
   progress.stage("compare the objects");
   std::vector<Refusal> refusals;
   std::deque<ChangedUnit> units = diff_pairs(pairs, refusals);
   progress.result(fmt::format("{} of {} differ", units.size(), counted(pairs.size(), "unit")));
-  for (const std::string& note : settle_consent(options, units, refusals)) {
-    progress.note(note);
-    if (std::count(result.notes.begin(), result.notes.end(), note) == 0)
-      result.notes.push_back(note);
-  }
+  std::vector<std::string> consented = settle_consent(options, units, refusals);
+  progress.notes(consented);
   if (units.empty())
     throw Error(
         "no_change", "no changes detected: the patch changes nothing in the compiled code",
@@ -215,35 +297,15 @@ void create_for_kernel(const Options& options, const Job& job, const AppliedPatc
   BuiltModules modules =
       build_modules(kbuild, sources, overlay.work() / "5-modules", options.cache / "core",
                     template_key(overlay, kernel, toolchain));
-  result.warnings.insert(result.warnings.end(), modules.warnings.begin(), modules.warnings.end());
 
-  KernelSummary summary;
-  summary.release = kernel.release;
-  for (const ObjectPair& pair : pairs) summary.units.push_back(pair.unit);
-  for (const ChangedUnit& unit : units) summary.changed.push_back(unit.name);
-  PackageKernel entry;
-  entry.release = kernel.release;
-  entry.build_id = images.vmlinux().build_id;
-  std::string folder = "objects/" + kernel.release + "/";
-  entry.core_file = folder + "ksplice.ko";
-  entry.core_final = folder + "ksplice.final.json";
-  package.files[entry.core_file] = read_file(modules.core);
-  auto put_text = [&](const std::string& path, const std::string& text) {
-    package.files[path].assign(text.begin(), text.end());
-  };
-  put_text(entry.core_final,
-           write_finalization(finalize_core(modules.core_symbols, images.vmlinux())));
-  for (const TargetUpdate& target : targets) {
-    PackageTarget described = describe_target(target, units, images.get(target.target));
-    described.file = folder + target.target + ".ko";
-    described.final = folder + target.target + ".final.json";
-    package.files[described.file] = read_file(modules.updates[target.target]);
-    put_text(described.final, write_finalization(target.update.finalization));
-    summary.targets.push_back({target.target, target.update.replaced, target.update.added});
-    entry.targets.push_back(std::move(described));
-  }
-  result.kernels.push_back(std::move(summary));
-  package.kernels.push_back(std::move(entry));
+  std::string folder = kernel_folder(package, kernel.release, images.vmlinux().build_id);
+  KernelPart part = make_part(targets, units, images, modules, kernel.release, folder);
+  for (const ObjectPair& pair : pairs) part.summary.units.push_back(pair.unit);
+  for (const ChangedUnit& unit : units) part.summary.changed.push_back(unit.name);
+  part.notes = consented;
+  if (options.build_modules)
+    add_cold_modules(options, pairs, overlay, kbuild, folder, part, progress);
+  return part;
 }
 
 void keep_work(const Overlay& overlay, const fs::path& target, Progress& progress) {
@@ -256,11 +318,11 @@ void run_kernel(const Options& options, const Job& job, const KernelConfig& kern
                 const fs::path& source, Package& package, CreateResult& result,
                 Progress& progress) {
   Toolchain toolchain = find_toolchain(kernel);
-  check_toolchain(toolchain, options.skip_toolchain_check, progress);
+  progress.notes(check_tools(compare_tools(kernel, toolchain), options.skip_toolchain_check));
   TempDir staging;
   AppliedPatch applied;
-  if (!options.prebuild)
-    applied = apply_to_copies(options, job, kernel_source(source), staging.path(), progress);
+  fs::path patched = options.module_source.empty() ? kernel_source(source) : kernel.module_source;
+  if (!options.prebuild) applied = apply_to_copies(options, job, patched, staging.path(), progress);
   progress.stage("mirror the source");
   std::string key =
       hash_text(kernel.config_text + fmt::format("{}", fmt::join(kernel.flags, "\n")) +
@@ -281,8 +343,12 @@ void run_kernel(const Options& options, const Job& job, const KernelConfig& kern
       progress.result(counted(table.all().size(), "unit"));
       return;
     }
-    create_for_kernel(options, job, applied, kernel, overlay, kbuild, toolchain, package, result,
-                      progress);
+    KernelPart part = create_for_kernel(options, job, applied, kernel, overlay, kbuild, toolchain,
+                                        package, progress);
+    add_new(result.warnings, part.warnings);
+    add_new(result.notes, part.notes);
+    result.kernels.push_back(part.summary);
+    add_part(std::move(part), package);
   } catch (...) {
     if (options.keep_work) keep_work(overlay, kept, progress);
     throw;
@@ -290,10 +356,10 @@ void run_kernel(const Options& options, const Job& job, const KernelConfig& kern
   if (options.keep_work) keep_work(overlay, kept, progress);
 }
 
-// SOURCE may be the distribution's tarball: unpacked into the cache once.
-fs::path source_folder(const Options& options, Progress& progress) {
-  if (!fs::is_regular_file(options.source)) return options.source;
-  fs::path file = fs::canonical(options.source);
+// A source may be the distribution's tarball: unpacked into the cache once.
+fs::path source_folder(const fs::path& source, const Options& options, Progress& progress) {
+  if (!fs::is_regular_file(source)) return source;
+  fs::path file = fs::canonical(source);
   auto time = fs::last_write_time(file).time_since_epoch().count();
   fs::path target = options.cache / "sources" /
                     hash_text(fmt::format("{} {} {}", file.string(), fs::file_size(file), time));
@@ -309,6 +375,48 @@ fs::path source_folder(const Options& options, Progress& progress) {
     fs::rename(fresh.path(), target, taken);
   }
   return target;
+}
+
+// The kernel's own source, where its configuration directory has one and several kernels or no
+// SOURCE are given.
+fs::path source_of(const KernelConfig& kernel, const Options& options) {
+  bool own = !kernel.source.empty() && (options.source.empty() || options.configs.size() > 1);
+  if (own) return kernel.source;
+  if (options.source.empty())
+    throw Error("usage", fmt::format("SOURCE is missing, and {} has no source", kernel.name),
+                "give SOURCE, or make a link source in the configuration directory");
+  return options.source;
+}
+
+std::vector<KernelConfig> read_kernels(const Options& options) {
+  std::vector<KernelConfig> kernels;
+  for (const fs::path& dir : options.configs) kernels.push_back(read_config_dir(dir));
+  if (kernels.empty()) kernels.push_back(read_installed_kernel(running_release()));
+  if (!options.module_source.empty()) check_module_source(options.module_source);
+  for (KernelConfig& kernel : kernels) {
+    source_of(kernel, options);
+    if (!options.module_source.empty()) kernel.module_source = fs::canonical(options.module_source);
+  }
+  return kernels;
+}
+
+// Makes the update for each kernel. Every kernel of a fleet is tried, so that all that refuse are
+// named at once.
+void run_kernels(const Options& options, const Job& job, const std::vector<KernelConfig>& kernels,
+                 Package& package, CreateResult& result, Progress& progress) {
+  for (const KernelConfig& kernel : kernels) {
+    try {
+      fs::path source = source_folder(source_of(kernel, options), options, progress);
+      run_kernel(options, job, kernel, source, package, result, progress);
+    } catch (const Error& error) {
+      if (kernels.size() == 1 || !is_of_kernel(error)) throw;
+      result.left_out.push_back(failure_of(kernel.release, error));
+      progress.note(fmt::format("kernel {} refuses: {}", kernel.release, error.what()));
+    }
+  }
+  if (!result.left_out.empty() && !options.partial_fleet) throw_failures(result.left_out);
+  if (package.kernels.empty() && !options.prebuild)
+    throw Error("no_kernel", "every kernel refused the update", "see the notes above");
 }
 
 void check_output(const Options& options) {
@@ -327,36 +435,24 @@ void check_output(const Options& options) {
 
 CreateResult create_update(const Options& options, Progress& progress) {
   // What can be said at once is said before the first second of work.
-  std::vector<KernelConfig> kernels;
-  for (const fs::path& dir : options.configs) kernels.push_back(read_config_dir(dir));
-  if (kernels.empty()) kernels.push_back(read_installed_kernel(running_release()));
+  std::vector<KernelConfig> kernels = read_kernels(options);
   check_output(options);
   usable_cache(options.cache);
-  fs::path source = source_folder(options, progress);
 
   Job job;
-  if (!options.prebuild) job = read_job(options, source);
+  bool external = !options.module_source.empty();
+  if (!options.prebuild)
+    job = read_job(options, external ? options.module_source
+                                     : source_folder(options.source, options, progress));
   CreateResult result;
   result.id = job.id;
   result.description = job.description;
   Package package;
-  for (const KernelConfig& kernel : kernels) {
-    const fs::path& own = kernels.size() > 1 && !kernel.source.empty() ? kernel.source : source;
-    try {
-      run_kernel(options, job, kernel, own, package, result, progress);
-    } catch (const Refused& refused) {
-      if (!options.partial_fleet || kernels.size() == 1) throw;
-      result.left_out.push_back(fmt::format("{}: {}", kernel.release, refused.what()));
-      progress.note(fmt::format("{} is left out: {}", kernel.release, refused.what()));
-    }
-  }
+  run_kernels(options, job, kernels, package, result, progress);
   if (options.prebuild) {
     progress.end();
     return result;
   }
-  if (package.kernels.empty())
-    throw Error("no_kernel", "every kernel refused the update", "see the notes above");
-
   progress.stage("write the tarball");
   package.id = job.id;
   package.description = job.description;

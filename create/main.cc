@@ -12,20 +12,23 @@ namespace ksplice {
 
 namespace {
 
-template <typename Range>
-void append(std::vector<std::string>& to, const Range& from) {
-  to.insert(to.end(), from.begin(), from.end());
+nlohmann::ordered_json left_out_to_json(const CreateResult& result) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const KernelFailure& failure : result.left_out)
+    list.push_back(
+        {{"kernel", failure.release}, {"code", failure.code}, {"message", failure.message}});
+  return list;
 }
 
 void print_json(const CreateResult& result, double seconds) {
   std::vector<std::string> releases, units, changed, replaced, added;
   for (const KernelSummary& kernel : result.kernels) {
     releases.push_back(kernel.release);
-    append(units, kernel.units);
-    append(changed, kernel.changed);
+    add_new(units, kernel.units);
+    add_new(changed, kernel.changed);
     for (const TargetSummary& target : kernel.targets) {
-      append(replaced, target.replaced);
-      append(added, target.added);
+      add_new(replaced, target.replaced);
+      add_new(added, target.added);
     }
   }
   nlohmann::ordered_json json = {{"id", result.id},
@@ -33,7 +36,7 @@ void print_json(const CreateResult& result, double seconds) {
                                  {"tarball", result.tarball},
                                  {"size", result.tarball_size},
                                  {"kernels", releases},
-                                 {"left_out", result.left_out},
+                                 {"left_out", left_out_to_json(result)},
                                  {"units", units},
                                  {"changed", changed},
                                  {"replaced", replaced},
@@ -74,6 +77,8 @@ void print_summary(const CreateResult& result, Progress& progress) {
     if (result.kernels.size() > 1) progress.summary("kernel", kernel.release);
     print_kernel(kernel, progress);
   }
+  for (const KernelFailure& failure : result.left_out)
+    progress.summary("left out", fmt::format("kernel {}: {}", failure.release, failure.code));
   progress.summary(
       "tarball", fmt::format("{} in {:.1f} s", size_text(result.tarball_size), progress.seconds()));
   fmt::print("Ksplice update tarball written to {}\n", result.tarball);

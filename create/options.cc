@@ -17,7 +17,8 @@ namespace ksplice {
 namespace {
 
 constexpr const char* Footer =
-    "SOURCE is the kernel's source directory, or its tarball. It is never written to.\n"
+    "SOURCE is the kernel's source directory, or its tarball. It is never written to. A\n"
+    "configuration directory may hold or link its own source.\n"
     "Exit status: 0 done, 1 failed, 2 usage, 3 refused. Details: man ksplice-create.";
 
 unsigned default_jobs() {
@@ -56,8 +57,10 @@ void add_input_options(CLI::App& app, Options& options) {
              "leave changed start and exit code out: it has run already");
   group.add("--allow-busy", options.allow_busy, "FUNCTION",
             "tasks may be in it at the switch; may be repeated");
+  group.add("--module-source", options.module_source, "DIR",
+            "the change is to the out-of-tree module in DIR");
   group.flag("--build-modules", options.build_modules,
-             "accepted for compatibility: modules' units are always built");
+             "also whole patched modules, for hosts that load them later");
   group.flag("--prebuild", options.prebuild, "no change: prepare the cache for SOURCE and stop");
 }
 
@@ -68,7 +71,7 @@ void add_kernel_options(CLI::App& app, Options& options) {
   group.flag("--partial-fleet", options.partial_fleet,
              "with several --config: leave out kernels that refuse");
   group.flag("--skip-toolchain-check", options.skip_toolchain_check,
-             "go on though the compiler is not the kernel's");
+             "go on though the tools are not the kernel's");
   Group init{app, "Making a configuration directory (needs no SOURCE)"};
   init.add("--init-config", options.init_config, "DIR", "make DIR for the running kernel, or");
   init.add("--kernel", options.kernel, "RELEASE", "for this installed kernel, or");
@@ -112,7 +115,7 @@ void check(const Options& options) {
     throw Error("usage", "nothing to do: give --patch, --diffext, --git or --prebuild", SeeHelp);
   if (forms > 1)
     throw Error("usage", "--patch, --diffext, --git and --prebuild exclude each other");
-  if (options.source.empty())
+  if (options.source.empty() && (options.configs.empty() || options.patches.empty()))
     throw Error("usage", "SOURCE is missing: the folder of the kernel's source, or its tarball",
                 SeeHelp);
   if (options.series && options.git.empty()) throw Error("usage", "--series goes with --git only");
@@ -124,6 +127,8 @@ void check(const Options& options) {
   if (!options.id.empty() && !is_valid_id(options.id))
     throw Error("usage", fmt::format("\"{}\" cannot be an id", options.id),
                 "use 1 to 40 of the characters a-z 0-9 _");
+  if (!options.module_source.empty() && options.prebuild)
+    throw Error("usage", "--prebuild prepares the kernel's source only, not --module-source");
   for (const std::string& pattern : options.only_targets)
     if (pattern.empty()) throw Error("usage", "--only-targets needs a name or a pattern");
 }

@@ -12,6 +12,7 @@ struct Options {
   std::vector<std::string> patch_options;  // for patch(1), instead of -p1
   std::string diffext, git;
   bool series = false;
+  std::filesystem::path module_source;         // folder of an out-of-tree module
   std::vector<std::filesystem::path> configs;  // empty: the running host's kernel
   std::filesystem::path source, output = ".", cache;
   std::filesystem::path init_config;

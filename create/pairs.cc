@@ -149,6 +149,19 @@ void swap_in(Overlay& overlay, const std::vector<FileChange>& changes) {
   }
 }
 
+// kbuild compiles a file that no Makefile lists too; in the kernel it would not be.
+void check_new_unit(const Kbuild& kbuild, const std::string& unit) {
+  std::string source = fs::path(unit.substr(0, unit.size() - 2) + ".c").lexically_normal().string();
+  if (UnitTable(kbuild, kbuild.obj / ".ksplice-patched-units").find(source)) return;
+  Refusal refusal;
+  refusal.code = "unsupported_file";
+  refusal.object = source;
+  refusal.message =
+      fmt::format("{} is new, and no Makefile builds it in this configuration", source);
+  refusal.advice = "the patch must add it to obj-y, or to the objects of a module, in its folder";
+  throw Refused({refusal});
+}
+
 }  // namespace
 
 std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) {
@@ -166,6 +179,8 @@ std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) 
   progress.stage(fmt::format("compile {} with the patch", counted(todo.size(), "unit")));
   progress.expect(todo.size());
   swap_in(input.overlay, input.changes);
+  for (const AffectedUnit* unit : chosen)
+    if (unit->pre.empty()) check_new_unit(input.kbuild, unit->post);
   BuildResult result = build_units(input.kbuild, todo);
   progress.detail(result.output);
   if (result.built.size() != todo.size()) {

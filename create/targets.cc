@@ -88,7 +88,8 @@ const RunImage& Images::get(const std::string& target) {
     throw Error("target_not_found",
                 fmt::format("the patch changes module {}, and no {}.ko is in {} or {}", target,
                             target, kernel_.modules.string(), kernel_.build.string()),
-                "the configuration directory needs a link modules to the modules' folder");
+                "the configuration directory needs a link modules to the modules' folder; a module "
+                "that the patch adds needs no update: build it and load it");
   RunImage image = read_run_image(plain_module(file->second, work_).string());
   return images_.emplace(target, std::move(image)).first->second;
 }

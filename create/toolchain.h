@@ -29,8 +29,8 @@ struct ToolDifference {
   std::string package;  // to install; may be empty
 };
 
-// Compiler, assembler, linker, compiler plugins and pahole, by the configuration. What it does not name is
-// not compared.
+// Compiler, assembler, linker, compiler plugins and pahole, by the configuration. What it does not
+// name is not compared.
 std::vector<ToolDifference> compare_tools(const KernelConfig& kernel, const Toolchain& toolchain);
 
 // Throws Error("wrong_toolchain") for differences, or returns them as notes if skip.

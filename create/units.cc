@@ -156,6 +156,13 @@ const std::map<std::string, ConfiguredUnit>& UnitTable::all() {
   return units_;
 }
 
+std::vector<std::string> UnitTable::parts_of(const std::string& module) const {
+  std::vector<std::string> parts;
+  for (const auto& [source, unit] : units_)
+    if (unit.module == module) parts.push_back(unit.goal);
+  return parts;
+}
+
 void UnitTable::walk() {
   std::set<std::string> seen;
   std::vector<std::string> wave(std::begin(Roots), std::end(Roots));

@@ -34,6 +34,9 @@ class UnitTable {
   // All of them, by source path; takes seconds the first time.
   const std::map<std::string, ConfiguredUnit>& all();
 
+  // Objects of a module, as far as the folders that find() looked into list them.
+  std::vector<std::string> parts_of(const std::string& module) const;
+
  private:
   struct Folder {
     std::vector<ConfiguredUnit> units;

@@ -108,6 +108,15 @@ std::string without_debug(const Kbuild& kbuild) {
   return "KCFLAGS=-g0";
 }
 
+// What the flags file and the external module itself name.
+std::string extra_symbols(const Kbuild& kbuild) {
+  std::string text;
+  for (const std::string& word : kbuild.words)
+    if (word.starts_with("KBUILD_EXTRA_SYMBOLS=")) text = word.substr(word.find('=') + 1);
+  if (!kbuild.symvers.empty() && fs::exists(kbuild.symvers)) text += " " + kbuild.symvers.string();
+  return text;
+}
+
 }  // namespace
 
 fs::path core_source_folder() {
@@ -132,9 +141,10 @@ BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>
   bool cached = fs::exists(core_entry / "ksplice.ko");
   std::string text;
   std::vector<std::string> goals = {"M=" + folder.string()};
+  std::string symvers = extra_symbols(kbuild);
   if (cached) {
     fs::copy_file(core_entry / "Module.symvers", folder / "core.symvers");
-    goals.push_back("KBUILD_EXTRA_SYMBOLS=" + (folder / "core.symvers").string());
+    symvers += " " + (folder / "core.symvers").string();
   } else {
     put_object(folder, "core_symbols.o", make_absolute_symbols(built.core_symbols));
     text = read_text(folder / "Kbuild");
@@ -146,6 +156,7 @@ BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>
   }
   write_file(folder / "Kbuild", text);
   goals.push_back(without_debug(kbuild));
+  if (!symvers.empty()) goals.push_back("KBUILD_EXTRA_SYMBOLS=" + symvers);
   goals.push_back("modules");
   MakeResult run = run_make(kbuild, goals);
   built.core = cached ? core_entry / "ksplice.ko" : folder / "ksplice.ko";

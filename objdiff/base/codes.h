@@ -65,6 +65,7 @@ inline constexpr Code Codes[] = {
     {"bad_cache", "kbuild cannot work below the path of the cache"},
     {"target_not_found", "a module to be patched has no file in the configuration directory"},
     {"no_kernel", "every kernel of a fleet refused the update"},
+    {"no_modules", "the update holds no whole modules to write out"},
     // of the host
     {"bad_tarball", "the tarball is damaged, hostile, or of an unknown format"},
     {"wrong_kernel", "the update is for another kernel than the running one"},

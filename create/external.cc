@@ -1,0 +1,155 @@
+// kbuild builds an external module in its own folder, so a copy of that folder is built twice:
+// first as it is; then the patched files are put in, newer than every object, and make compiles
+// again what depends on them. Both passes have the same path, flags and configuration.
+//
+// __FILE__ in such a module is the absolute path it was built at, and ends up in WARN() and the
+// like: it is mapped to the folder that the user named, where the module is most likely from.
+
+#include "create/external.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "create/update_module.h"
+#include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
+
+namespace ksplice {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool is_build_product(const std::string& name) {
+  if (name == ".git" || name == "Module.symvers" || name == "modules.order") return true;
+  for (const char* suffix : {".o", ".ko", ".a", ".cmd", ".mod", ".mod.c", ".d", ".symversions"})
+    if (name.ends_with(suffix)) return true;
+  return false;
+}
+
+// Objects that come without source (binary blobs) are sources too: NAME.o_shipped is not a product.
+void copy_sources(const fs::path& from, const fs::path& to) {
+  fs::create_directories(to);
+  for (const auto& entry : fs::directory_iterator(from)) {
+    std::string name = entry.path().filename().string();
+    if (is_build_product(name)) continue;
+    if (entry.is_directory())
+      copy_sources(entry.path(), to / name);
+    else if (entry.is_regular_file())
+      fs::copy_file(entry.path(), to / name);
+  }
+}
+
+// The units of the modules in folder by name relative to it, as the last make left them.
+std::map<std::string, BuiltUnit> find_units(const fs::path& folder) {
+  std::map<std::string, BuiltUnit> units;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    std::string name = entry.path().filename().string();  // ".foo.o.cmd"
+    if (!name.starts_with(".") || !name.ends_with(".o.cmd") || name.ends_with(".mod.o.cmd"))
+      continue;
+    fs::path object = entry.path().parent_path() / name.substr(1, name.size() - 5);
+    std::string text = read_text(entry.path());
+    if (text.find("\nsource_" + object.string() + " := ") == std::string::npos) continue;  // linked
+    if (text.find(" -DMODULE ") == std::string::npos || !fs::exists(object)) continue;
+    BuiltUnit unit = parse_cmd_file(text, object.string());
+    unit.object = object;
+    units.emplace(object.lexically_relative(folder).string(), std::move(unit));
+  }
+  return units;
+}
+
+std::map<std::string, BuiltUnit> make_modules(const Kbuild& kbuild, const fs::path& folder,
+                                              const fs::path& original, const char* code,
+                                              Progress& progress) {
+  std::string flags;
+  for (const std::string& word : kbuild.words)
+    if (word.starts_with("KCFLAGS=")) flags = word;
+  flags += fmt::format(" -fmacro-prefix-map={}/={}/", folder.string(), original.string());
+  // What other modules export is known to their users' builds only; here nothing is loaded.
+  MakeResult run =
+      run_make(kbuild, {"M=" + folder.string(), flags, "KBUILD_MODPOST_WARN=1", "modules"});
+  progress.detail(without_chatter(run.output), 2);
+  if (run.status != 0)
+    throw Error(code,
+                fmt::format("the module in {} does not compile{}:\n{}", original.string(),
+                            std::string(code) == "compile_failed" ? " with the patch" : "",
+                            without_chatter(run.output)),
+                std::string(code) == "compile_failed" ? "without the patch it does"
+                                                      : "does it compile by itself, with make -C "
+                                                        "/lib/modules/RELEASE/build M=DIR?");
+  return find_units(folder);
+}
+
+fs::path keep(const Overlay& overlay, const std::string& stage, const std::string& name,
+              const fs::path& object) {
+  std::string file = name;
+  std::replace(file.begin(), file.end(), '/', '_');
+  fs::path kept = overlay.work(stage) / file;
+  fs::copy_file(object, kept);
+  return kept;
+}
+
+void put_changes(const fs::path& folder, const std::vector<FileChange>& changes) {
+  for (const FileChange& change : changes) {
+    if (change.kind == ChangeKind::Deleted || change.kind == ChangeKind::Renamed)
+      fs::remove(folder / change.old_path);
+    if (change.kind == ChangeKind::Deleted) continue;
+    fs::create_directories((folder / change.path).parent_path());
+    fs::remove(folder / change.path);
+    fs::copy_file(change.content, folder / change.path);
+    fs::last_write_time(folder / change.path, fs::file_time_type::clock::now());
+  }
+}
+
+}  // namespace
+
+void check_module_source(const fs::path& folder) {
+  if (!fs::is_directory(folder))
+    throw Error("bad_source", fmt::format("{} is not a folder", folder.string()));
+  for (const char* name : {"Kbuild", "Makefile"})
+    if (fs::exists(folder / name)) return;
+  throw Error("bad_source",
+              fmt::format("{} is not a module's source: it has neither Kbuild nor Makefile",
+                          folder.string()));
+}
+
+ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild, const fs::path& folder,
+                                   const std::vector<FileChange>& changes, Progress& progress) {
+  fs::path original = fs::canonical(folder), copy = overlay.work() / "module";
+  copy_sources(original, copy);
+  overlay.replace("include/ksplice-patch.h", core_source_folder() / "ksplice-patch.h");
+  progress.stage("compile the module as its source is");
+  std::map<std::string, BuiltUnit> pre =
+      make_modules(kbuild, copy, original, "pre_build_failed", progress);
+  progress.result(fmt::format("{} units", pre.size()));
+  std::map<std::string, fs::path> kept;
+  for (const auto& [name, unit] : pre) kept[name] = keep(overlay, "2-pre", name, unit.object);
+
+  progress.stage("compile the module with the patch");
+  put_changes(copy, changes);
+  std::map<std::string, BuiltUnit> post =
+      make_modules(kbuild, copy, original, "compile_failed", progress);
+  ExternalPairs result;
+  result.folder = copy;
+  for (const auto& [name, unit] : post) {
+    bool is_new = !pre.contains(name);
+    if (!is_new && read_file(unit.object) == read_file(kept[name])) continue;
+    ObjectPair pair;
+    pair.unit = name;
+    pair.target = is_new ? unit.target : pre[name].target;
+    if (!is_new) pair.pre = kept[name];
+    pair.post = keep(overlay, "3-post", name, unit.object);
+    result.pairs.push_back(std::move(pair));
+  }
+  for (const FileChange& change : changes)
+    if (change.path.ends_with(".c") && change.kind != ChangeKind::Deleted &&
+        !post.contains(change.path.substr(0, change.path.size() - 2) + ".o"))
+      result.unbuilt.push_back(change.path);
+  progress.result(fmt::format("{} of {} objects differ", result.pairs.size(), post.size()));
+  return result;
+}
+
+}  // namespace ksplice

@@ -1,0 +1,32 @@
+// Out-of-tree modules (--module-source): their own folder is what the patch changes.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "create/kbuild.h"
+#include "create/overlay.h"
+#include "create/pairs.h"
+#include "create/patch.h"
+#include "create/progress.h"
+
+namespace ksplice {
+
+struct ExternalPairs {
+  std::vector<ObjectPair> pairs;     // units whose objects differ
+  std::filesystem::path folder;      // the patched copy; Module.symvers has what it exports
+  std::vector<std::string> unbuilt;  // changed .c files that are part of no module
+};
+
+// Throws Error("bad_source") if folder is not a module's.
+void check_module_source(const std::filesystem::path& folder);
+
+// Builds the modules in a copy of folder, as they are and with changes, in the prepared kbuild. The
+// whole folder is built, so Makefiles, headers and new files count as they would for its author.
+// Throws like build_pairs.
+ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild,
+                                   const std::filesystem::path& folder,
+                                   const std::vector<FileChange>& changes, Progress& progress);
+
+}  // namespace ksplice
