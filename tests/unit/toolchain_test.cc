@@ -1,0 +1,88 @@
+// What built the kernel, held against what is here.
+#include "create/toolchain.h"
+
+#include <gtest/gtest.h>
+
+#include "objdiff/base/error.h"
+
+namespace ksplice {
+namespace {
+
+TEST(CompilerPackage, OfDebiansVersionTexts) {
+  EXPECT_EQ(compiler_package("gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0"), "gcc-12");
+  EXPECT_EQ(compiler_package("x86_64-linux-gnu-gcc-12 (Debian 12.2.0-14) 12.2.0"), "gcc-12");
+  EXPECT_EQ(compiler_package("gcc (Debian 10.2.1-6) 10.2.1 20210110"), "gcc-10");
+  EXPECT_EQ(compiler_package("Debian clang version 14.0.6"), "clang-14");
+}
+
+TEST(Banner, NamesAnotherCompilerThanTheConfiguration) {
+  std::string config = "CONFIG_CC_VERSION_TEXT=\"gcc-12 (Debian 12.2.0-14) 12.2.0\"\n";
+  std::string start = "Linux version 6.1.0 (debian-kernel@lists.debian.org) (";
+  EXPECT_EQ(other_compiler_of_banner(
+                start + "gcc-12 (Debian 12.2.0-14) 12.2.0, GNU ld 2.40) #1 SMP", config),
+            "");
+  EXPECT_EQ(other_compiler_of_banner(start + "gcc-10 (Debian 10.2.1-6) 10.2.1, GNU ld 2.35) #1 SMP",
+                                     config),
+            "gcc-10 (Debian 10.2.1-6) 10.2.1");
+  EXPECT_EQ(other_compiler_of_banner("", config), "");
+  EXPECT_EQ(other_compiler_of_banner(start + "x, y)", ""), "");
+}
+
+TEST(LostOptions, AreThoseThatChangeTheKernel) {
+  std::string wanted =
+      "CONFIG_A=y\nCONFIG_DEBUG_INFO_BTF_MODULES=y\nCONFIG_CC_HAS_X=y\nCONFIG_M=m\n"
+      "CONFIG_NAME=\"x\"\n# CONFIG_N is not set\nCONFIG_KEPT=m\n";
+  std::string made = "CONFIG_KEPT=y\n# CONFIG_A is not set\n";
+  EXPECT_EQ(lost_options(wanted, made),
+            (std::vector<std::string>{"A", "DEBUG_INFO_BTF_MODULES", "M"}));
+  EXPECT_TRUE(lost_options(wanted, wanted).empty());
+}
+
+TEST(CompareTools, NamesEachWithItsPackage) {
+  KernelConfig kernel;
+  kernel.config_text =
+      "CONFIG_AS_IS_GNU=y\nCONFIG_AS_VERSION=10000\nCONFIG_LD_IS_BFD=y\nCONFIG_LD_VERSION=10000\n"
+      "CONFIG_GCC_PLUGIN_STACKLEAK=y\nCONFIG_DEBUG_INFO_BTF=y\n";
+  Toolchain toolchain;
+  toolchain.cc = "echo";  // has no folder of plugins
+  toolchain.version = "gcc (Debian 12.2.0-14) 12.2.0";
+  toolchain.wanted = "gcc-9 (Debian 9.3.0-22) 9.3.0";
+  std::vector<ToolDifference> differences = compare_tools(kernel, toolchain);
+  std::vector<std::string> packages;
+  for (const ToolDifference& difference : differences) packages.push_back(difference.package);
+  EXPECT_EQ(packages, (std::vector<std::string>{"gcc-9", "binutils", "binutils", "gcc-9-plugin-dev",
+                                                "pahole"}));
+  EXPECT_EQ(differences[1].wanted, "as 1.0");
+  EXPECT_EQ(check_tools(differences, true).size(), 5u);
+  try {
+    check_tools(differences, false);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, "wrong_toolchain");
+    EXPECT_NE(error.hint.find("binutils, gcc-9, gcc-9-plugin-dev, pahole"), std::string::npos)
+        << error.hint;
+  }
+  EXPECT_TRUE(check_tools({}, false).empty());
+}
+
+TEST(FindToolchain, WordsOfTheFlagsFile) {
+  KernelConfig kernel;
+  kernel.config_text = "CONFIG_CC_VERSION_TEXT=\"gcc-12 (Debian 12.2.0-14) 12.2.0\"\n";
+  auto code_with = [&](std::vector<std::string> flags) {
+    kernel.flags = std::move(flags);
+    try {
+      return find_toolchain(kernel).cc;
+    } catch (const Error& error) {
+      return error.code + ": " + error.hint;
+    }
+  };
+  EXPECT_EQ(code_with({"CC=env gcc-12"}), "env gcc-12");
+  EXPECT_EQ(code_with({"CC=ccache no-such-gcc-77"}),
+            "no_compiler: install the package no-such-gcc-77");
+  EXPECT_EQ(code_with({"LLVM=-77"}), "no_compiler: install the packages clang, lld and llvm");
+  kernel.config_text = "CONFIG_CC_VERSION_TEXT=\"Debian clang version 14.0.6\"\n";
+  EXPECT_EQ(code_with({}).rfind("bad_config: write LLVM=1", 0), 0u);
+}
+
+}  // namespace
+}  // namespace ksplice
