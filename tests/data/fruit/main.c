@@ -11,7 +11,8 @@ static unsigned int reads;
 static int fruit_show(struct seq_file *m, void *v)
 {
 	WARN_ON(!m);
-	seq_printf(m, "%s %u\n", fruit_name(reads % 3), FRUIT_WEIGHT * ++reads);
+	seq_printf(m, "%s %u\n", fruit_name(reads % 3), FRUIT_WEIGHT * (reads + 1));
+	++reads;
 	return 0;
 }
 
