@@ -149,6 +149,7 @@ PackageTarget describe_target(const TargetUpdate& target, const std::deque<Chang
       for (const Reason& reason : function.reasons)
         entry.reasons.push_back({{"kind", reason.kind},
                                  {"detail", reason.detail},
+                                 {"before", reason.before},
                                  {"source", reason.source},
                                  {"offset", reason.offset}});
       result.functions.push_back(std::move(entry));

@@ -48,6 +48,50 @@ bool shares_section(const Atoms& atoms, const Section& section) {
   return false;
 }
 
+// What a person knows a constant by: the text of a string, else its name.
+std::string constant_text(const Atom& atom) {
+  if (atom.kind != AtomKind::String) return atom.name;
+  constexpr uint64_t Shown = 60;
+  const std::vector<uint8_t>& data = atom.section->data;
+  std::string text = "\"";
+  for (uint64_t i = 0; i < std::min(atom.size - 1, Shown); ++i) {
+    const char c = static_cast<char>(data[atom.offset + i]);
+    text += c >= ' ' && c < 127 ? c : '.';
+  }
+  return text + '"';
+}
+
+std::string reference_text(const Reference& reference) {
+  std::string text;
+  if (reference.atom != nullptr)
+    text = constant_text(*reference.atom);
+  else if (reference.symbol != nullptr)
+    text = reference.symbol->name;
+  if (reference.offset > 0) text += fmt::format("+{:#x}", reference.offset);
+  if (reference.offset < 0) text += fmt::format("-{:#x}", -reference.offset);
+  return text;
+}
+
+// The instruction at place, from the function's entry, with what its relocations mean:
+// "callq <tcp_drop>". "the end of f" behind the last one.
+std::string code_text(const Atoms& atoms, const Atom& function, uint64_t place) {
+  const Section& section = *function.section;
+  const uint64_t at = function.entry + place;
+  if (at >= std::min<uint64_t>(function.end(), section.data.size()))
+    return fmt::format("the end of {}", function.name);
+  const std::optional<Instruction> instruction = decode_instruction(section.data, at);
+  const uint64_t size =
+      std::min<uint64_t>(instruction ? instruction->size : 1, section.data.size() - at);
+  std::string text = instruction_text(std::span(section.data).subspan(at, size), place);
+  auto relocation = first_relocation(section, at);
+  if (instruction && instruction->is_branch() && relocation != section.relocations.end() &&
+      relocation->offset < at + size)
+    text = text.substr(0, text.find(' '));  // the target as encoded says nothing
+  for (; relocation != section.relocations.end() && relocation->offset < at + size; ++relocation)
+    text += fmt::format(" <{}>", reference_text(atoms.resolve(section, *relocation)));
+  return text;
+}
+
 }  // namespace
 
 bool is_local_constant(const Atom& atom) {
@@ -158,7 +202,10 @@ bool Comparer::same_reference(const Reference& pre, const Reference& post) {
   }
   if (is_value_kind(*pre.atom) && is_value_kind(*post.atom)) {
     if (same_value(*pre.atom, pre.offset, *post.atom, post.offset)) return true;
-    if (failed_constant_ == nullptr) failed_constant_ = post.atom;
+    if (failed_constant_ == nullptr) {
+      failed_constant_ = post.atom;
+      failed_constant_pre_ = pre.atom;
+    }
   }
   return false;
 }
@@ -264,13 +311,17 @@ bool Comparer::same_content(const Section& pre, uint64_t pre_begin, const Sectio
   if (pre_begin + size > pre.data.size() || post_begin + size > post.data.size()) return false;
   auto a = first_relocation(pre, pre_begin), b = first_relocation(post, post_begin);
   uint64_t done = 0;
+  auto fail_at = [this](uint64_t at) {
+    failed_at_ = at;
+    return false;
+  };
   auto bytes_equal = [&](uint64_t from, uint64_t to) {
     for (uint64_t at = from; at < to; ++at) {
       if (pre.data[pre_begin + at] == post.data[post_begin + at]) continue;
       const bool line = std::any_of(masked.begin(), masked.end(), [at](const auto& range) {
         return at >= range.first && at < range.second;
       });
-      if (!line) return false;
+      if (!line) return fail_at(at);
     }
     return true;
   };
@@ -278,16 +329,18 @@ bool Comparer::same_content(const Section& pre, uint64_t pre_begin, const Sectio
   while (true) {
     const bool a_end = a == pre.relocations.end() || a->offset >= pre_begin + size;
     const bool b_end = b == post.relocations.end() || b->offset >= post_begin + size;
-    if (a_end || b_end) {
-      if (a_end != b_end) return false;
-      break;
-    }
-    const uint64_t at = a->offset - pre_begin;
-    if (at != b->offset - post_begin || !same_relocation_shape(*a, *b) || at < done) return false;
+    if (a_end && b_end) break;
+    const uint64_t a_at = a_end ? size : a->offset - pre_begin;
+    const uint64_t at = std::min(a_at, b_end ? size : b->offset - post_begin);
+    if (at < done) return fail_at(at);
     if (!bytes_equal(done, at)) return false;
+    if (a_end || b_end || a_at != at || b->offset - post_begin != at ||
+        !same_relocation_shape(*a, *b))
+      return fail_at(at);
     const bool skip = first && skip_first_relocation;
     first = false;
-    if (!skip && !same_reference(pre_.resolve(pre, *a), post_.resolve(post, *b))) return false;
+    if (!skip && !same_reference(pre_.resolve(pre, *a), post_.resolve(post, *b)))
+      return fail_at(at);
     done = std::min<uint64_t>(at + reloc_size(a->type), size);
     ++a, ++b;
   }
@@ -475,32 +528,19 @@ Difference Comparer::special_entries(const Atom& pre, const Atom& post) {
   return {};
 }
 
-Difference Comparer::difference_at(const Atom& post, uint64_t pre_place,
+Difference Comparer::difference_at(const Atom& pre, uint64_t pre_place, const Atom& post,
                                    uint64_t post_place) const {
   Difference difference;
   difference.kind = DifferenceKind::Code;
   difference.pre_offset = pre_place;
   difference.offset = post_place;
-  const uint64_t place = post.entry + post_place;
   if (failed_constant_ != nullptr) {
     difference.kind = DifferenceKind::Constant;
-    difference.detail = failed_constant_->name;
-    if (failed_constant_->kind == AtomKind::String) {
-      const auto& data = failed_constant_->section->data;
-      const uint64_t length = std::min<uint64_t>(failed_constant_->size - 1, 60);
-      difference.detail = "\"";
-      for (uint64_t i = 0; i < length; ++i) {
-        const char c = static_cast<char>(data[failed_constant_->offset + i]);
-        difference.detail += c >= ' ' && c < 127 ? c : '.';
-      }
-      difference.detail += '"';
-    }
-  } else if (place < post.section->data.size()) {
-    const std::optional<Instruction> instruction = decode_instruction(post.section->data, place);
-    const uint64_t size =
-        std::min<uint64_t>(instruction ? instruction->size : 1, post.section->data.size() - place);
-    difference.detail =
-        instruction_text(std::span(post.section->data).subspan(place, size), post_place);
+    difference.detail = constant_text(*failed_constant_);
+    difference.before = constant_text(*failed_constant_pre_);
+  } else {
+    difference.detail = code_text(post_, post, post_place);
+    difference.before = code_text(pre_, pre, pre_place);
   }
   return difference;
 }
@@ -530,7 +570,7 @@ Difference Comparer::same_layout_code(const Atom& pre, const Atom& post, bool& d
     if (same_reference(pre_.resolve(a, *x), post_.resolve(b, *y))) continue;
     const Instruction* l = pre_.code(a)->at(x->offset);
     const Instruction* r = post_.code(b)->at(y->offset);
-    return difference_at(post, l != nullptr ? l->offset - pre.entry : x->offset - pre.entry,
+    return difference_at(pre, l != nullptr ? l->offset - pre.entry : x->offset - pre.entry, post,
                          r != nullptr ? r->offset - post.entry : y->offset - post.entry);
   }
   return {};
@@ -570,7 +610,7 @@ Difference Comparer::functions(const Atom& pre, const Atom& post) {
     if (i < a.items.size() && i < b.items.size() &&
         same_item(*pre.section, a, i, *post.section, b, i))
       continue;
-    difference = difference_at(post, place(a, i), place(b, i));
+    difference = difference_at(pre, place(a, i), post, place(b, i));
     break;
   }
   if (!difference) difference = special_entries(pre, post);
@@ -581,18 +621,14 @@ Difference Comparer::functions(const Atom& pre, const Atom& post) {
 
 Difference Comparer::data(const Atom& pre, const Atom& post) {
   Difference difference;
-  if (pre.size == post.size && same_content(*pre.section, pre.offset, *post.section, post.offset,
-                                            post.size, line_fields(post_, post)))
-    return difference;
+  const uint64_t size = std::min(pre.size, post.size);
+  failed_at_ = 0;
+  const bool same = same_content(*pre.section, pre.offset, *post.section, post.offset, size,
+                                 line_fields(post_, post));
+  if (same && pre.size == post.size) return difference;
   difference.kind = DifferenceKind::Constant;
   difference.detail = post.name;
-  // The first byte that differs.
-  const uint64_t size = std::min(pre.size, post.size);
-  if (pre.end() <= pre.section->data.size() && post.end() <= post.section->data.size())
-    while (difference.offset < size && pre.section->data[pre.offset + difference.offset] ==
-                                           post.section->data[post.offset + difference.offset])
-      ++difference.offset;
-  if (difference.offset == size) difference.offset = 0;
+  difference.offset = difference.pre_offset = same ? size : failed_at_;
   return difference;
 }
 

@@ -30,6 +30,7 @@ enum class DifferenceKind { None, Code, Constant, Special };
 struct Difference {
   DifferenceKind kind = DifferenceKind::None;
   std::string detail;   // first differing instruction of post, constant, or table
+  std::string before;   // what pre has in its place; "" if nothing
   uint64_t offset = 0;  // from the post atom's entry
   uint64_t pre_offset = 0;
   explicit operator bool() const { return kind != DifferenceKind::None; }
@@ -65,7 +66,8 @@ class Comparer {
   Stream stream(const Atoms& atoms, const Section& section, uint64_t begin, uint64_t end,
                 const std::set<uint64_t>& pinned) const;
   Difference same_layout_code(const Atom& pre, const Atom& post, bool& differs_in_layout);
-  Difference difference_at(const Atom& post, uint64_t pre_place, uint64_t post_place) const;
+  Difference difference_at(const Atom& pre, uint64_t pre_place, const Atom& post,
+                           uint64_t post_place) const;
   bool same_reference(const Reference& pre, const Reference& post);
   bool same_value(const Atom& pre, int64_t pre_offset, const Atom& post, int64_t post_offset);
   bool same_string(const Atom& pre, uint64_t pre_place, const Atom& post,
@@ -103,7 +105,10 @@ class Comparer {
   const Atom* post_self_ = nullptr;
   const Stream* pre_stream_ = nullptr;  // null: same bytes, offsets map to themselves
   const Stream* post_stream_ = nullptr;
-  const Atom* failed_constant_ = nullptr;  // the constant at which same_reference failed
+  // The constant at which same_reference failed, in post, and what pre has in its place.
+  const Atom* failed_constant_ = nullptr;
+  const Atom* failed_constant_pre_ = nullptr;
+  uint64_t failed_at_ = 0;  // how far same_content came, when it says no
 
   std::set<std::tuple<const Atom*, int64_t, const Atom*, int64_t>> in_progress_;
   // Offsets in section at which anonymous atoms are referred to, sorted; [0] pre, [1] post.

@@ -32,6 +32,7 @@ std::string reason_text(const Reason& reason) {
   std::string text = reason.kind;
   if (reason.offset != 0) text += fmt::format(" at +{:#x}", reason.offset);
   if (!reason.detail.empty()) text += ": " + reason.detail;
+  if (!reason.before.empty()) text += ", was " + reason.before;
   if (!reason.source.empty()) text += " (" + reason.source + ")";
   return text;
 }
@@ -47,6 +48,7 @@ std::string diff_to_json(const ObjectDiff& diff, bool explain) {
     for (const Reason& reason : function.reasons) {
       Json entry = {{"kind", reason.kind}, {"detail", reason.detail}};
       if (explain) {
+        entry["before"] = reason.before;
         entry["source"] = reason.source;
         entry["offset"] = reason.offset;
       }

@@ -217,7 +217,7 @@ class Judge {
     if (data.status != DiffStatus::Changed) return;
     const Atom& pre = *c_.pre.of(data.pre);
     const Atom& post = *c_.post.of(data.post);
-    const uint64_t offset = first_difference(pre, post);
+    const uint64_t offset = data.offset;
     if (pre.size != post.size && !is_private_constant(pre, post)) {
       Refusal& refusal =
           refuse("data_resized", data.section, data.name,
@@ -235,15 +235,16 @@ class Judge {
                                        : "read-only data that other data or units refer to";
     Refusal& refusal = refuse(
         "data_changed", data.section, data.name,
-        fmt::format("{} changed at offset {:#x}: {}", data.name, offset, what),
+        fmt::format("{}{} changed at offset {:#x}: {}", data.name,
+                    c_.post_debug.member_at(plain_name(data.name), offset), offset, what),
         code_pointers
             ? "keep the table and change the functions it names, or change it in a "
               "ksplice_apply hook and restore it in ksplice_reverse"
             : "set the new value in a ksplice_apply hook, under the lock that guards it, and the "
               "old one in ksplice_reverse");
     refusal.offset = offset;
-    refusal.expected = bytes_text(pre, offset);
-    refusal.found = bytes_text(post, offset);
+    refusal.expected = value_text(c_.pre, pre, offset);
+    refusal.found = value_text(c_.post, post, offset);
   }
 
   void judge_moved(const DataDiff& data) {
@@ -260,18 +261,17 @@ class Judge {
         .expected = from;
   }
 
-  static uint64_t first_difference(const Atom& pre, const Atom& post) {
-    const auto &a = pre.section->data, &b = post.section->data;
-    const uint64_t size = std::min(pre.size, post.size);
-    uint64_t at = 0;
-    if (pre.offset + size <= a.size() && post.offset + size <= b.size())
-      while (at < size && a[pre.offset + at] == b[post.offset + at]) ++at;
-    if (at < size) return at;
-    // Only a relocation differs.
-    return 0;
-  }
-
-  std::string bytes_text(const Atom& atom, uint64_t offset) const {
+  // What a datum holds at offset: the symbol that it points to, or up to eight bytes.
+  static std::string value_text(const Atoms& atoms, const Atom& atom, uint64_t offset) {
+    for (const Relocation* relocation : atoms.relocations(atom)) {
+      const uint64_t at = relocation->offset - atom.offset;
+      if (at > offset || offset >= at + std::max(reloc_size(relocation->type), 1U)) continue;
+      const Reference reference = atoms.resolve(*atom.section, *relocation);
+      std::string text = "address of " + (reference.atom != nullptr     ? reference.atom->name
+                                          : reference.symbol != nullptr ? reference.symbol->name
+                                                                        : "nothing");
+      return reference.offset == 0 ? text : fmt::format("{}{:+#x}", text, reference.offset);
+    }
     if (atom.section->data.size() < atom.end()) return "zeros";
     std::string text;
     for (uint64_t i = offset; i < std::min(offset + 8, atom.size); ++i)

@@ -192,6 +192,28 @@ void collect_members(Dwarf_Die* type, uint64_t base, const std::string& prefix,
   } while (dwarf_siblingof(&child, &child) == 0);
 }
 
+// The member of type at the byte offset, as written behind a variable's name.
+std::string member_path(Dwarf_Die type, uint64_t offset, int depth = 0) {
+  if (depth > MaxDepth || !strip_qualifiers(&type)) return "";
+  if (dwarf_tag(&type) == DW_TAG_array_type) {
+    Dwarf_Die element;
+    const uint64_t size = type_of(&type, &element) ? size_of(element) : 0;
+    if (size == 0) return "";
+    return fmt::format("[{}]", offset / size) + member_path(element, offset % size, depth + 1);
+  }
+  Dwarf_Die child;
+  if (!is_aggregate(dwarf_tag(&type)) || dwarf_child(&type, &child) != 0) return "";
+  do {
+    if (dwarf_tag(&child) != DW_TAG_member) continue;
+    Dwarf_Die member;
+    const uint64_t begin = number(&child, DW_AT_data_member_location);
+    if (!type_of(&child, &member) || offset < begin || offset - begin >= size_of(member)) continue;
+    const std::string name = name_of(&child);
+    return (name.empty() ? "" : "." + name) + member_path(member, offset - begin, depth + 1);
+  } while (dwarf_siblingof(&child, &child) == 0);
+  return "";
+}
+
 }  // namespace
 
 struct DebugInfo::Data {
@@ -234,6 +256,7 @@ struct DebugInfo::Data {
   std::map<std::string, TypeLayout> types;
   std::set<std::string> on_stack, held;
   std::map<std::string, std::set<std::string>> users;
+  std::multimap<std::string, Dwarf_Die> variables;  // with storage of their own, and their types
 };
 
 // Applies the relocations of the debug sections to a copy and hands that to libdw: an object in
@@ -358,6 +381,8 @@ void DebugInfo::Data::visit_scope(Dwarf_Die* scope, const std::string& function,
           ops[0].atom == DW_OP_addr)
         is_static = true;
       users[core].insert(is_static ? name_of(&child) : function);
+      if (is_static && !dwarf_hasattr(&child, DW_AT_declaration))
+        variables.emplace(name_of(&child), type);
       if (is_static) {
         held.insert(core);
       } else if (strip_qualifiers(&type) && is_aggregate(dwarf_tag(&type))) {
@@ -438,6 +463,12 @@ std::map<std::string, TypeLayout> DebugInfo::types() const {
 bool DebugInfo::only_on_stack(const std::string& type) const {
   data_->read_types();
   return data_->on_stack.contains(type) && !data_->held.contains(type);
+}
+
+std::string DebugInfo::member_at(const std::string& variable, uint64_t offset) const {
+  data_->read_types();
+  if (data_->variables.count(variable) != 1) return "";
+  return member_path(data_->variables.find(variable)->second, offset);
 }
 
 std::vector<std::string> DebugInfo::users_of(const std::string& type) const {

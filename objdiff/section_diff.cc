@@ -78,12 +78,13 @@ class Differ {
                         : difference.kind == DifferenceKind::Constant ? "constant"
                                                                       : "special";
           reason.detail = difference.detail;
+          reason.before = difference.before;
           reason.offset = difference.offset;
           function.reasons.push_back(std::move(reason));
         }
       } else {
         function.status = DiffStatus::New;
-        function.reasons.push_back({"new", "", "", 0});
+        function.reasons.push_back({"new", "", "", 0, ""});
       }
       index_[&post] = diff_.functions.size();
       diff_.functions.push_back(std::move(function));
@@ -99,8 +100,9 @@ class Differ {
       data.post = post.symbol;
       if (const Atom* pre = correlation_.pre(&post)) {
         data.pre = pre->symbol;
-        if (comparer_.data(*pre, post)) {
+        if (const Difference difference = comparer_.data(*pre, post)) {
           data.status = DiffStatus::Changed;
+          data.offset = difference.offset;
           if (is_local_constant(post)) changed_constants_.insert(&post);
         }
       } else {
@@ -133,7 +135,7 @@ class Differ {
             FunctionDiff& entry = diff_.functions[function->second];
             entry.status = DiffStatus::Changed;
             entry.reasons.push_back(
-                {"constant", reference.atom->name, "", relocation->offset - atom.entry});
+                {"constant", reference.atom->name, "", relocation->offset - atom.entry, ""});
           }
           break;
         }
@@ -159,10 +161,10 @@ class Differ {
       FunctionDiff& whole = diff_.functions[found->second];
       if (whole.status != DiffStatus::Same && fragment.status == DiffStatus::Same) {
         fragment.status = DiffStatus::Changed;
-        fragment.reasons.push_back({"fragment", whole.name, "", 0});
+        fragment.reasons.push_back({"fragment", whole.name, "", 0, ""});
       } else if (whole.status == DiffStatus::Same && fragment.status != DiffStatus::Same) {
         whole.status = DiffStatus::Changed;
-        whole.reasons.push_back({"fragment", fragment.name, "", 0});
+        whole.reasons.push_back({"fragment", fragment.name, "", 0, ""});
       }
     }
   }
@@ -186,13 +188,13 @@ class Differ {
         function.pre = nullptr;
         carried_.insert(post);
         function.reasons.push_back(
-            {"carried", "has no ftrace site; its callers are replaced", "", 0});
+            {"carried", "has no ftrace site; its callers are replaced", "", 0, ""});
         more = true;
         for (size_t caller : callers) {
           FunctionDiff& user = diff_.functions[caller];
           if (user.status != DiffStatus::Same) continue;
           user.status = DiffStatus::Changed;
-          user.reasons.push_back({"callee", function.name, "", 0});
+          user.reasons.push_back({"callee", function.name, "", 0, ""});
         }
         // Its fragment comes along as new, too.
         for (FunctionDiff& fragment : diff_.functions) {

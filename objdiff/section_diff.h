@@ -15,12 +15,13 @@ namespace ksplice {
 enum class DiffStatus { Same, Changed, New, Removed };
 
 struct Reason {
-  std::string
-      kind;  // "code", "inlined", "constant", "special", "fragment", "new", "callee", "carried"
-  std::string detail;  // callee, constant, special section or parent; for code: the first differing
-                       // instruction
-  std::string source;  // "net/ipv4/tcp_ipv4.c:2012" if line tables are there
+  // "code", "inlined", "constant", "special", "fragment", "new", "callee", "carried"
+  std::string kind;
+  // Callee, constant, special section or parent; for code: the first differing instruction.
+  std::string detail;
+  std::string source;   // "net/ipv4/tcp_ipv4.c:2012" if line tables are there
   uint64_t offset = 0;  // in the post function
+  std::string before;   // for code and constants: what pre has in place of detail
 };
 
 struct FunctionDiff {
@@ -41,6 +42,7 @@ struct DataDiff {
   std::string section;
   const Symbol* pre = nullptr;  // null for New, and for anonymous data
   const Symbol* post = nullptr;
+  uint64_t offset = 0;  // of the first difference, for Changed
 };
 
 struct ObjectDiff {
