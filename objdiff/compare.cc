@@ -576,6 +576,20 @@ Difference Comparer::same_layout_code(const Atom& pre, const Atom& post, bool& d
   return {};
 }
 
+// Whether item jumps to another place of function or of its fragments.
+bool Comparer::jumps_inside(const Atoms& atoms, const Section& section, const CodeItem& item,
+                            const Atom& function) const {
+  const InstructionKind kind = item.instruction->kind;
+  if (kind != InstructionKind::Jump && kind != InstructionKind::CondJump) return false;
+  const Atom* target = branch_target(atoms, section, item).atom;
+  if (target == nullptr) return false;
+  auto whole = [](const Atom& atom) {
+    const std::string parent = fragment_parent(atom.name);
+    return parent.empty() ? atom.name : parent;
+  };
+  return target == &function || whole(*target) == whole(function);
+}
+
 Difference Comparer::functions(const Atom& pre, const Atom& post) {
   pre_self_ = &pre;
   post_self_ = &post;
@@ -607,11 +621,14 @@ Difference Comparer::functions(const Atom& pre, const Atom& post) {
   };
   for (size_t i = 0; i < std::max(a.items.size(), b.items.size()); ++i) {
     failed_constant_ = nullptr;
-    if (i < a.items.size() && i < b.items.size() &&
-        same_item(*pre.section, a, i, *post.section, b, i))
-      continue;
-    difference = difference_at(pre, place(a, i), post, place(b, i));
-    break;
+    const bool both = i < a.items.size() && i < b.items.size();
+    if (both && same_item(*pre.section, a, i, *post.section, b, i)) continue;
+    // A jump over what changed says less about it than what changed itself.
+    const bool jump = both && jumps_inside(pre_, *pre.section, a.items[i], pre) &&
+                      jumps_inside(post_, *post.section, b.items[i], post) &&
+                      a.items[i].instruction->kind == b.items[i].instruction->kind;
+    if (!difference || !jump) difference = difference_at(pre, place(a, i), post, place(b, i));
+    if (!jump) break;
   }
   if (!difference) difference = special_entries(pre, post);
   pre_self_ = post_self_ = nullptr;

@@ -89,6 +89,8 @@ class Comparer {
   Difference special_entries(const Atom& pre, const Atom& post);
   bool same_entry(const TableEntry& pre, const TableEntry& post);
   bool same_place(int64_t pre_offset, int64_t post_offset) const;
+  bool jumps_inside(const Atoms& atoms, const Section& section, const CodeItem& item,
+                    const Atom& function) const;
   Reference branch_target(const Atoms& atoms, const Section& section, const CodeItem& item) const;
   uint64_t extent(bool post, const Atom& atom, uint64_t place);
 

@@ -448,6 +448,78 @@ std::vector<std::string> DebugInfo::inlined_at(const Section* section, uint64_t 
   return result;
 }
 
+namespace {
+
+// A range of code that was inlined.
+struct InlinedRange {
+  uint64_t begin, end;
+  std::string name;
+  int declared;  // line
+};
+
+// Outer ranges before the inner ones.
+void collect_inlined(Dwarf_Die* scope, std::vector<InlinedRange>& ranges, int depth = 0) {
+  Dwarf_Die child;
+  if (depth > MaxDepth || dwarf_child(scope, &child) != 0) return;
+  do {
+    const int tag = dwarf_tag(&child);
+    if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_lexical_block) continue;
+    if (tag == DW_TAG_inlined_subroutine) {
+      Dwarf_Die origin = child;
+      Dwarf_Attribute attribute;
+      if (dwarf_attr(&child, DW_AT_abstract_origin, &attribute) != nullptr)
+        dwarf_formref_die(&attribute, &origin);
+      int line = 0;
+      dwarf_decl_line(&origin, &line);
+      Dwarf_Addr base = 0, begin = 0, end = 0;
+      for (ptrdiff_t at = 0; (at = dwarf_ranges(&child, at, &base, &begin, &end)) > 0;)
+        ranges.push_back({begin, end, name_of(&child), line});
+    }
+    collect_inlined(&child, ranges, depth + 1);
+  } while (dwarf_siblingof(&child, &child) == 0);
+}
+
+}  // namespace
+
+std::map<std::string, std::set<int>> DebugInfo::lines_by_inlined(const Section* section,
+                                                                 uint64_t begin,
+                                                                 uint64_t end) const {
+  std::map<std::string, std::set<int>> result;
+  data_->read_lines();
+  const uint64_t low = data_->address_of(section, begin), high = data_->address_of(section, end);
+  Dwarf_Die* scopes = nullptr;
+  int count = 0;
+  for (size_t i = 0; i < data_->units.size() && count <= 0; ++i)
+    count = dwarf_getscopes(&data_->units[i], low, &scopes);
+  std::vector<InlinedRange> ranges;
+  int declared = 0;
+  for (int i = 0; i < count; ++i) {
+    if (dwarf_tag(&scopes[i]) != DW_TAG_subprogram) continue;
+    Dwarf_Attribute attribute;
+    Dwarf_Die origin = scopes[i];
+    if (dwarf_attr(&scopes[i], DW_AT_abstract_origin, &attribute) != nullptr)
+      dwarf_formref_die(&attribute, &origin);
+    dwarf_decl_line(&origin, &declared);
+    collect_inlined(&scopes[i], ranges);
+    break;
+  }
+  if (count > 0) std::free(scopes);
+  auto row =
+      std::lower_bound(data_->rows.begin(), data_->rows.end(), low,
+                       [](const Data::Row& row, uint64_t value) { return row.address < value; });
+  for (; row != data_->rows.end() && row->address < high; ++row) {
+    if (row->end || row->line <= 0) continue;
+    auto inner = std::find_if(ranges.rbegin(), ranges.rend(), [&](const InlinedRange& range) {
+      return range.begin <= row->address && row->address < range.end;
+    });
+    if (inner == ranges.rend())
+      result[""].insert(row->line - declared);
+    else
+      result[inner->name].insert(row->line - inner->declared);
+  }
+  return result;
+}
+
 bool DebugInfo::is_assembly() const {
   if (!data_->open() || data_->units.empty()) return false;
   for (Dwarf_Die& unit : data_->units)

@@ -51,6 +51,10 @@ class DebugInfo {
                 uint64_t offset) const;
   // Functions inlined at offset, innermost first.
   std::vector<std::string> inlined_at(const Section* section, uint64_t offset) const;
+  // The source lines of a function's code by the function inlined there (innermost, "" for its
+  // own), counted from that function's declaration, so that code further up does not matter.
+  std::map<std::string, std::set<int>> lines_by_inlined(const Section* section, uint64_t begin,
+                                                        uint64_t end) const;
   // Whether the unit was written in assembly (DW_LANG_Mips_Assembler).
   bool is_assembly() const;
   // Named structures and unions that are defined here, by "struct NAME".

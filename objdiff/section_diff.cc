@@ -300,13 +300,32 @@ class Differ {
         if (std::optional<SourceLine> line = post_debug_.line_at(section, place))
           reason.source = fmt::format("{}:{}", line->file, line->line);
         if (reason.kind != "code") continue;
-        const std::vector<std::string> inlined = post_debug_.inlined_at(section, place);
-        if (!inlined.empty()) {
-          reason.kind = "inlined";
-          reason.detail = fmt::format("{}: {}", inlined.front(), reason.detail);
-        }
+        const std::string inlined = changed_inlined(function, place);
+        if (inlined.empty()) continue;
+        reason.kind = "inlined";
+        reason.detail = fmt::format("{}: {}", inlined, reason.detail);
       }
     }
+  }
+
+  // The function inlined at place (in post's section) or elsewhere in function that is the reason
+  // for the difference, or "" for its own code. Registers are given out anew when anything changes,
+  // so what is inlined at the first differing instruction need not be what changed: that is known
+  // by its lines. An edit that leaves the lines alone is where the instruction is.
+  std::string changed_inlined(const FunctionDiff& function, uint64_t place) const {
+    const Atom& post = *post_.of(function.post);
+    const Atom& pre = *correlation_.pre(&post);  // a carried function has one, too
+    const std::vector<std::string> here = post_debug_.inlined_at(post.section, place);
+    auto was = pre_debug_.lines_by_inlined(pre.section, pre.entry, pre.end());
+    auto now = post_debug_.lines_by_inlined(post.section, post.entry, post.end());
+    auto changed = [&](const std::string& name) { return was[name] != now[name]; };
+    for (const std::string& name : here)
+      if (changed(name)) return name;
+    if (changed("")) return "";
+    if (!here.empty()) return here.front();
+    for (const auto& [name, lines] : now)
+      if (was.contains(name) && was[name] != lines) return name;
+    return "";
   }
 
   // The old body of a carried function stays, for no one; nothing of post is it.

@@ -88,6 +88,16 @@ TEST(SectionDiff, SaysWhereInTheSourceADifferenceIs) {
       << reason["source"];
 }
 
+TEST(SectionDiff, ExplainsByWhatChangedNotByTheJumpOverIt) {
+  const ObjectDiff diff = diff_objects(object_of("explain-jump-over.c", false, true),
+                                       object_of("explain-jump-over.c", true, true));
+  const auto json = nlohmann::json::parse(diff_to_json(diff, true));
+  const auto& reason = json["functions"][0]["reasons"][0];
+  EXPECT_EQ(reason["detail"], "movl   $2, %edi");
+  EXPECT_EQ(reason["before"], "movl   $3, %edi");
+  EXPECT_TRUE(reason["source"].get<std::string>().ends_with("explain-jump-over.c:14")) << reason;
+}
+
 TEST(SectionDiff, UsesOnlyListedCodes) {
   std::set<std::string> known;
   for (const Code& code : Codes) EXPECT_TRUE(known.insert(std::string(code.word)).second);
