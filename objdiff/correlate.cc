@@ -70,20 +70,29 @@ struct Use {
 class Correlator {
  public:
   Correlator(const Atoms& pre, const Atoms& post, const SpecialTables& pre_tables,
-             const SpecialTables& post_tables)
-      : pre_(pre), post_(post), pre_tables_(pre_tables), post_tables_(post_tables) {}
+             const SpecialTables& post_tables, const DebugInfo& pre_debug,
+             const DebugInfo& post_debug)
+      : pre_(pre),
+        post_(post),
+        pre_tables_(pre_tables),
+        post_tables_(post_tables),
+        pre_debug_(pre_debug),
+        post_debug_(post_debug) {}
 
   Correlation run() {
     by_unique_name();
     group_rest();
     identical_functions();
+    by_declaring_function();
     // Two rounds: what the first learns about functions tells more about what they refer to.
     for (int round = 0; round < 2; ++round) {
       pair_references();
       by_users();
+      by_order_of_use();
     }
     leftovers();
     part_interchangeable();
+    list_ambiguous();
     return std::move(result_);
   }
 
@@ -243,6 +252,90 @@ class Correlator {
     }
   }
 
+  // Where one state must not become another's.
+  static bool holds_state(const Atom& atom) {
+    return atom.kind == AtomKind::Data && atom.section->is_write() && !is_interchangeable(atom);
+  }
+
+  std::vector<const Atom*> open_state(const std::vector<const Atom*>& atoms, bool post) const {
+    std::vector<const Atom*> result;
+    for (const Atom* atom : atoms)
+      if (holds_state(*atom) && (post ? open_post(atom) : open_pre(atom))) result.push_back(atom);
+    return result;
+  }
+
+  // Static variables of functions: the debug information knows whose each is, inlined or not.
+  void by_declaring_function() {
+    for (auto& [name, group] : groups_) {
+      const std::vector<const Atom*> pre = open_state(group.pre, false);
+      const std::vector<const Atom*> post = open_state(group.post, true);
+      if (pre.empty() || post.empty()) continue;
+      std::map<std::string, Group> by_function;
+      for (const Atom* atom : pre)
+        by_function[pre_debug_.function_of_variable(atom->section, atom->offset)].pre.push_back(
+            atom);
+      for (const Atom* atom : post)
+        by_function[post_debug_.function_of_variable(atom->section, atom->offset)].post.push_back(
+            atom);
+      for (const auto& [function, pair] : by_function)
+        if (!function.empty() && pair.pre.size() == 1 && pair.post.size() == 1)
+          join(pair.pre.front(), pair.post.front());
+    }
+  }
+
+  // As many in post as in pre, and one function uses them by the same instructions in the same
+  // order.
+  void by_order_of_use() {
+    for (auto& [name, group] : groups_) {
+      const std::vector<const Atom*> pre = open_state(group.pre, false);
+      const std::vector<const Atom*> post = open_state(group.post, true);
+      if (pre.size() < 2 || pre.size() != post.size()) continue;
+      for (const auto& [function, old] :
+           std::vector<std::pair<const Atom*, const Atom*>>(pairs_of_functions())) {
+        std::vector<const Atom*> old_order, order;
+        if (pattern(pre_, *old, pre, old_order) != pattern(post_, *function, post, order)) continue;
+        for (size_t i = 0; i < order.size(); ++i) join(old_order[i], order[i]);
+      }
+    }
+  }
+
+  std::vector<std::pair<const Atom*, const Atom*>> pairs_of_functions() const {
+    std::vector<std::pair<const Atom*, const Atom*>> result;
+    for (const Atom& atom : post_.all())
+      if (const Atom* pre = atom.is_function() ? result_.pre(&atom) : nullptr; pre != nullptr)
+        result.emplace_back(&atom, pre);
+    return result;
+  }
+
+  // Every use of one of wanted in function: which of them, by first use, and the instruction's
+  // opcode.
+  static std::vector<std::pair<size_t, int>> pattern(const Atoms& atoms, const Atom& function,
+                                                     const std::vector<const Atom*>& wanted,
+                                                     std::vector<const Atom*>& order) {
+    std::vector<std::pair<size_t, int>> result;
+    for (const Relocation* relocation : atoms.relocations(function)) {
+      const Atom* target = atoms.resolve(*function.section, *relocation).atom;
+      if (std::find(wanted.begin(), wanted.end(), target) == wanted.end()) continue;
+      auto place = std::find(order.begin(), order.end(), target);
+      const size_t rank = static_cast<size_t>(place - order.begin());
+      if (place == order.end()) order.push_back(target);
+      const Instruction* instruction = atoms.code(*function.section)->at(relocation->offset);
+      result.emplace_back(
+          rank, instruction == nullptr
+                    ? -1
+                    : function.section->data[instruction->offset + instruction->opcode_offset]);
+    }
+    return result;
+  }
+
+  void list_ambiguous() {
+    for (const auto& [name, group] : groups_) {
+      const std::vector<const Atom*> post = open_state(group.post, true);
+      if (!open_state(group.pre, false).empty())
+        result_.ambiguous.insert(result_.ambiguous.end(), post.begin(), post.end());
+    }
+  }
+
   bool anything_open() const {
     for (const auto& [name, group] : groups_)
       for (const Atom* atom : group.post)
@@ -294,24 +387,33 @@ class Correlator {
         return std::binary_search(b.begin(), b.end(), name);
       });
     };
+    auto fits = [&](int level, const Atom& pre, const Atom& post) {
+      const std::vector<std::string> ours = users_of(pre_users, &pre);
+      const std::vector<std::string> theirs = users_of(post_users, &post);
+      if (theirs.empty()) return false;
+      const bool same = ours == theirs;
+      if (level == 0) return same && similar(pre, post);
+      if (level == 1) return overlap(ours, theirs) && similar(pre, post);
+      return level == 2 ? same && pre.size == post.size : overlap(ours, theirs);
+    };
     for (auto& [name, group] : groups_) {
       // Strict first: all users and the content; then users and size; then any common user.
       for (int level = 0; level < 4; ++level) {
         for (const Atom* post : group.post) {
           if (!open_post(post)) continue;
-          const std::vector<std::string> theirs = users_of(post_users, post);
-          if (theirs.empty()) continue;
           for (const Atom* pre : group.pre) {
-            if (!open_pre(pre)) continue;
-            const std::vector<std::string> ours = users_of(pre_users, pre);
-            const bool same = ours == theirs;
-            const bool content = similar(*pre, *post);
-            const bool size = pre->size == post->size;
-            const bool ok = level == 0   ? same && content
-                            : level == 1 ? overlap(ours, theirs) && content
-                            : level == 2 ? same && size
-                                         : overlap(ours, theirs);
-            if (ok && join(pre, post)) break;
+            if (!open_pre(pre) || !fits(level, *pre, *post)) continue;
+            auto other_post = [&](const Atom* other) {
+              return other != post && open_post(other) && fits(level, *pre, *other);
+            };
+            auto other_pre = [&](const Atom* other) {
+              return other != pre && open_pre(other) && fits(level, *other, *post);
+            };
+            if (holds_state(*post) &&
+                (std::any_of(group.post.begin(), group.post.end(), other_post) ||
+                 std::any_of(group.pre.begin(), group.pre.end(), other_pre)))
+              break;
+            if (join(pre, post)) break;
           }
         }
       }
@@ -351,6 +453,8 @@ class Correlator {
   const Atoms& post_;
   const SpecialTables& pre_tables_;
   const SpecialTables& post_tables_;
+  const DebugInfo& pre_debug_;
+  const DebugInfo& post_debug_;
   Correlation result_;
   std::map<std::string, Group> groups_;
 };
@@ -358,8 +462,9 @@ class Correlator {
 }  // namespace
 
 Correlation correlate(const Atoms& pre, const Atoms& post, const SpecialTables& pre_tables,
-                      const SpecialTables& post_tables) {
-  return Correlator(pre, post, pre_tables, post_tables).run();
+                      const SpecialTables& post_tables, const DebugInfo& pre_debug,
+                      const DebugInfo& post_debug) {
+  return Correlator(pre, post, pre_tables, post_tables, pre_debug, post_debug).run();
 }
 
 }  // namespace ksplice

@@ -89,6 +89,7 @@ class Judge {
     judge_unknown_sections();
     judge_static_keys();
     for (Refusal& refusal : find_start_refusals(c_)) refusals_.push_back(std::move(refusal));
+    judge_ambiguous();
     std::stable_sort(refusals_.begin(), refusals_.end(), [](const Refusal& a, const Refusal& b) {
       return std::tie(a.code, a.section, a.symbol, a.offset) <
              std::tie(b.code, b.section, b.symbol, b.offset);
@@ -535,6 +536,30 @@ class Judge {
         }
       }
     }
+  }
+
+  // State that new code would read and write in the wrong place.
+  void judge_ambiguous() {
+    for (const Atom* variable : c_.correlation.ambiguous) {
+      const std::string user = first_user(*variable);
+      if (user.empty()) continue;
+      refuse("ambiguous_data", variable->section->name, variable->name,
+             fmt::format("{} uses a static variable {}, and which of several of that name in the "
+                         "running kernel it is cannot be told",
+                         user, plain_name(variable->name)),
+             "compile both objects with debug information (-g), which says to what function each "
+             "belongs, or leave one of the functions that declare it as it is");
+    }
+  }
+
+  // The first function of the update that refers to the variable, or "".
+  std::string first_user(const Atom& variable) const {
+    for (const Atom& atom : c_.post.all()) {
+      if (!included_.contains(&atom)) continue;
+      for (const Relocation* relocation : c_.post.relocations(atom))
+        if (c_.post.resolve(*atom.section, *relocation).atom == &variable) return atom.name;
+    }
+    return "";
   }
 
   const DiffContext& c_;

@@ -256,6 +256,7 @@ struct DebugInfo::Data {
   std::map<std::string, TypeLayout> types;
   std::set<std::string> on_stack, held;
   std::map<std::string, std::set<std::string>> users;
+  std::unordered_map<uint64_t, std::string> functions;  // by a variable's address
   std::multimap<std::string, Dwarf_Die> variables;  // with storage of their own, and their types
 };
 
@@ -371,15 +372,17 @@ void DebugInfo::Data::visit_scope(Dwarf_Die* scope, const std::string& function,
       Dwarf_Die type;
       if (!type_of(&child, &type)) continue;
       const std::string core = core_type(type);
-      if (core.empty()) continue;
       bool is_static = function.empty() || dwarf_hasattr(&child, DW_AT_external);
       Dwarf_Attribute attribute;
       Dwarf_Op* ops = nullptr;
       size_t count = 0;
       if (dwarf_attr(&child, DW_AT_location, &attribute) != nullptr &&
           dwarf_getlocation(&attribute, &ops, &count) == 0 && count > 0 &&
-          ops[0].atom == DW_OP_addr)
+          ops[0].atom == DW_OP_addr) {
         is_static = true;
+        functions.emplace(ops[0].number, function);
+      }
+      if (core.empty()) continue;
       users[core].insert(is_static ? name_of(&child) : function);
       if (is_static && !dwarf_hasattr(&child, DW_AT_declaration))
         variables.emplace(name_of(&child), type);
@@ -535,6 +538,12 @@ std::map<std::string, TypeLayout> DebugInfo::types() const {
 bool DebugInfo::only_on_stack(const std::string& type) const {
   data_->read_types();
   return data_->on_stack.contains(type) && !data_->held.contains(type);
+}
+
+std::string DebugInfo::function_of_variable(const Section* section, uint64_t offset) const {
+  data_->read_types();
+  auto found = data_->functions.find(data_->address_of(section, offset));
+  return found == data_->functions.end() ? "" : found->second;
 }
 
 std::string DebugInfo::member_at(const std::string& variable, uint64_t offset) const {

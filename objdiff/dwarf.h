@@ -62,6 +62,8 @@ class DebugInfo {
   // Types that only ever live in local variables here: some function has one on its stack, and no
   // structure, global or static variable contains or points to one.
   bool only_on_stack(const std::string& type) const;
+  // The function in which the variable at offset in section is declared; "" if none, or not known.
+  std::string function_of_variable(const Section* section, uint64_t offset) const;
   // What lies at the byte offset of a variable with its own storage: ".ops.read", "[2].name"; "" if
   // that is not known, or two variables (static locals) share the name.
   std::string member_at(const std::string& variable, uint64_t offset) const;

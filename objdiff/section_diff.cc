@@ -38,9 +38,9 @@ class Differ {
         post_(post),
         pre_tables_(pre_),
         post_tables_(post_),
-        correlation_(correlate(pre_, post_, pre_tables_, post_tables_)),
         pre_debug_(pre),
         post_debug_(post),
+        correlation_(correlate(pre_, post_, pre_tables_, post_tables_, pre_debug_, post_debug_)),
         comparer_(pre_, post_, correlation_, pre_tables_, post_tables_, &pre_debug_, &post_debug_) {
   }
 
@@ -377,9 +377,9 @@ class Differ {
   const Atoms post_;
   const SpecialTables pre_tables_;
   const SpecialTables post_tables_;
-  const Correlation correlation_;
   const DebugInfo pre_debug_;
   const DebugInfo post_debug_;
+  const Correlation correlation_;
   Comparer comparer_;
   ObjectDiff diff_;
   std::map<const Atom*, size_t>

@@ -31,6 +31,7 @@ inline constexpr Code Codes[] = {
     // of the differ
     {"data_changed", "the initial value of existing data changed"},
     {"data_resized", "an existing object grew or shrank"},
+    {"ambiguous_data", "which of several static variables of one name is meant cannot be told"},
     {"data_moved", "an existing object moved to another class of memory"},
     {"init_changed", "code or data that is only used at start or exit changed"},
     {"init_needed", "new code uses new data that only start code sets up"},

@@ -88,6 +88,19 @@ TEST(SectionDiff, SaysWhereInTheSourceADifferenceIs) {
       << reason["source"];
 }
 
+// In f of pre, a's counter is count.1; of post, count.0.
+TEST(SectionDiff, KeepsTheStateOfStaticVariablesThatChangePlaces) {
+  const Object pre = object_of("static-local-swapped.c", false, true);
+  const Object post = object_of("static-local-swapped.c", true, true);
+  const ObjectDiff diff = diff_objects(pre, post);
+  for (const auto& [now, was] :
+       std::map<std::string, std::string>{{"count.0", "count.1"}, {"count.1", "count.0"}}) {
+    const auto found = diff.correlation.find(post.find_symbol(now));
+    ASSERT_NE(found, diff.correlation.end());
+    EXPECT_EQ(found->second->name, was);
+  }
+}
+
 TEST(SectionDiff, ExplainsByWhatChangedNotByTheJumpOverIt) {
   const ObjectDiff diff = diff_objects(object_of("explain-jump-over.c", false, true),
                                        object_of("explain-jump-over.c", true, true));
