@@ -212,6 +212,9 @@ bool Comparer::same_reference(const Reference& pre, const Reference& post) {
 
 bool Comparer::same_string(const Atom& pre, uint64_t pre_place, const Atom& post,
                            uint64_t post_place) const {
+  // One past the end ("" + 1): of equal strings the same place.
+  if (pre_place == pre.end() && post_place == post.end() && pre.size == post.size)
+    pre_place = pre.entry, post_place = post.entry;
   const std::vector<uint8_t>&a = pre.section->data, &b = post.section->data;
   const uint64_t a_end = std::min<uint64_t>(pre.end(), a.size());
   const uint64_t b_end = std::min<uint64_t>(post.end(), b.size());
@@ -293,6 +296,20 @@ bool Comparer::same_value(const Atom& pre, int64_t pre_offset, const Atom& post,
   return same;
 }
 
+// An entry of a relative jump table: ".long .L5 - .Ltable" is relocated as PC-relative with the
+// entry's distance from the table's start added.
+bool Comparer::same_table_target(const Section& pre, const Relocation& pre_entry,
+                                 const Section& post, const Relocation& post_entry,
+                                 uint64_t distance) {
+  if (pre.is_exec() || distance == 0 || !reloc_is_pc_relative(pre_entry.type)) return false;
+  if (is_special_section(pre)) return false;
+  Relocation a = pre_entry, b = post_entry;
+  a.addend -= static_cast<int64_t>(distance);
+  b.addend -= static_cast<int64_t>(distance);
+  const Reference x = pre_.resolve(pre, a), y = post_.resolve(post, b);
+  return x.atom != nullptr && x.atom == pre_self_ && y.atom == post_self_ && same_reference(x, y);
+}
+
 bool Comparer::same_content(const Section& pre, uint64_t pre_begin, const Section& post,
                             uint64_t post_begin, uint64_t size,
                             const std::vector<std::pair<uint64_t, uint64_t>>& masked,
@@ -339,7 +356,8 @@ bool Comparer::same_content(const Section& pre, uint64_t pre_begin, const Sectio
       return fail_at(at);
     const bool skip = first && skip_first_relocation;
     first = false;
-    if (!skip && !same_reference(pre_.resolve(pre, *a), post_.resolve(post, *b)))
+    if (!skip && !same_reference(pre_.resolve(pre, *a), post_.resolve(post, *b)) &&
+        !same_table_target(pre, *a, post, *b, at))
       return fail_at(at);
     done = std::min<uint64_t>(at + reloc_size(a->type), size);
     ++a, ++b;

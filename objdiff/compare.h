@@ -72,6 +72,8 @@ class Comparer {
   bool same_value(const Atom& pre, int64_t pre_offset, const Atom& post, int64_t post_offset);
   bool same_string(const Atom& pre, uint64_t pre_place, const Atom& post,
                    uint64_t post_place) const;
+  bool same_table_target(const Section& pre, const Relocation& pre_entry, const Section& post,
+                         const Relocation& post_entry, uint64_t distance);
   bool same_content(const Section& pre, uint64_t pre_begin, const Section& post,
                     uint64_t post_begin, uint64_t size,
                     const std::vector<std::pair<uint64_t, uint64_t>>& masked,

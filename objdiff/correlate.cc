@@ -91,6 +91,7 @@ class Correlator {
       by_order_of_use();
     }
     leftovers();
+    by_name_without_line();
     part_interchangeable();
     list_ambiguous();
     return std::move(result_);
@@ -435,6 +436,25 @@ class Correlator {
         if (open_post(atom)) post.push_back(atom);
       if (pre.size() == 1 && post.size() == 1) join(pre.front(), post.front());
     }
+  }
+
+  // Macros that put __LINE__ into a name: _object_methods_UVERBS_OBJECT_WQ183.
+  void by_name_without_line() {
+    std::map<std::string, Group> by_stem;
+    auto add = [&](const Atom& atom, std::vector<const Atom*> Group::*side) {
+      if (!is_named(atom) || atom.is_function() || atom.symbol->bind != STB_LOCAL) return;
+      const size_t end = atom.name.find_last_not_of("0123456789");
+      if (end != std::string::npos && end + 1 < atom.name.size())
+        (by_stem[atom.name.substr(0, end + 1)].*side).push_back(&atom);
+    };
+    for (const Atom& atom : pre_.all())
+      if (open_pre(&atom)) add(atom, &Group::pre);
+    for (const Atom& atom : post_.all())
+      if (open_post(&atom)) add(atom, &Group::post);
+    for (const auto& [stem, group] : by_stem)
+      if (group.pre.size() == 1 && group.post.size() == 1 &&
+          similar(*group.pre.front(), *group.post.front()))
+        join(group.pre.front(), group.post.front());
   }
 
   // Of these a new one is as good as the old one, so another content means another thing.

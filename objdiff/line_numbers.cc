@@ -92,19 +92,37 @@ int argument_of(int reg) {
   return -1;
 }
 
-// The argument register that an instruction loads whole, or -1: mov imm, mov r/m, lea, xor, pop.
-int loaded_argument(std::span<const uint8_t> bytes, const Instruction& instruction) {
+// The register that an instruction loads with an immediate or an address (mov, lea), or -1.
+int loaded_register(std::span<const uint8_t> bytes, const Instruction& instruction) {
   const uint8_t opcode = bytes[instruction.opcode_offset];
   const uint8_t rex =
       instruction.opcode_offset > 0 && (bytes[instruction.opcode_offset - 1] & 0xf0) == 0x40
           ? bytes[instruction.opcode_offset - 1]
           : 0;
-  if ((opcode & 0xf8) == 0xb8) return argument_of((opcode & 7) | (rex & 1 ? 8 : 0));
+  if ((opcode & 0xf8) == 0xb8) return (opcode & 7) | (rex & 1 ? 8 : 0);
   if (instruction.modrm_offset == 0) return -1;
   const uint8_t modrm = bytes[instruction.modrm_offset];
-  if (opcode == 0xc7 && modrm >> 6 == 3) return argument_of((modrm & 7) | (rex & 1 ? 8 : 0));
-  if (opcode == 0x8d) return argument_of(((modrm >> 3) & 7) | (rex & 4 ? 8 : 0));
+  if (opcode == 0xc7 && modrm >> 6 == 3) return (modrm & 7) | (rex & 1 ? 8 : 0);
+  if (opcode == 0x8d) return ((modrm >> 3) & 7) | (rex & 4 ? 8 : 0);
   return -1;
+}
+
+int loaded_argument(std::span<const uint8_t> bytes, const Instruction& instruction) {
+  return argument_of(loaded_register(bytes, instruction));
+}
+
+// The register that "mov source, argument register" copies, or -1.
+int copied_to_argument(std::span<const uint8_t> bytes, const Instruction& instruction,
+                       int argument) {
+  const uint8_t opcode = bytes[instruction.opcode_offset];
+  if (instruction.modrm_offset == 0 || (opcode != 0x89 && opcode != 0x8b)) return -1;
+  const uint8_t modrm = bytes[instruction.modrm_offset];
+  if (modrm >> 6 != 3 || instruction.opcode_offset == 0) return -1;
+  const uint8_t rex = bytes[instruction.opcode_offset - 1];
+  if ((rex & 0xf8) != 0x48) return -1;  // pointers have 64 bits
+  const int reg = ((modrm >> 3) & 7) | (rex & 4 ? 8 : 0), rm = (modrm & 7) | (rex & 1 ? 8 : 0);
+  const int from = opcode == 0x89 ? reg : rm, to = opcode == 0x89 ? rm : reg;
+  return argument_of(to) == argument ? from : -1;
 }
 
 bool ends_like_source(std::string_view name) {
@@ -170,13 +188,28 @@ bool prepares_line_argument(const Atoms& atoms, const Section& section,
                             const ImmediateLoad& load) {
   constexpr size_t Reach = 48;
   if (load.argument < 0) return false;
-  auto source_in_argument_before = [&](const CodeItem& item) {
-    if (item.relocation[0] == nullptr || load.argument == 0) return false;
-    const Instruction& instruction = *item.instruction;
-    const auto bytes = std::span(section.data).subspan(instruction.offset, instruction.size);
-    if (loaded_argument(bytes, instruction) != load.argument - 1) return false;
+  auto bytes_of = [&](const CodeItem& item) {
+    return std::span(section.data).subspan(item.instruction->offset, item.instruction->size);
+  };
+  auto names_source = [&](const CodeItem& item) {
+    if (item.relocation[0] == nullptr) return false;
     const Reference reference = atoms.resolve(section, *item.relocation[0]);
     return is_source_name(atoms, reference) || names_function(atoms, reference);
+  };
+  auto source_in_argument_before = [&](const CodeItem& item) {
+    if (load.argument == 0) return false;
+    if (loaded_argument(bytes_of(item), *item.instruction) == load.argument - 1)
+      return names_source(item);
+    // By way of another register: mov $__func__, %r9; ...; mov %r9, %rdx.
+    const int from = copied_to_argument(bytes_of(item), *item.instruction, load.argument - 1);
+    if (from < 0) return false;
+    for (size_t back = 1; back <= Reach && &item - back >= items.data(); ++back) {
+      const CodeItem& earlier = *(&item - back);
+      if (earlier.instruction->kind == InstructionKind::Call) return false;
+      if (loaded_register(bytes_of(earlier), *earlier.instruction) == from)
+        return names_source(earlier);
+    }
+    return false;
   };
   // The last write to the argument before counts; look back to where the arguments' set-up begins.
   bool source = false;
