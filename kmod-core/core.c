@@ -172,8 +172,51 @@ static int ksplice_pin_target(struct ksplice_update *update, struct ksplice_memb
 	return 0;
 }
 
+static struct ksplice_update *ksplice_find_update(const char *id)
+{
+	struct ksplice_update *update;
+
+	list_for_each_entry(update, &ksplice_updates, list)
+		if (!strcmp(update->id, id))
+			return update;
+	return NULL;
+}
+
+static bool ksplice_is_applied(const struct ksplice_need *need)
+{
+	const struct ksplice_update *lower = ksplice_find_update(ksplice_str(need->id));
+	const struct ksplice_member *member;
+
+	if (!lower || lower->stage != KSPLICE_APPLIED)
+		return false;
+	list_for_each_entry(member, &lower->members, list)
+		if (member->module == ksplice_need_module(need) && member->batch)
+			return true;
+	return false;
+}
+
+/* Pins the modules of the updates that this one stands on; what is pinned is in nr_pinned. */
+static int ksplice_pin_needs(struct ksplice_update *update, struct ksplice_member *member)
+{
+	const struct ksplice_need *needs = ksplice_needs(member->object);
+
+	for (; member->nr_pinned < member->object->nr_needs; member->nr_pinned++) {
+		const struct ksplice_need *need = &needs[member->nr_pinned];
+
+		if (!ksplice_is_applied(need) || !try_module_get(ksplice_need_module(need)))
+			return ksplice_abort(update, KSPLICE_CONFLICT,
+					     "update %s, on which this one stands, is not applied to %s",
+					     ksplice_str(need->id),
+					     ksplice_str(member->object->target));
+	}
+	return 0;
+}
+
 static void ksplice_unpin(struct ksplice_member *member)
 {
+	while (member->nr_pinned)
+		module_put(ksplice_need_module(
+			&ksplice_needs(member->object)[--member->nr_pinned]));
 	if (member->target)
 		module_put(member->target);
 	member->target = NULL;
@@ -196,8 +239,10 @@ static int ksplice_pin_members(struct ksplice_update *update)
 			goto unpin;
 		}
 		ret = ksplice_pin_target(update, member);
+		if (!ret)
+			ret = ksplice_pin_needs(update, member);
 		if (ret) {
-			module_put(member->module);
+			ksplice_unpin(member);
 			goto unpin;
 		}
 	}
@@ -382,17 +427,50 @@ static int ksplice_check_skipped(struct ksplice_update *update)
 	return 0;
 }
 
+static bool ksplice_stands_on(const struct ksplice_update *upper, const struct ksplice_update *lower)
+{
+	const struct ksplice_member *member;
+	u32 i;
+
+	if (ksplice_covers(upper, lower))
+		return true;
+	list_for_each_entry(member, &upper->members, list)
+		for (i = 0; i < member->nr_pinned; i++)
+			if (!strcmp(ksplice_str(ksplice_needs(member->object)[i].id), lower->id))
+				return true;
+	return false;
+}
+
+/* Are there updates that stand on this one? All of them are noted, and the newest comes first. */
+static int ksplice_check_above(struct ksplice_update *update)
+{
+	struct ksplice_update *above;
+	char names[128] = "";
+	size_t len = 0;
+
+	list_for_each_entry_reverse(above, &ksplice_updates, list) {
+		if (above == update || !ksplice_stands_on(above, update))
+			continue;
+		ksplice_note(update, "update %s stands on update %s\n", above->id, update->id);
+		len += scnprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "",
+				 above->id);
+	}
+	if (!len)
+		return 0;
+	return ksplice_abort(update, KSPLICE_MODULE_BUSY,
+			     "these updates stand on it and must be reversed first: %s", names);
+}
+
 static int ksplice_may_reverse(struct ksplice_update *update)
 {
-	struct ksplice_update *above = ksplice_on_top(update);
 	struct ksplice_member *member;
+	int ret;
 
 	if (update->stage != KSPLICE_APPLIED)
 		return ksplice_abort(update, KSPLICE_UNEXPECTED, "it is not applied");
-	if (above)
-		return ksplice_abort(update, KSPLICE_MODULE_BUSY,
-				     "update %s replaces the same functions; reverse it first",
-				     above->id);
+	ret = ksplice_check_above(update);
+	if (ret)
+		return ret;
 	list_for_each_entry(member, &update->members, list)
 		if (member->batch && module_refcount(member->module) > 1)
 			return ksplice_abort(update, KSPLICE_MODULE_BUSY,
@@ -431,16 +509,6 @@ int ksplice_reverse(struct ksplice_update *update)
 	update->stage = KSPLICE_REVERSED;
 	pr_info("ksplice: Update %s reversed successfully\n", update->id);
 	return 0;
-}
-
-static struct ksplice_update *ksplice_find_update(const char *id)
-{
-	struct ksplice_update *update;
-
-	list_for_each_entry(update, &ksplice_updates, list)
-		if (!strcmp(update->id, id))
-			return update;
-	return NULL;
 }
 
 static struct ksplice_update *ksplice_make_update(const struct ksplice_object *object)

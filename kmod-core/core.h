@@ -63,6 +63,7 @@ struct ksplice_member {
 	const struct ksplice_object *object;
 	struct module *module;		/* the update module; pinned while applied */
 	struct module *target;		/* pinned while applied; NULL for vmlinux */
+	u32 nr_pinned;			/* of the object's needs: pinned while applied */
 	struct ksplice_batch *batch;	/* not NULL while armed */
 	bool hooked;			/* its first hooks of this operation have been called */
 };
@@ -181,6 +182,16 @@ static inline const struct ksplice_function *ksplice_functions(const struct kspl
 	return (const struct ksplice_function *)(unsigned long)object->functions;
 }
 
+static inline const struct ksplice_need *ksplice_needs(const struct ksplice_object *object)
+{
+	return (const struct ksplice_need *)(unsigned long)object->needs;
+}
+
+static inline struct module *ksplice_need_module(const struct ksplice_need *need)
+{
+	return (struct module *)(unsigned long)need->module;
+}
+
 static inline const struct ksplice_run *ksplice_function_run(const struct ksplice_function *function)
 {
 	return (const struct ksplice_run *)(unsigned long)function->run;
@@ -198,7 +209,7 @@ struct ksplice_batch *ksplice_make_batch(struct ksplice_update *update);
 int ksplice_find_owner(struct ksplice_update *update, struct ksplice_batch *batch);
 int ksplice_arm(struct ksplice_batch *batch);
 bool ksplice_drop_batch(struct ksplice_batch *batch);
-struct ksplice_update *ksplice_on_top(struct ksplice_update *update);
+bool ksplice_covers(const struct ksplice_update *upper, const struct ksplice_update *lower);
 u64 ksplice_calls(const struct ksplice_body *body);
 
 /* safety.c */

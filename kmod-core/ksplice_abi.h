@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#define KSPLICE_ABI_VERSION 1
+#define KSPLICE_ABI_VERSION 2
 
 /*
  * Kinds of ranges in run code that the kernel rewrites itself. Each accepts the bytes of a listed
@@ -76,6 +76,15 @@ struct ksplice_function {
 	__u64 new_size;
 };
 
+/*
+ * An update module of an earlier update on which this one stands: this one replaces its code, or uses
+ * functions or data that came with it. It must be applied, and stays while this one is.
+ */
+struct ksplice_need {
+	__u64 id;		/* const char *: the earlier update */
+	__u64 module;		/* struct module * of its update module */
+};
+
 /* Hooks, in the order of the original's names; see ksplice-patch.h. */
 enum ksplice_hook_kind {
 	KSPLICE_HOOK_PRE_APPLY,
@@ -126,8 +135,11 @@ struct ksplice_object {
 				 * module, which is then found by its name only */
 	__u64 runs;		/* const struct ksplice_run * */
 	__u64 functions;	/* const struct ksplice_function * */
+	__u64 needs;		/* const struct ksplice_need * */
 	__u32 nr_runs;
 	__u32 nr_functions;
+	__u32 nr_needs;
+	__u32 reserved;
 	struct ksplice_hook_table hooks[KSPLICE_NR_HOOKS];
 };
 

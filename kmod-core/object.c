@@ -204,6 +204,20 @@ static int ksplice_check_functions(const struct ksplice_object *object,
 	return 0;
 }
 
+static int ksplice_check_needs(const struct ksplice_object *object, const struct module *module)
+{
+	const struct ksplice_need *needs = ksplice_needs(object);
+	u32 i;
+
+	if (!ksplice_good_table(module, object->needs, object->nr_needs, sizeof(*needs)))
+		return ksplice_refuse("table of updates that it stands on");
+	for (i = 0; i < object->nr_needs; i++)
+		if (!ksplice_good_string(module, needs[i].id) ||
+		    !ksplice_good_word(ksplice_str(needs[i].id)))
+			return ksplice_refuse("id of update %u that it stands on", i);
+	return 0;
+}
+
 static int ksplice_check_hooks(const struct ksplice_object *object, const struct module *module)
 {
 	unsigned int kind;
@@ -245,6 +259,8 @@ int ksplice_check_object(const struct ksplice_object *object, const struct modul
 	ret = ksplice_check_runs(object, module);
 	if (!ret)
 		ret = ksplice_check_functions(object, module);
+	if (!ret)
+		ret = ksplice_check_needs(object, module);
 	if (!ret)
 		ret = ksplice_check_hooks(object, module);
 	return ret;

@@ -106,8 +106,8 @@ static struct ksplice_slot *ksplice_probe(const struct ksplice_batch *batch, uns
 	return &batch->slots[i];
 }
 
-/* The slot of an armed batch whose newest body starts at addr: updates on top of updates. */
-static struct ksplice_slot *ksplice_slot_of_body(unsigned long addr)
+/* The body of an armed batch that starts at addr: updates on top of updates. */
+static struct ksplice_body *ksplice_body_at(unsigned long addr)
 {
 	struct ksplice_batch *batch;
 	unsigned int i;
@@ -116,8 +116,8 @@ static struct ksplice_slot *ksplice_slot_of_body(unsigned long addr)
 		for (i = 0; i < batch->nr_bodies; i++) {
 			struct ksplice_body *body = &batch->bodies[i];
 
-			if (body->new_addr == addr && body->slot->top == body)
-				return body->slot;
+			if (body->new_addr == addr)
+				return body;
 		}
 	}
 	return NULL;
@@ -152,7 +152,8 @@ static int ksplice_add_body(struct ksplice_batch *batch, struct ksplice_member *
 	struct ksplice_update *update = batch->update;
 	struct ksplice_body *body = &batch->bodies[batch->nr_bodies];
 	unsigned long addr = ksplice_function_run(function)->addr;
-	struct ksplice_slot *slot = ksplice_slot_of_body(addr);
+	struct ksplice_body *replaced = ksplice_body_at(addr);
+	struct ksplice_slot *slot = replaced ? replaced->slot : NULL;
 	unsigned long ip;
 
 	if (!slot) {
@@ -163,18 +164,17 @@ static int ksplice_add_body(struct ksplice_batch *batch, struct ksplice_member *
 					     "function %s has no ftrace site",
 					     ksplice_str(function->name));
 		slot = ksplice_slot_of_site(ip);
-		/* What runs is that body, and the proof is against the original. */
-		if (slot && slot->top)
-			return ksplice_abort(update, KSPLICE_CONFLICT,
-					     "function %s is replaced by update %s already, and this update was not made on top of it",
-					     ksplice_str(function->name),
-					     slot->top->batch->update->id);
-		if (!slot) {
-			slot = ksplice_probe(batch, ip, true);
-			if (!slot->ip)
-				batch->ips[batch->nr_ips++] = ip;
-			slot->ip = ip;
-		}
+	}
+	/* What runs is the newest body. Is it the one that the proof is about? */
+	if (slot && slot->top != replaced)
+		return ksplice_abort(update, KSPLICE_CONFLICT,
+				     "function %s is replaced by update %s already, and this update was not made on top of it",
+				     ksplice_str(function->name), slot->top->batch->update->id);
+	if (!slot) {
+		slot = ksplice_probe(batch, ip, true);
+		if (!slot->ip)
+			batch->ips[batch->nr_ips++] = ip;
+		slot->ip = ip;
 	}
 	if (ksplice_has_slot(batch, slot))
 		return ksplice_abort(update, KSPLICE_UNEXPECTED,
@@ -415,24 +415,22 @@ bool ksplice_drop_batch(struct ksplice_batch *batch)
 	return true;
 }
 
-/* An update with a body on top of one of this update's bodies, or NULL. */
-struct ksplice_update *ksplice_on_top(struct ksplice_update *update)
+/* Has upper a body on top of one of lower's bodies? */
+bool ksplice_covers(const struct ksplice_update *upper, const struct ksplice_update *lower)
 {
-	struct ksplice_batch *batch;
+	const struct ksplice_batch *batch;
 	unsigned int i;
 
-	list_for_each_entry(batch, &ksplice_batches, all) {
-		if (batch->update == update)
-			continue;
+	list_for_each_entry(batch, &upper->batches, list) {
 		for (i = 0; i < batch->nr_bodies; i++) {
 			const struct ksplice_body *body = batch->bodies[i].below;
 
 			for (; body; body = body->below)
-				if (body->batch->update == update)
-					return batch->update;
+				if (body->batch->update == lower)
+					return true;
 		}
 	}
-	return NULL;
+	return false;
 }
 
 u64 ksplice_calls(const struct ksplice_body *body)

@@ -8,10 +8,9 @@
  *
  * When an update is switched on, the ranges are the code that its objects say must not be on any
  * stack (struct ksplice_run: replaced functions with their .cold parts, and what they are inlined
- * in), and bodies of earlier updates that it covers. When it is switched off, they are the text of
- * its modules. In both cases they are also the return addresses of the ftrace calls in the replaced
- * functions: a task with one of these may have been sent to the body that goes by a handler that it
- * has not yet left.
+ * in). When it is switched off, they are the text of its modules. In both cases they are also the
+ * return addresses of the ftrace calls where a body goes: a task with one of these may have been sent
+ * to that body by a handler that it has not yet left.
  *
  * The decision is made under stop_machine, where no task runs but the stoppers. To keep that short
  * most of the walking is done before, in ksplice_scan(): for each task that does not run, it keeps
@@ -189,17 +188,11 @@ static void ksplice_apply_ranges(struct ksplice_walk *walk, struct ksplice_updat
 			ksplice_add_runs(walk, member, update->allow_busy);
 	for (i = 0; i < batch->nr_bodies; i++) {
 		const struct ksplice_body *body = &batch->bodies[i];
-		unsigned long start, end;
 
-		if (!body->below || ksplice_listed(update->allow_busy,
-						   ksplice_str(body->function->name)))
-			continue;
-		ksplice_add_site(walk, body);
-		/* If the proof is against that body, the runs say what belongs to it. */
-		if (ksplice_function_run(body->function)->addr == body->below->new_addr)
-			continue;
-		if (ksplice_text_range(body->below->member->module, &start, &end))
-			ksplice_add_range(walk, start, end, ksplice_str(body->function->name));
+		/* The runs say what belongs to the body below, which the proof is about. */
+		if (body->below &&
+		    !ksplice_listed(update->allow_busy, ksplice_str(body->function->name)))
+			ksplice_add_site(walk, body);
 	}
 }
 

@@ -18,10 +18,13 @@
  *  conflicts     r   evidence. For code_busy: lines "task COMM pid PID is in FUNCTION", each
  *                    followed by its stack, one line "  symbol+offset/size" a frame. For no_match:
  *                    "function NAME offset 0xN address A", "expected BYTES", "found    BYTES".
- *                    For conflict: "function NAME is redirected by OWNER".
+ *                    For conflict: "function NAME is redirected by OWNER". For module_busy: "update
+ *                    UPPER stands on update ID".
  *  description   r   as given when the update was made
  *  order         r   n-th update applied since the core was loaded, 0 if never applied
  *  targets       r   lines "NAME MODULE STATE": target, its update module, applied or pending
+ *  stands_on     r   ids of the earlier updates whose code it replaces, or whose functions or data it
+ *                    uses; empty if none
  *  functions     r   lines "NAME OLD NEW CALLS TARGET": run address, address of the new body, calls
  *                    since applied (- if not counted), target
  *  attempts      rw  how often to try the switch
@@ -155,6 +158,46 @@ static ssize_t targets_show(struct ksplice_update *update, char *buf)
 	return ret;
 }
 
+/* The parts of an update for several targets stand on the same updates, or on fewer. */
+static bool ksplice_need_listed(const struct ksplice_update *update,
+				const struct ksplice_need *need)
+{
+	const struct ksplice_member *member;
+	u32 i;
+
+	list_for_each_entry(member, &update->members, list)
+		for (i = 0; i < member->object->nr_needs; i++) {
+			const struct ksplice_need *other = &ksplice_needs(member->object)[i];
+
+			if (other == need)
+				return false;
+			if (!strcmp(ksplice_str(other->id), ksplice_str(need->id)))
+				return true;
+		}
+	return false;
+}
+
+static ssize_t stands_on_show(struct ksplice_update *update, char *buf)
+{
+	struct ksplice_member *member;
+	int ret = ksplice_lock(update);
+	u32 i;
+
+	if (ret)
+		return ret;
+	list_for_each_entry(member, &update->members, list)
+		for (i = 0; i < member->object->nr_needs; i++) {
+			const struct ksplice_need *need = &ksplice_needs(member->object)[i];
+
+			if (!ksplice_need_listed(update, need))
+				ret += sysfs_emit_at(buf, ret, "%s%s", ret ? " " : "",
+						     ksplice_str(need->id));
+		}
+	ret += sysfs_emit_at(buf, ret, "\n");
+	mutex_unlock(&ksplice_mutex);
+	return ret;
+}
+
 #define KSPLICE_SHOW_NUMBER(name, format) \
 static ssize_t name##_show(struct ksplice_update *update, char *buf) \
 { \
@@ -263,6 +306,7 @@ KSPLICE_RO(description);
 KSPLICE_RO(order);
 KSPLICE_RO(working);
 KSPLICE_RO(targets);
+KSPLICE_RO(stands_on);
 KSPLICE_RW(attempts);
 KSPLICE_RW(timeout_ms);
 KSPLICE_RW(partial);
@@ -282,6 +326,7 @@ static struct attribute *ksplice_attrs[] = {
 	&order_attribute.attr,
 	&working_attribute.attr,
 	&targets_attribute.attr,
+	&stands_on_attribute.attr,
 	&attempts_attribute.attr,
 	&timeout_ms_attribute.attr,
 	&partial_attribute.attr,

@@ -49,21 +49,19 @@ static void ksplice_undo_kprobes(u8 *live, unsigned long addr, u32 size)
 #endif
 }
 
-/* Is this code that may be replaced: of the target, or of an applied update? */
+/* Is this code that may be replaced: of the target, or of an update that this one stands on? */
 static bool ksplice_is_code(struct ksplice_member *member, const struct ksplice_run *run)
 {
-	struct ksplice_batch *batch;
-	unsigned int i;
+	u32 i;
 
 	if (member->target ? ksplice_within_text(member->target, run->addr, run->size)
 			   : core_kernel_text(run->addr) &&
 			     core_kernel_text(run->addr + run->size - 1))
 		return true;
-	list_for_each_entry(batch, &ksplice_batches, all)
-		for (i = 0; i < batch->nr_bodies; i++)
-			if (ksplice_within_text(batch->bodies[i].member->module, run->addr,
-						run->size))
-				return true;
+	for (i = 0; i < member->nr_pinned; i++)
+		if (ksplice_within_text(ksplice_need_module(&ksplice_needs(member->object)[i]),
+					run->addr, run->size))
+			return true;
 	return false;
 }
 

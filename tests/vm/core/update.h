@@ -52,7 +52,7 @@ static struct ksplice_function functions[] = { UPDATE_FUNCTIONS(ONE_FUNCTION) };
 
 struct ksplice_object ksplice_update_object = {
 	KSPLICE_ABI_VERSION, UPDATE_OBJECTS, P(UPDATE_ID), P("test update"), P(UPDATE_TARGET), 0,
-	P(runs), P(functions), NR_RUNS, NR_FUNCTIONS, UPDATE_HOOKS
+	P(runs), P(functions), 0, NR_RUNS, NR_FUNCTIONS, 0, 0, UPDATE_HOOKS
 };
 
 static struct ksplice_run *find_run(const char *name, size_t length)
