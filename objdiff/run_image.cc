@@ -14,6 +14,7 @@
 #include "objdiff/elf_read.h"
 #include "objdiff/image_cache.h"
 #include "objdiff/kallsyms.h"
+#include "objdiff/run_image_parts.h"
 #include "objdiff/x86.h"
 
 namespace ksplice {
@@ -21,16 +22,17 @@ namespace {
 
 // Where a module's parts are placed: in the top 2 GiB, as in the kernel, so that signed 32-bit
 // fields hold any address.
-constexpr uint64_t ModuleBase = 0xffffffffc0000000;
-constexpr uint64_t ImportBase = 0xffffffffe0000000;
-constexpr uint64_t ImportEnd = 0xffffffffff000000;
 constexpr uint64_t SectionGap = uint64_t{1} << 20;
-constexpr uint64_t ImportGap = uint64_t{1} << 16;
 
 bool is_percpu_section(const RunSection& section) { return section.name == ".data..percpu"; }
 
 RunSection to_run_section(const Section& section, uint64_t addr) {
-  return {section.name, addr, section.size, section.is_exec(), section.is_write(), section.data};
+  return {.name = section.name,
+          .addr = addr,
+          .size = section.size,
+          .exec = section.is_exec(),
+          .write = section.is_write(),
+          .data = section.data};
 }
 
 char type_letter(const Symbol& symbol) {
@@ -80,14 +82,19 @@ void fill_sizes(RunImage& image) {
   }
 }
 
+}  // namespace
+
 void index_symbols(RunImage& image) {
   std::stable_sort(image.symbols.begin(), image.symbols.end(),
                    [](const RunSymbol& a, const RunSymbol& b) {
                      return a.addr != b.addr ? a.addr < b.addr : a.name < b.name;
                    });
   fill_sizes(image);
+  image.by_name.clear();
   for (size_t i = 0; i < image.symbols.size(); i++) image.by_name.emplace(image.symbols[i].name, i);
 }
+
+namespace {
 
 // lower-case hex of the GNU build id in a section of ELF notes, or "".
 std::string build_id_of(const std::vector<uint8_t>& notes, const std::string& name) {
@@ -106,6 +113,8 @@ std::string build_id_of(const std::vector<uint8_t>& notes, const std::string& na
   return "";
 }
 
+}  // namespace
+
 std::string find_build_id(const Object& object) {
   for (const std::unique_ptr<Section>& section : object.sections) {
     if (section->type != SHT_NOTE) continue;
@@ -114,6 +123,8 @@ std::string find_build_id(const Object& object) {
   }
   return "";
 }
+
+namespace {
 
 std::string read_string(const RunImage& image, uint64_t addr) {
   const RunSection* section = image.section_at(addr);
@@ -135,10 +146,14 @@ void read_exports(RunImage& image) {
   }
 }
 
+}  // namespace
+
 void sort_sections(RunImage& image) {
   std::sort(image.sections.begin(), image.sections.end(),
             [](const RunSection& a, const RunSection& b) { return a.addr < b.addr; });
 }
+
+namespace {
 
 // kallsyms that is not the table of this image would go through unnoticed otherwise.
 void check_kallsyms(const RunImage& image) {
@@ -205,6 +220,8 @@ std::string modinfo(const Object& object, const std::string& key) {
   return "";
 }
 
+}  // namespace
+
 void apply_relocations(const Section& section, uint64_t addr, std::vector<uint8_t>& data,
                        const std::map<const Section*, uint64_t>& addrs,
                        const std::map<const Symbol*, uint64_t>& imports, const std::string& path) {
@@ -233,6 +250,8 @@ void apply_relocations(const Section& section, uint64_t addr, std::vector<uint8_
     std::memcpy(data.data() + relocation.offset, &value, size);
   }
 }
+
+namespace {
 
 RunImage load_module(const Object& object) {
   RunImage image;
@@ -337,6 +356,18 @@ RunLocation RunImage::locate(uint64_t addr) const {
   if (section == nullptr && addr != 0) {  // one past the end of a section is a place, too
     section = section_at(addr - 1);
   }
+  if (section != nullptr && !section->owner.empty()) {
+    location.target = section->owner;
+    location.section = section->name;
+    location.offset = static_cast<int64_t>(addr - section->addr);
+    return location;
+  }
+  auto place = places.upper_bound(addr + ImportGap / 2);
+  if (place != places.begin() && addr - std::prev(place)->first + ImportGap / 2 < ImportGap) {
+    location = std::prev(place)->second;
+    location.offset += static_cast<int64_t>(addr - std::prev(place)->first);
+    return location;
+  }
   if (!is_module()) {
     if (section != nullptr && is_percpu_section(*section)) {
       location.percpu = true;
@@ -353,7 +384,8 @@ RunLocation RunImage::locate(uint64_t addr) const {
     location.section = section->name;
     location.offset = static_cast<int64_t>(addr - section->addr);
     return location;
-  } else if (addr >= ImportBase && !imports.empty()) {
+  }
+  if (addr >= ImportBase && !imports.empty()) {
     auto found = imports.upper_bound(addr + ImportGap / 2);
     if (found != imports.begin()) {
       --found;
@@ -369,6 +401,21 @@ std::optional<uint64_t> RunImage::import_address(const std::string& name) const 
   for (const auto& [addr, text] : imports)
     if (text == name) return addr;
   return std::nullopt;
+}
+
+uint64_t RunImage::body_of(uint64_t entry) const {
+  auto body = bodies.find(entry);
+  while (body != bodies.end()) {
+    entry = body->second;
+    body = bodies.find(entry);
+  }
+  return entry;
+}
+
+const std::string& RunImage::owner_of(uint64_t addr) const {
+  static const std::string none;
+  const RunSection* section = section_at(addr);
+  return section != nullptr ? section->owner : none;
 }
 
 RunImage read_run_image(const std::string& path, const std::string& cache_dir) {

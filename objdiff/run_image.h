@@ -33,6 +33,7 @@ struct RunSection {
   uint64_t size = 0;
   bool exec = false, write = false;
   std::vector<uint8_t> data;  // shorter than size where the file has no bytes (bss)
+  std::string owner = {};     // update module that it is a part of; empty: the image itself
 };
 
 struct RunSymbol {
@@ -48,12 +49,19 @@ struct RunSymbol {
 // (or, with percpu set, the per-cpu offset: never slid by KASLR).
 // module: section of the .ko and the offset in it. import: the name of a symbol that the module
 // imports.
+// update module of an applied update: like module.
 struct RunLocation {
   std::string target;  // "vmlinux" or the module's name (with underscores)
   std::string section;
   std::string import;  // if not empty: an undefined symbol of the .ko; offset is relative to it
   int64_t offset = 0;
   bool percpu = false;
+};
+
+// The update module of an applied update that was added to an image (lower_update.h).
+struct RunLower {
+  std::string id, module;  // module: its name, and target of locations in it
+  std::string build_id;
 };
 
 class RunImage {
@@ -82,9 +90,18 @@ class RunImage {
   // Address of a symbol that a module imports (made up, stable in this image), or nullopt.
   std::optional<uint64_t> import_address(const std::string& name) const;
 
+  // Applied updates. A replaced function has two addresses: where it is called, its entry, which is
+  // the original's for ever; and where its code is, which is the newest update's body.
+  std::vector<RunLower> lowers;  // in order of application
+  uint64_t body_of(uint64_t entry) const;
+  // Update module that addr lies in, or empty.
+  const std::string& owner_of(uint64_t addr) const;
+
   // Implementation tables; use find_symbols.
   std::multimap<std::string, size_t> by_name;
-  std::map<uint64_t, std::string> imports;          // made-up address -> name
+  std::map<uint64_t, std::string> imports;  // made-up address -> name
+  std::map<uint64_t, RunLocation> places;   // made-up address -> what is outside of this image
+  std::map<uint64_t, uint64_t> bodies;      // code that an update replaced -> the code it put there
   mutable std::shared_ptr<const RunTables> tables;  // see tables_of()
 };
 

@@ -56,6 +56,9 @@
 // mismatched. Functions in init sections match like others; the core cannot verify them, since
 // their memory is gone.
 //
+// Where an applied update was added to the image (lower_update.cc), a function that it replaced is
+// compared with its body there, and keeps the address at which it is called.
+//
 // Not handled: images of a kernel linked with LTO, where a unit's code is not in one piece.
 #include "objdiff/run_pre.h"
 
@@ -132,14 +135,16 @@ bool RunPre::follow_data(Trial& trial) {
   return true;
 }
 
-Trial RunPre::try_at(const Entity& entity, uint64_t addr) {
+Trial RunPre::try_at(const Entity& entity, uint64_t entry) {
   Trial trial;
   trial.entity = &entity;
-  trial.code = matcher_.compare_code(entity, addr);
+  trial.entry = entry;
+  trial.is_replaced = image_.body_of(entry) != entry;
+  trial.code = matcher_.compare_code(entity, image_.body_of(entry));
   trial.difference = trial.code.difference;
   if (!trial.code.same) return trial;
   trial.sightings = trial.code.sightings;
-  trial.sightings.push_back({&entity, addr, 0});
+  trial.sightings.push_back({&entity, entry, 0});
   trial.inner = trial.code.inner;
   trial.merged = trial.code.merged;
   if (!follow_data(trial)) {
@@ -169,6 +174,10 @@ void RunPre::add_candidates(Candidate& candidate) {
     if (section == nullptr || !section->exec) continue;  // data of the same name
     if (!candidate.tried.insert(addr).second) continue;
     candidate.trials.push_back(try_at(*candidate.entity, addr));
+    // The rest of the unit still lies around the code as it was.
+    if (candidate.trials.back().is_replaced)
+      if (const RunSymbol* original = image_.symbol_at(addr))
+        layout_.allow(*candidate.entity, original->size);
   }
 }
 
@@ -176,8 +185,8 @@ void RunPre::commit(Candidate& candidate, const Trial& trial) {
   candidate.chosen = &trial;
   for (const Sighting& sighting : trial.sightings) {
     bool is_new = known_.emplace(sighting.entity, sighting.addr).second;
-    // What is weak may be another unit's.
-    if (is_new && sighting.entity->section != nullptr && !is_weak(*sighting.entity))
+    if (is_new && sighting.entity->section != nullptr &&
+        is_in_place(*sighting.entity, sighting.addr))
       layout_.place(*sighting.entity, sighting.addr);
   }
 }
@@ -191,17 +200,23 @@ bool RunPre::settle_one(Evidence evidence) {
       add_candidates(candidate);
     const Trial* only = nullptr;
     size_t count = 0;
+    bool is_doubtful = false;
     for (const Trial& trial : candidate.trials) {
-      if (!trial.viable || !objection(trial).empty()) continue;
-      if (evidence == Evidence::Between && !layout_.is_between(*candidate.entity, trial.code.addr))
+      if (evidence == Evidence::Between && !layout_.is_between(*candidate.entity, trial.entry))
         continue;
       if (evidence == Evidence::Beside &&
-          !layout_.is_beside(*candidate.entity, trial.code.addr, trial.code.run_size))
+          (trial.is_replaced ||
+           !layout_.is_beside(*candidate.entity, trial.entry, trial.code.run_size)))
         continue;
+      is_doubtful |= trial.is_replaced && !trial.viable;
+      if (!trial.viable || !objection(trial).empty()) continue;
       only = &trial;
       count++;
     }
     if (count != 1) continue;
+    // A place drops out because an update changed its code, which a source without that update's
+    // patch cannot match; then being the only other place of that name proves nothing.
+    if (is_doubtful && (known == known_.end() || known->second != only->entry)) continue;
     commit(candidate, *only);
     progress = true;
     if (evidence != Evidence::References) return true;

@@ -38,15 +38,25 @@ bool RunPre::image_knows(const std::string& name) {
   return found->second = known;
 }
 
+// Whether entity, if it is at addr, lies where the linker put the unit. What is weak may be another
+// unit's; what an update brought along is in its module.
+bool RunPre::is_in_place(const Entity& entity, uint64_t addr) const {
+  return !is_weak(entity) && image_.owner_of(addr).empty();
+}
+
 // Why entity cannot be at addr, or "".
 std::string RunPre::objection(const Entity& entity, uint64_t addr) {
   auto known = known_.find(&entity);
-  if (known != known_.end() && known->second != addr)
+  // An update may have a copy of a constant that nothing in the image gave an address.
+  auto is_copied = [&] {
+    return entity.is_constant() && image_.owner_of(addr) != image_.owner_of(known->second);
+  };
+  if (known != known_.end() && known->second != addr && !is_copied())
     return fmt::format("{} is at {:#x} here, but at {:#x} elsewhere", entity.name(), addr,
                        known->second);
   std::string why = objection_to_kind(entity, addr);
   if (why.empty()) why = objection_to_name(entity, addr);
-  if (why.empty() && !is_weak(entity) && !layout_.fits(entity, addr))
+  if (why.empty() && is_in_place(entity, addr) && !layout_.fits(entity, addr))
     why = fmt::format("{} would be at {:#x}, far from the rest of the unit", entity.name(), addr);
   return why;
 }

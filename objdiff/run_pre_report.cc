@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "objdiff/likely_cause.h"
 #include "objdiff/run_pre_search.h"
@@ -75,18 +76,24 @@ FunctionMatch RunPre::report(const Symbol& symbol, const Candidate& candidate) {
 }
 
 void RunPre::explain(FunctionMatch& match, const Candidate& candidate) {
-  // The most telling trial is the one that went furthest.
+  // The most telling trial is where an update changed the code, or the one that went furthest.
   const Trial* best = nullptr;
   unsigned viable = 0;
   for (const Trial& trial : candidate.trials) {
     if (trial.viable && objection(trial).empty()) viable++;
-    bool further =
-        best == nullptr || (trial.viable && !best->viable) ||
-        (trial.viable == best->viable && trial.difference.pre_offset > best->difference.pre_offset);
-    if (further) best = &trial;
+    auto rank = [](const Trial& each) {
+      return std::tuple(each.is_replaced, each.viable, each.difference.pre_offset);
+    };
+    if (best == nullptr || rank(trial) > rank(*best)) best = &trial;
   }
   match.refusal = refusal_for(candidate, *best);
-  if (viable > 1) {
+  if (best->is_replaced)
+    match.refusal.advice = fmt::format(
+        "what runs is the code of update module {}: SOURCE must have that update's patch in it",
+        image_.owner_of(best->code.addr));
+  if (best->is_replaced && !best->viable) {
+    match.reason = best->difference.what;
+  } else if (viable > 1) {
     match.refusal.message = fmt::format("{} functions of this name are alike", viable);
     match.reason = "ambiguous";
   } else if (!candidate.unproven.empty()) {
@@ -108,7 +115,8 @@ void RunPre::add_advice(MatchResult& result) const {
   std::string cause =
       likely_cause(object_, image_, counts[static_cast<size_t>(MatchStatus::Matched)], mismatched);
   for (FunctionMatch& match : result.functions)
-    if (match.status == MatchStatus::Mismatched) match.refusal.advice = cause;
+    if (match.status == MatchStatus::Mismatched && match.refusal.advice.empty())
+      match.refusal.advice = cause;
   for (Refusal& refusal : result.contradictions) refusal.advice = cause;
 }
 

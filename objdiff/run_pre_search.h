@@ -19,6 +19,8 @@ namespace ksplice {
 // A function at one of the places where it might be.
 struct Trial {
   const Entity* entity = nullptr;
+  uint64_t entry = 0;        // where it is called; code.addr is elsewhere if an update replaced it
+  bool is_replaced = false;  // by an applied update, in whose module code.addr is
   Comparison code;
   std::vector<Sighting> sightings;  // also those of the read-only data that it reaches
   std::vector<InnerReference> inner;
@@ -45,7 +47,7 @@ class RunPre {
 
  private:
   // run_pre.cc
-  Trial try_at(const Entity& entity, uint64_t addr);
+  Trial try_at(const Entity& entity, uint64_t entry);
   bool follow_data(Trial& trial);
   const Comparison& compare_data(const Entity& entity, uint64_t addr);
   bool settle_one(Evidence evidence);
@@ -56,6 +58,7 @@ class RunPre {
 
   // run_pre_evidence.cc
   bool image_knows(const std::string& name);
+  bool is_in_place(const Entity& entity, uint64_t addr) const;
   std::string objection(const Entity& entity, uint64_t addr);
   std::string objection_to_kind(const Entity& entity, uint64_t addr) const;
   std::string objection_to_name(const Entity& entity, uint64_t addr);

@@ -68,8 +68,8 @@ class RangeMaker {
     std::optional<RunLocation> target = try_locate(image_, use.target);
     if (!target) return;
     RunLocation here = image_.locate(place);
-    bool moves_along =
-        target->section == here.section && target->import.empty() && target->percpu == here.percpu;
+    bool moves_along = target->target == here.target && target->section == here.section &&
+                       target->import.empty() && target->percpu == here.percpu;
     if (use.pc_relative && moves_along) return;
     if (!use.pc_relative && target->percpu) return;
     if (!use.pc_relative && !image_.is_module() && is_constant_symbol(use.target)) return;

@@ -14,9 +14,10 @@ struct Table {
   bool found = false;
 };
 
-// A table is a section of its own, or lies between two symbols of the linker script.
-Table find_table(const RunImage& image, const std::string& section, const std::string& start,
-                 const std::string& stop) {
+// A table of the image itself is a section of its own, or lies between two symbols of the linker
+// script.
+Table find_own_table(const RunImage& image, const std::string& section, const std::string& start,
+                     const std::string& stop) {
   const RunSymbol* first = image.is_module() ? nullptr : image.unique_symbol(start);
   const RunSymbol* last = image.is_module() ? nullptr : image.unique_symbol(stop);
   if (first != nullptr && last != nullptr && last->addr >= first->addr) {
@@ -24,8 +25,19 @@ Table find_table(const RunImage& image, const std::string& section, const std::s
     if (bytes) return {first->addr, Bytes(*bytes, image.path), true};
   }
   for (const RunSection& run : image.sections)
-    if (run.name == section) return {run.addr, Bytes(run.data, image.path), true};
+    if (run.name == section && run.owner.empty())
+      return {run.addr, Bytes(run.data, image.path), true};
   return {0, Bytes(), image.is_module()};  // a module without the section has an empty table
+}
+
+// The image's table first, then those of applied updates.
+std::vector<Table> find_tables(const RunImage& image, const std::string& section,
+                               const std::string& start, const std::string& stop) {
+  std::vector<Table> tables = {find_own_table(image, section, start, stop)};
+  for (const RunSection& run : image.sections)
+    if (run.name == section && !run.owner.empty())
+      tables.push_back({run.addr, Bytes(run.data, run.owner), true});
+  return tables;
 }
 
 // The value of a place-relative 32-bit field.
@@ -71,49 +83,76 @@ uint64_t bug_size(const RunImage& image, const Table& table) {
   return 0;
 }
 
+void read_jump_labels(const RunImage& image, RunTables& result) {
+  auto tables = find_tables(image, "__jump_table", "__start___jump_table", "__stop___jump_table");
+  result.found_jump_labels = tables.front().found;
+  for (const Table& jump : tables)
+    for (uint64_t at = 0; at + 16 <= jump.bytes.size(); at += 16) {
+      uint64_t key = jump.addr + at + 8 + jump.bytes.read<uint64_t>(at + 8);
+      result.jump_labels[relative(jump, at)] = {relative(jump, at + 4), key & ~uint64_t{3},
+                                                (key & 1) != 0};
+    }
+}
+
+void read_alternatives(const RunImage& image, RunTables& result) {
+  auto tables =
+      find_tables(image, ".altinstructions", "__alt_instructions", "__alt_instructions_end");
+  for (const Table& table : tables) {
+    uint64_t size = alternative_size(image, table);
+    if (&table == &tables.front())
+      result.found_alternatives = table.found && (size != 0 || table.bytes.size() == 0);
+    for (uint64_t at = 0; size != 0 && at + size <= table.bytes.size(); at += size) {
+      RunAlternative entry;
+      entry.replacement = relative(table, at + 4);
+      entry.feature =
+          size == 12 ? table.bytes.read<uint16_t>(at + 8) : table.bytes.read<uint32_t>(at + 8);
+      entry.length = table.bytes.read<uint8_t>(at + size - 2);
+      entry.replacement_length = table.bytes.read<uint8_t>(at + size - 1);
+      result.alternatives[relative(table, at)].push_back(entry);
+    }
+  }
+}
+
+void read_exceptions(const RunImage& image, RunTables& result) {
+  auto tables = find_tables(image, "__ex_table", "__start___ex_table", "__stop___ex_table");
+  result.found_exceptions = tables.front().found;
+  for (const Table& table : tables)
+    for (uint64_t at = 0; at + 12 <= table.bytes.size(); at += 12)
+      result.exceptions[relative(table, at)] = {relative(table, at + 4),
+                                                table.bytes.read<uint32_t>(at + 8)};
+}
+
+void read_static_calls(const RunImage& image, RunTables& result) {
+  auto tables = find_tables(image, ".static_call_sites", "__start_static_call_sites",
+                            "__stop_static_call_sites");
+  result.found_static_calls = tables.front().found;
+  for (const Table& table : tables)
+    for (uint64_t at = 0; at + 8 <= table.bytes.size(); at += 8) {
+      uint64_t key = relative(table, at + 4);
+      result.static_calls[relative(table, at)] = {key & ~uint64_t{3},
+                                                  static_cast<uint8_t>(key & 3)};
+    }
+}
+
 void read_bugs(const RunImage& image, RunTables& result) {
-  Table bugs = find_table(image, "__bug_table", "__start___bug_table", "__stop___bug_table");
-  uint64_t size = bug_size(image, bugs);
-  result.found_bugs = bugs.found && (size != 0 || bugs.bytes.size() == 0);
-  for (uint64_t at = 0; size != 0 && at + size <= bugs.bytes.size(); at += size)
-    result.bugs[relative(bugs, at)] = {bugs.bytes.read<uint16_t>(at + (size == 12 ? 10 : 4))};
+  auto tables = find_tables(image, "__bug_table", "__start___bug_table", "__stop___bug_table");
+  for (const Table& table : tables) {
+    uint64_t size = bug_size(image, table);
+    if (&table == &tables.front())
+      result.found_bugs = table.found && (size != 0 || table.bytes.size() == 0);
+    for (uint64_t at = 0; size != 0 && at + size <= table.bytes.size(); at += size)
+      result.bugs[relative(table, at)] = {table.bytes.read<uint16_t>(at + (size == 12 ? 10 : 4))};
+  }
 }
 
 }  // namespace
 
 RunTables read_run_tables(const RunImage& image) {
   RunTables result;
-  Table jump = find_table(image, "__jump_table", "__start___jump_table", "__stop___jump_table");
-  result.found_jump_labels = jump.found;
-  for (uint64_t at = 0; at + 16 <= jump.bytes.size(); at += 16) {
-    uint64_t key = jump.addr + at + 8 + jump.bytes.read<uint64_t>(at + 8);
-    result.jump_labels[relative(jump, at)] = {relative(jump, at + 4), key & ~uint64_t{3},
-                                              (key & 1) != 0};
-  }
-  Table alternatives =
-      find_table(image, ".altinstructions", "__alt_instructions", "__alt_instructions_end");
-  uint64_t size = alternative_size(image, alternatives);
-  result.found_alternatives = alternatives.found && (size != 0 || alternatives.bytes.size() == 0);
-  for (uint64_t at = 0; size != 0 && at + size <= alternatives.bytes.size(); at += size) {
-    RunAlternative entry;
-    entry.replacement = relative(alternatives, at + 4);
-    entry.feature = size == 12 ? alternatives.bytes.read<uint16_t>(at + 8)
-                               : alternatives.bytes.read<uint32_t>(at + 8);
-    entry.length = alternatives.bytes.read<uint8_t>(at + size - 2);
-    entry.replacement_length = alternatives.bytes.read<uint8_t>(at + size - 1);
-    result.alternatives[relative(alternatives, at)].push_back(entry);
-  }
-  Table exceptions = find_table(image, "__ex_table", "__start___ex_table", "__stop___ex_table");
-  result.found_exceptions = exceptions.found;
-  for (uint64_t at = 0; at + 12 <= exceptions.bytes.size(); at += 12)
-    result.exceptions[relative(exceptions, at)] = {relative(exceptions, at + 4),
-                                                   exceptions.bytes.read<uint32_t>(at + 8)};
-  Table calls = find_table(image, ".static_call_sites", "__start_static_call_sites",
-                           "__stop_static_call_sites");
-  result.found_static_calls = calls.found;
-  for (uint64_t at = 0; at + 8 <= calls.bytes.size(); at += 8)
-    result.static_calls[relative(calls, at)] = {relative(calls, at + 4) & ~uint64_t{3},
-                                                static_cast<uint8_t>(relative(calls, at + 4) & 3)};
+  read_jump_labels(image, result);
+  read_alternatives(image, result);
+  read_exceptions(image, result);
+  read_static_calls(image, result);
   read_bugs(image, result);
   return result;
 }

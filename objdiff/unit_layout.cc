@@ -58,6 +58,10 @@ void UnitLayout::place(const Entity& entity, uint64_t addr) {
   found->second->placed.emplace(addr, &entity);
 }
 
+void UnitLayout::allow(const Entity& entity, uint64_t bytes) {
+  by_section_.at(entity.section)->limit += bytes;
+}
+
 void UnitLayout::clear() {
   addrs_.clear();
   for (auto& [name, group] : groups_) group.placed.clear();

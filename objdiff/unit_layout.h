@@ -23,6 +23,8 @@ class UnitLayout {
 
   void place(const Entity& entity, uint64_t addr);
   void clear();
+  // The group that entity belongs to may span that many bytes more.
+  void allow(const Entity& entity, uint64_t bytes);
   // Whether entity at addr is near enough to everything placed so far; true for what has no place.
   bool fits(const Entity& entity, uint64_t addr) const;
   // Whether a function at addr (with its run size) lies between its nearest placed neighbours, both

@@ -64,10 +64,16 @@ class UpdateBuilder {
   Target resolve_unnamed(UnitState& unit, const Atom& atom, const Reference& reference);
   std::optional<Target> defined_anew(const UnitState& user, const Symbol& symbol);
   Symbol* kernel_symbol(const std::string& name);
+  // What an applied update added to vmlinux is no place for the update of a module: the module of
+  // that update would not be pinned by it.
+  bool is_foreign(uint64_t vmlinux_addr) const {
+    return image_.is_module() && !vmlinux_.owner_of(vmlinux_addr).empty();
+  }
   Symbol* target_module_symbol();
   Symbol* param_symbol(const RunLocation& location);
   Symbol* undefined_symbol(UnitState& unit, const Symbol& symbol);
   Symbol* include_atom(UnitState& unit, const Atom& atom);
+  Symbol* include_new(UnitState& unit, const Atom& atom);
   Symbol* include_piece(UnitState& unit, const Section& from, uint64_t begin, uint64_t end,
                         uint64_t entry, const std::string& name, uint8_t type);
   void refuse_loose_branches(const UnitState& unit, const Section& from, uint64_t begin,
@@ -101,6 +107,7 @@ class UpdateBuilder {
   uint64_t add_ranges(const RunCode& run);
   void add_fields(const RunCode& run, uint64_t bytes_at, uint64_t run_offset,
                   const std::vector<RunField>& fields);
+  uint64_t add_needs();
   void add_object_record();
   uint64_t add_string(const std::string& text);
   Section* table(const std::string& name);

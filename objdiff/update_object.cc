@@ -276,7 +276,7 @@ Target UpdateBuilder::resolve_function(UnitState& unit, const Atom& atom) {
       return {};
     }
     if (status == DiffStatus::New) out_.added.push_back(atom.name);
-    return {include_atom(unit, atom), base};
+    return {include_new(unit, atom), base};
   }
   if (refuse_other_callee(unit, atom)) return {};
   std::optional<uint64_t> addr = run_address(unit, *atom.symbol);
@@ -339,7 +339,7 @@ Target UpdateBuilder::resolve_named_data(UnitState& unit, const Atom* atom, cons
   }
   if (atom != nullptr) {
     if (!is_included(unit, *atom) && is_new) out_.added.push_back(symbol.name);
-    return {include_atom(unit, *atom), base};
+    return {is_new ? include_new(unit, *atom) : include_atom(unit, *atom), base};
   }
   if (!unit.placed.contains({symbol.section, symbol.value})) out_.added.push_back(symbol.name);
   return {include_piece(unit, *symbol.section, symbol.value, symbol.value + symbol.size,
@@ -419,7 +419,8 @@ Symbol* UpdateBuilder::kernel_symbol(const std::string& name) {
     return import_symbol(like);
   }
   const RunSymbol* global = only_global(vmlinux_, name);
-  return global == nullptr ? nullptr : absolute_symbol(name, vmlinux_.locate(global->addr));
+  if (global == nullptr || is_foreign(global->addr)) return nullptr;
+  return absolute_symbol(name, vmlinux_.locate(global->addr));
 }
 
 Symbol* UpdateBuilder::undefined_symbol(UnitState& unit, const Symbol& symbol) {
@@ -453,7 +454,7 @@ void UpdateBuilder::need_static_call_key(const std::string& trampoline) {
   // A key that only another module has stays unknown: objtool then falls back to the trampoline.
   if (vmlinux_.exports.contains(key))
     kernel_symbol(key);
-  else if (const RunSymbol* only = vmlinux_.unique_symbol(key))
+  else if (const RunSymbol* only = vmlinux_.unique_symbol(key); only && !is_foreign(only->addr))
     absolute_symbol(key, vmlinux_.locate(only->addr));
 }
 
@@ -510,6 +511,15 @@ Symbol* UpdateBuilder::include_atom(UnitState& unit, const Atom& atom) {
                  : atom.kind == AtomKind::Data ? STT_OBJECT
                                                : STT_SECTION;
   return include_piece(unit, *atom.section, atom.offset, atom.end(), atom.entry, atom.name, type);
+}
+
+// What is new and global is found by its name when a later update is made on top of this one.
+Symbol* UpdateBuilder::include_new(UnitState& unit, const Atom& atom) {
+  Symbol* symbol = include_atom(unit, atom);
+  if (!symbol->is_section() && atom.symbol != nullptr && atom.symbol->bind == STB_GLOBAL &&
+      !is_fragment(atom.name))
+    symbol->bind = STB_GLOBAL;
+  return symbol;
 }
 
 Symbol* UpdateBuilder::include_piece(UnitState& unit, const Section& from, uint64_t begin,

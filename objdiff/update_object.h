@@ -59,6 +59,7 @@ struct UpdateObject {
   Finalization finalization;
   std::vector<std::string> replaced;  // names of functions that are redirected
   std::vector<std::string> added;     // new functions and data brought along
+  std::vector<std::string> needs;     // update modules of image.lowers that it stands on
   std::vector<Refusal> refusals;      // if not empty, the object must not be used
 };
 

@@ -8,6 +8,7 @@
 //   and
 //                       listed in the finalization
 //   .ksplice.strings, .ksplice.hooks
+//   .ksplice.needs      struct ksplice_need: updates that this one stands on
 #include <elf.h>
 #include <fmt/core.h>
 
@@ -138,6 +139,43 @@ uint64_t UpdateBuilder::add_run(const FunctionMatch& match) {
   return at;
 }
 
+// It stands on an applied update if an address in that update's module is in it anywhere: of code
+// that it replaces, or of functions and data that it uses. Returns the number of records.
+uint64_t UpdateBuilder::add_needs() {
+  std::set<std::string> used;
+  auto use = [&](const RunLocation& location, const std::string& name) {
+    used.insert(location.target);
+    if (location.target == image_.target || location.section != ".data..percpu") return;
+    Refusal refusal;
+    refusal.code = "failed_to_find";
+    refusal.symbol = name;
+    refusal.message = fmt::format(
+        "{} is per-cpu data of {}, and the kernel does not tell where a module has its per-cpu "
+        "data",
+        name, location.target);
+    refusal.advice = "undo that update, and make one update of both patches";
+    out_.refusals.push_back(refusal);
+  };
+  for (const FinalSymbol& symbol : out_.finalization.symbols) use(symbol.location, symbol.name);
+  for (const FinalField& field : out_.finalization.fields) use(field.target, "a datum");
+  for (const RunLower& lower : image_.lowers) {
+    if (!used.contains(lower.module)) continue;
+    out_.needs.push_back(lower.module);
+    Section* needs = table(".ksplice.needs");
+    uint64_t at = append(needs, ksplice_need{});
+    add_pointer(needs, at + offsetof(ksplice_need, id), table(".ksplice.strings"),
+                add_string(lower.id));
+    Symbol* module =
+        absolute_symbol("ksplice_needed_" + lower.module, {.target = lower.module,
+                                                           .section = ".gnu.linkonce.this_module",
+                                                           .import = "",
+                                                           .offset = 0,
+                                                           .percpu = false});
+    needs->relocations.push_back({at + offsetof(ksplice_need, module), R_X86_64_64, module, 0});
+  }
+  return out_.needs.size();
+}
+
 void UpdateBuilder::add_object_record() {
   Section* object = table(".ksplice.object");
   Section* strings = table(".ksplice.strings");
@@ -146,6 +184,7 @@ void UpdateBuilder::add_object_record() {
   record.nr_objects = info_.nr_objects;
   record.nr_runs = static_cast<uint32_t>(table(".ksplice.runs")->size / sizeof(ksplice_run));
   record.nr_functions = static_cast<uint32_t>(replaced_.size());
+  record.nr_needs = static_cast<uint32_t>(add_needs());
   static const char* const HookSections[] = KSPLICE_HOOK_SECTIONS;
   for (size_t kind = 0; kind < KSPLICE_NR_HOOKS; ++kind)
     record.hooks[kind].nr = hooks_[HookSections[kind]].size();
@@ -157,6 +196,8 @@ void UpdateBuilder::add_object_record() {
   add_pointer(object, offsetof(ksplice_object, target), strings, add_string(image_.target));
   add_pointer(object, offsetof(ksplice_object, runs), table(".ksplice.runs"), 0);
   add_pointer(object, offsetof(ksplice_object, functions), table(".ksplice.functions"), 0);
+  if (record.nr_needs != 0)
+    add_pointer(object, offsetof(ksplice_object, needs), table(".ksplice.needs"), 0);
   if (image_.is_module())
     object->relocations.push_back(
         {offsetof(ksplice_object, target_module), R_X86_64_64,
