@@ -43,7 +43,9 @@ const std::map<std::string, AbortCode>& apply_codes() {
        {"a module that the update skipped has been loaded since", "unload that module first"}},
       {"conflict",
        {"somebody else changes a function that the update replaces",
-        "take away what is named above (a livepatch, a kprobe or a BPF program), then try again"}},
+        "take away what is named above (a livepatch, a kprobe or a BPF program), then try again; "
+        "if "
+        "it is an update, create this one with --on-top-of and that update's tarball"}},
       {"ftrace_off",
        {"the function tracer is switched off", "switch it on: sysctl kernel.ftrace_enabled=1"}},
       {"interrupted", {"interrupted by a signal", "run it again", false}},

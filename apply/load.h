@@ -28,7 +28,7 @@ struct Plan {
   std::vector<std::string> cold;              // targets that were loaded with the patch in them
 };
 
-// Throws Refused: wrong_kernel, wrong_module, target_not_loaded.
+// Throws Refused: wrong_kernel, wrong_module, target_not_loaded, needs_update, wrong_update.
 Plan make_plan(const Host& host, const Package& package, bool partial);
 
 // Modules that the update covers and that were loaded after it was applied: not patched.

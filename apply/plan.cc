@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "apply/abort_codes.h"
+#include "apply/kernel_updates.h"
 #include "apply/load.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
@@ -35,6 +36,33 @@ const PackageKernel& find_kernel(const Host& host, const Package& package) {
   refuse("wrong_kernel", package.id, "the update is not for the running kernel", expected,
          fmt::format("{}, build id {}", host.release(), build_id),
          "create the update for the running kernel");
+}
+
+// The addresses in the updates below are computed from where their modules' sections are, which is
+// right for these builds of them only.
+void check_lower(const Host& host, const std::string& id, const PackageTarget& target,
+                 const PackageLower& lower) {
+  std::optional<UpdateState> state = read_update(host, lower.id);
+  bool covers = false;
+  if (state && state->stage == "applied")
+    for (const TargetState& each : state->targets)
+      covers = covers || (each.module == lower.module && each.state == "applied");
+  if (!covers)
+    refuse("needs_update", id,
+           fmt::format("the update stands on update {}, which is not applied to {}", lower.id,
+                       target.name),
+           fmt::format("update {}, module {}, build id {}", lower.id, lower.module, lower.build_id),
+           !state                      ? "no update of that id"
+           : state->stage == "applied" ? "the update, without that target"
+                                       : "the update, in stage " + state->stage,
+           fmt::format("apply update {} first, or create this update without it", lower.id));
+  std::string build_id = host.module_build_id(lower.module);
+  if (build_id != lower.build_id)
+    refuse(
+        "wrong_update", id,
+        fmt::format("update {} here is not the one that this update was made on top of", lower.id),
+        "build id " + lower.build_id, build_id.empty() ? "no build id" : "build id " + build_id,
+        "create this update again, with --on-top-of and the tarball that was applied here");
 }
 
 std::vector<uint8_t> finalize(const Host& host, const Package& package, const std::string& file,
@@ -77,6 +105,9 @@ Plan make_plan(const Host& host, const Package& package, bool partial) {
              "load the module that belongs to the kernel, or create the update for this one");
     plan.targets.push_back(&target);
   }
+  for (const PackageTarget* target : plan.targets)
+    for (const PackageLower& lower : target->stands_on)
+      check_lower(host, package.id, *target, lower);
   bool some = !plan.targets.empty() || !plan.cold.empty();
   if (plan.skipped.empty() || (partial && some)) return plan;
   std::string names;

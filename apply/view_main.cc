@@ -57,6 +57,12 @@ std::string description(const View& view) {
   return view.package ? view.package->description : "";
 }
 
+std::vector<std::string> stands_on(const PackageTarget& target) {
+  std::vector<std::string> ids;
+  for (const PackageLower& lower : target.stands_on) ids.push_back(lower.id);
+  return ids;
+}
+
 Json to_json(const Package& package) {
   Json kernels = Json::array();
   for (const PackageKernel& kernel : package.kernels) {
@@ -72,7 +78,8 @@ Json to_json(const Package& package) {
                          {"module", target.module},
                          {"build_id", target.build_id},
                          {"functions", functions},
-                         {"added", target.added}});
+                         {"added", target.added},
+                         {"stands_on", stands_on(target)}});
       if (!target.cold_file.empty())
         targets.back()["whole_module"] = {{"build_id", target.cold_build_id}};
     }
@@ -221,6 +228,7 @@ int show_file(const Options& options) {
     for (const PackageTarget& target : kernel.targets) {
       fmt::print("  target {}{}\n", target.name,
                  target.cold_file.empty() ? "" : ", whole module too");
+      for (const std::string& id : stands_on(target)) fmt::print("    on top of update {}\n", id);
       for (const PackageFunction& function : target.functions)
         fmt::print("    {} {} ({})\n", function.status, function.name, function.unit);
     }

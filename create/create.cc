@@ -23,6 +23,7 @@
 #include "create/external.h"
 #include "create/fleet.h"
 #include "create/kbuild.h"
+#include "create/lower.h"
 #include "create/overlay.h"
 #include "create/package.h"
 #include "create/pairs.h"
@@ -59,9 +60,10 @@ std::string now_text() {
 struct Job {
   std::vector<Patch> patches;
   std::string id, description, text;
+  std::vector<Package> lowers;  // what it will be applied on top of
 };
 
-Job read_job(const Options& options, const fs::path& source) {
+Job read_job(const Options& options, const fs::path& source, Progress& progress) {
   Job job;
   unsigned strip = strip_of(options.patch_options);
   auto add = [&](const std::string& text, const std::string& name, unsigned levels) {
@@ -83,6 +85,11 @@ Job read_job(const Options& options, const fs::path& source) {
     add(diff_of_commit(source, options.git, options.series), "the change to " + options.git, 1);
   job.id = options.id.empty() ? random_id() : options.id;
   if (!options.description.empty()) job.description = options.description;
+  job.lowers = read_lower_updates(options, progress);
+  for (const Package& lower : job.lowers)
+    if (lower.id == job.id)
+      throw Error("usage", fmt::format("update {} cannot be on top of itself", job.id),
+                  "give the new update another --id");
   return job;
 }
 
@@ -261,7 +268,7 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
                              const Toolchain& toolchain, const Package& package,
                              Progress& progress) {
   progress.stage(fmt::format("read the image of {}", kernel.release));
-  Images images(kernel, options.cache / "images", overlay.work("4-images"));
+  Images images(kernel, options.cache / "images", overlay.work("4-images"), job.lowers);
   check_map(kernel, images.vmlinux(), progress);
 
   std::vector<ObjectPair> pairs =
@@ -442,8 +449,10 @@ CreateResult create_update(const Options& options, Progress& progress) {
   Job job;
   bool external = !options.module_source.empty();
   if (!options.prebuild)
-    job = read_job(options, external ? options.module_source
-                                     : source_folder(options.source, options, progress));
+    job = read_job(
+        options,
+        external ? options.module_source : source_folder(options.source, options, progress),
+        progress);
   CreateResult result;
   result.id = job.id;
   result.description = job.description;
@@ -453,6 +462,11 @@ CreateResult create_update(const Options& options, Progress& progress) {
     progress.end();
     return result;
   }
+  for (const PackageKernel& kernel : package.kernels)
+    for (const PackageTarget& target : kernel.targets)
+      for (const PackageLower& lower : target.stands_on)
+        if (std::count(result.stands_on.begin(), result.stands_on.end(), lower.id) == 0)
+          result.stands_on.push_back(lower.id);
   progress.stage("write the tarball");
   package.id = job.id;
   package.description = job.description;

@@ -14,6 +14,7 @@ struct CreateResult {
   std::string id, description, tarball;  // path; empty after --prebuild
   uint64_t tarball_size = 0;
   std::vector<KernelSummary> kernels;
+  std::vector<std::string> stands_on;  // ids of earlier updates
   std::vector<std::string> warnings;
   std::vector<std::string> notes;       // what the user consented to
   std::vector<KernelFailure> left_out;  // kernels that refused, with --partial-fleet

@@ -41,6 +41,7 @@ void print_json(const CreateResult& result, double seconds) {
                                  {"changed", changed},
                                  {"replaced", replaced},
                                  {"added", added},
+                                 {"stands_on", result.stands_on},
                                  {"warnings", result.warnings},
                                  {"notes", result.notes},
                                  {"seconds", seconds}};
@@ -79,6 +80,7 @@ void print_summary(const CreateResult& result, Progress& progress) {
   }
   for (const KernelFailure& failure : result.left_out)
     progress.summary("left out", fmt::format("kernel {}: {}", failure.release, failure.code));
+  if (!result.stands_on.empty()) progress.summary("stands on", listed(result.stands_on, 1000));
   progress.summary(
       "tarball", fmt::format("{} in {:.1f} s", size_text(result.tarball_size), progress.seconds()));
   fmt::print("Ksplice update tarball written to {}\n", result.tarball);

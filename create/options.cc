@@ -68,6 +68,8 @@ void add_kernel_options(CLI::App& app, Options& options) {
   Group group{app, "The kernel"};
   group.add("--config", options.configs, "DIR",
             "its configuration directory (otherwise: the running kernel)");
+  group.add("--on-top-of", options.on_top_of, "TARBALL",
+            "update that is applied to it, the first one first; or none");
   group.flag("--partial-fleet", options.partial_fleet,
              "with several --config: leave out kernels that refuse");
   group.flag("--skip-toolchain-check", options.skip_toolchain_check,

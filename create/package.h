@@ -14,11 +14,11 @@
 // "build_id", "arch":"x86_64", "core":{"file","final"}, "targets":[{"name",
 // "module":"ksplice_ID_vmlinux", "file", "final", "build_id",
 // "functions":[{"name","unit","status","reasons":[...]}], "added":[..],
-// "cold":{"file","build_id"}}]}],
+// "cold":{"file","build_id"}, "stands_on":[{"id","module","build_id"}]}]}],
 // "files":[{"path","size","sha256","delta":{"base","size","sha256"}}]}. "files" lists every file
 // except the manifest. "delta", where it is there, says that the tarball holds not the file but
 // what makes it (delta.h) from the file "base", which is there as it is; its size and sha256 are
-// the delta's, those beside "path" are the file's.
+// the delta's, those beside "path" are the file's. "stands_on" is left out where it is empty.
 //
 // The format is the lowest that a reader must know: 2 with deltas, 1 without.
 // Readers refuse: unknown format, files not listed, missing files, wrong sizes or checksums,
@@ -41,6 +41,12 @@ struct PackageFunction {
   nlohmann::json reasons = nlohmann::json::array();
 };
 
+// An update whose code this one replaces, or whose functions or data it uses.
+struct PackageLower {
+  std::string id;
+  std::string module, build_id;  // its update module for the target
+};
+
 struct PackageTarget {
   std::string name;         // "vmlinux" or module
   std::string module;       // name of the update module
@@ -50,6 +56,7 @@ struct PackageTarget {
   std::string cold_file, cold_build_id;
   std::vector<PackageFunction> functions;
   std::vector<std::string> added;
+  std::vector<PackageLower> stands_on;
 };
 
 struct PackageKernel {

@@ -68,6 +68,13 @@ void check_target(const PackageTarget& target, const std::string& id, const std:
                        function.status));
   }
   for (const std::string& name : target.added) check_line(name, what + ": an added name");
+  for (const PackageLower& lower : target.stands_on) {
+    if (!is_valid_id(lower.id) || lower.id == id ||
+        lower.module != "ksplice_" + lower.id + "_" + target.name)
+      fail(fmt::format("{}: target {} stands on update \"{}\" with module \"{}\"", what,
+                       target.name, lower.id, lower.module));
+    check_build_id(lower.build_id, fmt::format("{}: update {}", what, lower.id));
+  }
   if (target.cold_file.empty()) return;
   check_build_id(target.cold_build_id, fmt::format("{}: the whole module {}", what, target.name));
   if (target.name == "vmlinux") fail(what + ": vmlinux cannot be a module");
@@ -129,6 +136,14 @@ PackageTarget read_target(const Json& object, const std::string& kernel) {
     target.cold_file = get_text(cold, "file", what + "'s whole module");
     target.cold_build_id = get_text(cold, "build_id", what + "'s whole module");
   }
+  if (object.contains("stands_on"))
+    for (const Json& entry : get_list(object, "stands_on", what)) {
+      PackageLower lower;
+      lower.id = get_text(entry, "id", what + "'s lower update");
+      lower.module = get_text(entry, "module", what + "'s lower update");
+      lower.build_id = get_text(entry, "build_id", what + "'s lower update");
+      target.stands_on.push_back(std::move(lower));
+    }
   return target;
 }
 
@@ -180,6 +195,9 @@ OrderedJson write_kernel(const PackageKernel& kernel) {
                        {"added", target.added}});
     if (!target.cold_file.empty())
       targets.back()["cold"] = {{"file", target.cold_file}, {"build_id", target.cold_build_id}};
+    for (const PackageLower& lower : target.stands_on)
+      targets.back()["stands_on"].push_back(
+          {{"id", lower.id}, {"module", lower.module}, {"build_id", lower.build_id}});
   }
   return {{"release", kernel.release},
           {"build_id", kernel.build_id},

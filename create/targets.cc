@@ -6,6 +6,7 @@
 #include <iterator>
 #include <set>
 
+#include "create/lower.h"
 #include "objdiff/atoms.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/process.h"
@@ -66,8 +67,9 @@ std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
   return units;
 }
 
-Images::Images(const KernelConfig& kernel, const fs::path& cache, const fs::path& work)
-    : kernel_(kernel), work_(work) {
+Images::Images(const KernelConfig& kernel, const fs::path& cache, const fs::path& work,
+               const std::vector<Package>& lowers)
+    : kernel_(kernel), lowers_(lowers), work_(work) {
   RunImage image = read_run_image(kernel.image.string(), cache.string());
   if (image.is_module())
     throw Error("bad_config", fmt::format("{} is a module, not a kernel", kernel.image.string()));
@@ -76,6 +78,7 @@ Images::Images(const KernelConfig& kernel, const fs::path& cache, const fs::path
                 fmt::format("{} is kernel {}, but {} is of {}", kernel.image.string(),
                             image.release, kernel.build.string(), kernel.release),
                 "the files of a configuration directory must be of one kernel");
+  add_lower_updates(image, lowers_, image.build_id);
   images_.emplace("vmlinux", std::move(image));
 }
 
@@ -91,6 +94,7 @@ const RunImage& Images::get(const std::string& target) {
                 "the configuration directory needs a link modules to the modules' folder; a module "
                 "that the patch adds needs no update: build it and load it");
   RunImage image = read_run_image(plain_module(file->second, work_).string());
+  add_lower_updates(image, lowers_, vmlinux().build_id);
   return images_.emplace(target, std::move(image)).first->second;
 }
 
@@ -138,6 +142,9 @@ PackageTarget describe_target(const TargetUpdate& target, const std::deque<Chang
   result.module = target.module;
   result.build_id = image.build_id;
   result.added = target.update.added;
+  for (const RunLower& lower : image.lowers)
+    if (std::count(target.update.needs.begin(), target.update.needs.end(), lower.module) != 0)
+      result.stands_on.push_back({lower.id, lower.module, lower.build_id});
   for (const ChangedUnit& unit : units) {
     if (unit.target != target.target) continue;
     for (const FunctionDiff& function : unit.diff.functions) {

@@ -32,14 +32,16 @@ std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
 // The images of the targets. The kernel's is read at construction and must be of kernel's release.
 class Images {
  public:
+  // lowers: the updates that are applied to it (lower.h); they become a part of the images.
   Images(const KernelConfig& kernel, const std::filesystem::path& cache,
-         const std::filesystem::path& work);
+         const std::filesystem::path& work, const std::vector<Package>& lowers);
   const RunImage& vmlinux() const { return images_.at("vmlinux"); }
   // Throws Error("target_not_found") if there is no .ko of that name.
   const RunImage& get(const std::string& target);
 
  private:
   const KernelConfig& kernel_;
+  const std::vector<Package>& lowers_;
   std::filesystem::path work_;
   std::map<std::string, RunImage> images_;
   std::map<std::string, std::filesystem::path> modules_;

@@ -209,6 +209,25 @@ TEST_F(PlanTest, WrongModule) {
   EXPECT_EQ(refusal.found, "build id cc");
 }
 
+TEST_F(PlanTest, StandsOnAnUpdateThatMustBeApplied) {
+  Package package = package_for({"vmlinux"});
+  package.kernels[0].targets[0].stands_on = {{"low", "ksplice_low_vmlinux", "bb"}};
+  EXPECT_EQ(refusal(package, false).code, "needs_update");
+  put_update("low", "preparing");
+  put("/sys/kernel/ksplice/low/targets", "vmlinux ksplice_low_vmlinux pending\n");
+  put_module("ksplice_low_vmlinux", '\xbb');
+  EXPECT_EQ(refusal(package, false).found, "the update, in stage preparing");
+  // Applied, but not to this target.
+  put_update("low", "applied");
+  EXPECT_EQ(refusal(package, false).code, "needs_update");
+  put("/sys/kernel/ksplice/low/targets", "vmlinux ksplice_low_vmlinux applied\n");
+  EXPECT_EQ(make_plan(host_, package, false).targets.size(), 1u);
+  put_module("ksplice_low_vmlinux", '\xcc');
+  Refusal other = refusal(package, false);
+  EXPECT_EQ(other.code, "wrong_update");
+  EXPECT_EQ(other.found, "build id cc");
+}
+
 TEST_F(PlanTest, LateTargets) {
   Package package = package_for({"vmlinux", "tcp_mod", "other_mod"});
   EXPECT_EQ(late_targets(host_, package), std::vector<std::string>{});

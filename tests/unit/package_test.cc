@@ -230,6 +230,25 @@ TEST_F(PackageTest, ReadsBackWhatWasWritten) {
   EXPECT_EQ(target.functions[0].reasons, package.kernels[0].targets[0].functions[0].reasons);
 }
 
+TEST_F(PackageTest, ReadsBackWhatItStandsOn) {
+  Package package = example();
+  PackageLower lower{"low", "ksplice_low_vmlinux", "00ff"};
+  package.kernels[0].targets[0].stands_on = {lower};
+  Package read = read_package(write_package(package, dir_.path().string()));
+  ASSERT_EQ(read.kernels[0].targets[0].stands_on.size(), 1u);
+  EXPECT_EQ(read.kernels[0].targets[0].stands_on[0].id, lower.id);
+  EXPECT_EQ(read.kernels[0].targets[0].stands_on[0].module, lower.module);
+  EXPECT_EQ(read.kernels[0].targets[0].stands_on[0].build_id, lower.build_id);
+  // On itself, on a module of another target, on something without a build id.
+  for (const PackageLower& bad :
+       {PackageLower{package.id, package.kernels[0].targets[0].module, "00"},
+        PackageLower{"low", "ksplice_low_dummy", "00"},
+        PackageLower{"low", "ksplice_low_vmlinux", ""}}) {
+    package.kernels[0].targets[0].stands_on = {bad};
+    EXPECT_THROW(write_package(package, dir_.path().string()), Error) << bad.module;
+  }
+}
+
 TEST_F(PackageTest, SamePackageSameBytes) {
   Content first = read_file(write_package(example(), dir_.path()));
   std::filesystem::create_directory(path("again"));
