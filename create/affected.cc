@@ -22,6 +22,10 @@ bool has_suffix(const std::string& text, std::initializer_list<const char*> suff
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
+std::string target_of(const ConfiguredUnit& unit) {
+  return unit.module.empty() ? "vmlinux" : unit.module;
+}
+
 std::string object_of(const std::string& source) {
   return source.substr(0, source.size() - 2) + ".o";
 }
@@ -109,7 +113,7 @@ Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
     if (kind != FileKind::Code) continue;
     bool is_c = change.path.ends_with(".c");
     if (change.kind == ChangeKind::Added) {
-      if (is_c) add({"", object_of(change.path), true});
+      if (is_c) add({"", object_of(change.path), true, ""});
       continue;  // whatever includes a new header is changed itself
     }
     std::optional<ConfiguredUnit> unit;
@@ -119,9 +123,9 @@ Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
     } else if (change.kind == ChangeKind::Deleted) {
       affected.notes.push_back(fmt::format("{} is deleted: its running code stays", change.path));
     } else if (change.kind == ChangeKind::Renamed) {
-      add({unit->goal, object_of(change.path), true});
+      add({unit->goal, object_of(change.path), true, target_of(*unit)});
     } else {
-      add({unit->goal, unit->goal, true});
+      add({unit->goal, unit->goal, true, target_of(*unit)});
     }
   }
   if (included.empty()) return affected;
@@ -131,7 +135,7 @@ Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
       auto unit = table.all().find(source);
       if (unit == table.all().end()) continue;
       useless.erase(path);
-      add({unit->second.goal, unit->second.goal, false});
+      add({unit->second.goal, unit->second.goal, false, target_of(unit->second)});
     }
   }
   for (const std::string& path : useless)

@@ -33,6 +33,7 @@ std::vector<std::string> check_files(const std::vector<FileChange>& changes);
 struct AffectedUnit {
   std::string pre, post;  // goals for kbuild
   bool certain = true;    // false: may turn out not to include what changed
+  std::string target;     // "vmlinux" or a module; empty if the unit is new
 };
 
 struct Affected {

@@ -28,6 +28,7 @@
 #include "create/package.h"
 #include "create/pairs.h"
 #include "create/patch.h"
+#include "create/source_tarball.h"
 #include "create/targets.h"
 #include "create/units.h"
 #include "create/update_module.h"
@@ -142,6 +143,23 @@ bool is_wanted(const std::string& target, const std::vector<std::string>& patter
          });
 }
 
+// Before anything of them is compiled; new units show their target only then.
+void leave_out_targets(std::vector<AffectedUnit>& units, const Options& options,
+                       Progress& progress) {
+  std::vector<std::string> left_out;
+  std::erase_if(units, [&](const AffectedUnit& unit) {
+    if (unit.target.empty() || is_wanted(unit.target, options.only_targets)) return false;
+    left_out.push_back(fmt::format("{} of {}", unit.post, unit.target));
+    return true;
+  });
+  if (units.empty() && !left_out.empty())
+    throw Error("no_change",
+                fmt::format("no changes detected: --only-targets leaves out all of\n  {}",
+                            fmt::join(left_out, "\n  ")));
+  for (std::string& name : left_out) name += " is left out by --only-targets";
+  progress.notes(left_out);
+}
+
 void leave_out_targets(std::vector<ObjectPair>& pairs, const Options& options, Progress& progress) {
   std::string left_out;
   std::erase_if(pairs, [&](const ObjectPair& pair) {
@@ -174,6 +192,7 @@ std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig&
   Affected affected = find_affected(applied.changes, table, overlay.tree(), overlay.files());
   progress.result(counted(affected.units.size(), "unit"));
   progress.notes(affected.notes);
+  leave_out_targets(affected.units, options, progress);
   if (affected.units.empty())
     throw Error("no_change", fmt::format("no changes detected: kernel {} is built from none of the "
                                          "files that the patch changes:\n  {}",
@@ -278,7 +297,7 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
   progress.stage("compare the objects");
   std::vector<Refusal> refusals;
   std::deque<ChangedUnit> units = diff_pairs(pairs, refusals);
-  progress.result(fmt::format("{} of {} differ", units.size(), counted(pairs.size(), "unit")));
+  progress.result(fmt::format("{} of {} units differ", units.size(), pairs.size()));
   std::vector<std::string> consented = settle_consent(options, units, refusals);
   progress.notes(consented);
   if (units.empty())
@@ -363,25 +382,9 @@ void run_kernel(const Options& options, const Job& job, const KernelConfig& kern
   if (options.keep_work) keep_work(overlay, kept, progress);
 }
 
-// A source may be the distribution's tarball: unpacked into the cache once.
+// A source may be the distribution's tarball.
 fs::path source_folder(const fs::path& source, const Options& options, Progress& progress) {
-  if (!fs::is_regular_file(source)) return source;
-  fs::path file = fs::canonical(source);
-  auto time = fs::last_write_time(file).time_since_epoch().count();
-  fs::path target = options.cache / "sources" /
-                    hash_text(fmt::format("{} {} {}", file.string(), fs::file_size(file), time));
-  if (!fs::exists(target)) {
-    progress.stage(fmt::format("unpack {}", file.filename().string()));
-    fs::create_directories(target.parent_path());
-    TempDir fresh(target.parent_path());
-    CommandResult run = run_command(
-        {"tar", "-C", fresh.path().string(), "--strip-components=1", "-xf", file.string()});
-    if (run.status != 0)
-      throw Error("bad_source", fmt::format("cannot unpack {}: {}", file.string(), run.output));
-    std::error_code taken;
-    fs::rename(fresh.path(), target, taken);
-  }
-  return target;
+  return fs::is_regular_file(source) ? unpack_source(options.cache, source, progress) : source;
 }
 
 // The kernel's own source, where its configuration directory has one and several kernels or no

@@ -83,7 +83,7 @@ void print_summary(const CreateResult& result, Progress& progress) {
   if (!result.stands_on.empty()) progress.summary("stands on", listed(result.stands_on, 1000));
   progress.summary(
       "tarball", fmt::format("{} in {:.1f} s", size_text(result.tarball_size), progress.seconds()));
-  fmt::print("Ksplice update tarball written to {}\n", result.tarball);
+  if (!progress.quiet()) fmt::print("Ksplice update tarball written to {}\n", result.tarball);
 }
 
 int run(const Options& options) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -110,6 +111,13 @@ class Hash {
   uint64_t value_ = 0xcbf29ce484222325;
 };
 
+bool is_below(const fs::path& path, const fs::path& folder) {
+  return path.string().starts_with(folder.string() + "/");
+}
+
+constexpr int MaxDepth =
+    30;  // of folders: the kernel has 12, and 40 links is all that Linux follows
+
 // One walk over source and tree side by side.
 class Mirror {
  public:
@@ -133,19 +141,31 @@ class Mirror {
     for (auto& [name, entry] : list_folder(from, source_ / dir)) {
       std::string path = dir.empty() ? name : dir + "/" + name;
       if (is_build_product(dir, name)) continue;
-      if (entry.type == DT_DIR) {
+      bool outside = entry.type == DT_LNK && !leads_inside(path, entry);
+      if (entry.type == DT_DIR || (outside && fs::is_directory(source_ / path))) {
         take_folder(from, to, have, name, path, depth);
       } else if (entry.type == DT_REG || entry.type == DT_LNK) {
         if (is_foreign(dir) && !is_build_file(name)) continue;
-        take_file(from, to, have, name, path, entry, depth);
+        take_file(from, to, have, name, path, entry, outside, depth);
       }
     }
     if (dir.empty()) have.erase("obj");
     for (const auto& [name, entry] : have) discard(to, name, entry, dir);
   }
 
+  // A link that means the same in the mirror: relative, to something in the source. What other
+  // links lead to is mirrored in their place; as links they would lead around the mirror.
+  bool leads_inside(const std::string& path, const Entry& entry) const {
+    if (entry.link.empty() || entry.link[0] == '/') return false;
+    std::error_code nowhere;
+    fs::path end = fs::canonical(source_ / path, nowhere);
+    return !nowhere && is_below(end, source_);
+  }
+
   void take_folder(int from, int to, std::map<std::string, Entry>& have, const std::string& name,
                    const std::string& path, int depth) {
+    if (depth > MaxDepth)
+      throw Error("bad_source", fmt::format("{} is a folder in itself", (source_ / path).string()));
     auto old = have.find(name);
     if (old != have.end() && old->second.type != DT_DIR) {
       discard(to, name, old->second, fs::path(path).parent_path());
@@ -164,10 +184,10 @@ class Mirror {
   }
 
   void take_file(int from, int to, std::map<std::string, Entry>& have, const std::string& name,
-                 const std::string& path, const Entry& entry, int depth) {
+                 const std::string& path, const Entry& entry, bool outside, int depth) {
     std::string target;
-    if (entry.type == DT_LNK && !entry.link.empty() && entry.link[0] != '/') {
-      target = entry.link;  // stays inside the mirrored tree
+    if (entry.type == DT_LNK && !outside) {
+      target = entry.link;
     } else {
       for (int i = 0; i <= depth; ++i) target += "../";
       target += "S/" + path;
@@ -215,6 +235,18 @@ Fd try_lock(const fs::path& path) {
   return Fd();
 }
 
+// Folders and files that killed creates were about to put into the cache. What is younger than a
+// day may belong to one that runs.
+void remove_leftovers(const fs::path& cache) {
+  auto yesterday = fs::file_time_type::clock::now() - std::chrono::hours(24);
+  std::error_code ignored;
+  for (const char* part : {"pre", "core"})
+    for (const auto& entry : fs::directory_iterator(cache / part, ignored))
+      if (entry.path().filename().string().starts_with("ksplice.") &&
+          fs::last_write_time(entry.path(), ignored) < yesterday)
+        fs::remove_all(entry.path(), ignored);
+}
+
 }  // namespace
 
 std::string hash_text(std::string_view text) {
@@ -256,6 +288,7 @@ fs::path usable_cache(const fs::path& cache) {
           "bad_cache",
           fmt::format("kbuild cannot work in {}: the path holds '{}'", resolved.string(), c),
           "name another folder with --cache");
+  remove_leftovers(resolved);
   return resolved;
 }
 
@@ -333,6 +366,8 @@ void Overlay::save_template(const std::string& key) {
 void Overlay::replace(const std::string& path, const fs::path& content) {
   fs::path target = tree() / path;
   fs::create_directories(target.parent_path());
+  if (!is_below(fs::canonical(target.parent_path()) / "x", fs::canonical(tree())))
+    throw Error("internal", fmt::format("{} is outside of the private tree", target.string()));
   fs::remove(target);
   fs::copy_file(content, target);
   if (::utimensat(AT_FDCWD, target.c_str(), nullptr, 0) != 0) throw_errno("cannot write", target);

@@ -32,6 +32,7 @@ class Progress {
   void summary(const std::string& head, const std::string& text);  // "replaces  1 function"
   void detail(const std::string& text, int level = 1);             // shown with -v, level times
   int verbose() const { return verbose_; }
+  bool quiet() const { return quiet_; }
   double seconds() const;  // since construction
 
  private:

@@ -155,7 +155,8 @@ BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>
     text += fmt::format("obj-m += {0}.o\n{0}-y := {0}-stub.o {0}-update.o\n", source.module);
   }
   write_file(folder / "Kbuild", text);
-  goals.push_back(without_debug(kbuild));
+  // The core's WARN_ONs name their files: not by where they happened to be compiled.
+  goals.push_back(without_debug(kbuild) + " -fmacro-prefix-map=" + folder.string() + "/=");
   if (!symvers.empty()) goals.push_back("KBUILD_EXTRA_SYMBOLS=" + symvers);
   goals.push_back("modules");
   MakeResult run = run_make(kbuild, goals);

@@ -102,5 +102,24 @@ make_patch() {
   true
 }
 
+# own_mounts: the rest of the test runs with mounts of its own, which end with it.
+own_mounts() {
+  [ -z "${KSPLICE_OWN_MOUNTS:-}" ] || return 0
+  rm -rf "$WORK"
+  local how=--mount
+  [ "$(id -u)" -eq 0 ] || how=--map-root-user\ --mount
+  # shellcheck disable=SC2086
+  unshare $how true 2>/dev/null || skip "this system gives no private mounts"
+  # shellcheck disable=SC2086
+  KSPLICE_OWN_MOUNTS=1 exec unshare $how bash "$0"
+}
+
+# writable_source: lets the test write to $SOURCE, without consequences.
+writable_source() {
+  SOURCE=$(realpath "$SOURCE")
+  mkdir "$WORK/written" "$WORK/overlay"
+  mount -t overlay overlay -o "lowerdir=$SOURCE,upperdir=$WORK/written,workdir=$WORK/overlay" "$SOURCE"
+}
+
 # link_tree FROM TO: a tree of symbolic links, in which single files can be replaced by others.
 link_tree() { cp -as "$(realpath "$1")" "$2"; }

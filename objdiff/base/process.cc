@@ -98,6 +98,8 @@ CommandResult run_command(const std::vector<std::string>& argv, const CommandOpt
   pid_t pid = ::fork();
   if (pid < 0)
     throw Error("failed", fmt::format("cannot start {}: {}", argv[0], std::strerror(errno)));
+  // Here and in the child, whoever is first: a signal may come before the child ran at all.
+  if (pid > 0) ::setpgid(pid, pid);
   if (pid == 0)
     start_child(argv, options, options.input.empty() ? null.get() : in.read_end.get(),
                 out.write_end.get(), report.write_end.get());
@@ -110,6 +112,7 @@ CommandResult run_command(const std::vector<std::string>& argv, const CommandOpt
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     if (signal_seen != 0) ::kill(-pid, SIGKILL);
   }
+  if (signal_seen != 0) ::kill(-pid, SIGKILL);  // what of the group did not end with its leader
   check_interrupted();
   int error = 0;
   if (::read(report.read_end.get(), &error, sizeof error) == sizeof error)

@@ -49,6 +49,29 @@ TEST(Overlay, ReplacingNeverWritesTheSource) {
   EXPECT_EQ(read_text(overlay.tree() / "mm/slab.c"), "mm/slab.c");
 }
 
+// Somebody's driver that is linked into the kernel's tree must not be patched where it lies.
+TEST(Overlay, FoldersBehindLinksAreMirroredToo) {
+  Source source;
+  TempDir cache, driver;
+  write_file(cache.path() / "new", "patched");
+  write_file(driver.path() / "a.c", "a");
+  fs::create_directory_symlink(driver.path(), source.path / "drivers");
+  fs::path relative = fs::relative(fs::canonical(driver.path()), fs::canonical(source.path));
+  fs::create_directory_symlink(relative, source.path / "near");
+  fs::create_directory_symlink("mm", source.path / "alias");
+  Overlay overlay(cache.path(), source.path, "k");
+  for (const char* file : {"drivers/a.c", "near/a.c"}) {
+    EXPECT_EQ(read_text(overlay.tree() / file), "a");
+    overlay.replace(file, cache.path() / "new");
+    EXPECT_EQ(read_text(overlay.tree() / file), "patched");
+  }
+  overlay.replace("alias/slab.c", cache.path() / "new");
+  EXPECT_EQ(read_text(driver.path() / "a.c"), "a");
+  EXPECT_EQ(read_text(source.path / "mm/slab.c"), "mm/slab.c");
+  fs::create_directory_symlink(driver.path(), driver.path() / "again");
+  EXPECT_THROW(Overlay(cache.path(), source.path, "k"), Error);
+}
+
 TEST(Overlay, NextUseUndoesWhatAKilledOneLeft) {
   Source source;
   TempDir cache;
