@@ -219,9 +219,13 @@ bool CodeWalk::local_branch(uint64_t run_target) {
     branches_.push_back({pre_at_, pre_target - begin_, run_target});
     return advance();
   }
+  // A branch out of the section would have a relocation: these bytes are data that look like one
+  // (the "xen" behind the ud2 of XEN_EMULATE_PREFIX), and must be equal.
+  if (pre_target >= section_.data.size() && pre_insn_->size == run_insn_->size)
+    return compare_fields();
   PreTarget target;
-  if (pre_target < section_.data.size()) target.entity = pre_.entity_at(&section_, pre_target);
-  if (target.entity == nullptr) return differ("the branch leaves the section");
+  target.entity = pre_.entity_at(&section_, pre_target);
+  if (target.entity == nullptr) return differ("a branch leads nowhere");
   target.offset = static_cast<int64_t>(pre_target - target.entity->begin);
   return refer(target, run_target) && advance();
 }
@@ -283,6 +287,7 @@ void CodeWalk::add_field(const Instruction& instruction, uint64_t field, uint64_
 // Pre refers to target, run to run_target: notes what follows, or checks content.
 bool CodeWalk::refer(const PreTarget& target, uint64_t run_target) {
   if (target.merged != nullptr) {
+    run_target -= static_cast<uint64_t>(target.beyond);
     std::string what = matcher_.compare_merged(*target.merged, target.offset, run_target);
     if (!what.empty()) return differ(what);
     result_.merged.push_back({{target.merged, static_cast<uint64_t>(target.offset)}, run_target});

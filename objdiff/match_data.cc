@@ -91,6 +91,7 @@ Comparison Matcher::compare_data(const Entity& entity, uint64_t addr) const {
     PreTarget target = pre_.resolve(*relocation, nullptr);
     target_addr += static_cast<uint64_t>(target.bias);
     if (target.merged != nullptr) {
+      target_addr -= static_cast<uint64_t>(target.beyond);
       std::string what = compare_merged(*target.merged, target.offset, target_addr);
       if (!what.empty()) return fail(field, what);
       result.merged.push_back({{target.merged, static_cast<uint64_t>(target.offset)}, target_addr});

@@ -175,8 +175,11 @@ PreTarget PreIndex::resolve(const Relocation& relocation, const Instruction* cod
   }
   int64_t place = static_cast<int64_t>(symbol->value) + offset;
   if (is_merged(*symbol->section)) {
+    // The linker moves a section symbol's addend with the content that it leads to, but adds that
+    // of a named symbol to where the symbol's content is.
     target.merged = symbol->section;
-    target.offset = place;
+    target.offset = symbol->is_section() ? place : static_cast<int64_t>(symbol->value);
+    target.beyond = place - target.offset;
     return target;
   }
   target.entity = symbol->is_section() ? entity_at(symbol->section, static_cast<uint64_t>(place))

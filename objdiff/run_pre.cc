@@ -41,6 +41,8 @@
 //   Jump labels          Where the key's bit 1 is set, objtool has put a nop in place of the jmp,
 //                        as long as the assembler's (2 or 5 bytes).
 //   Line numbers         Those of WARN and BUG: they move with every line above them.
+//   Empty replacements   An alternative that is replaced by nothing but nops: where its replacement
+//                        of no bytes would be.
 //   .BTF_ids             Filled in after the link; not compared.
 //   Writable data        Its address is learnt, its content is the running system's. It must lie in
 //                        data (per-cpu data in per-cpu data).
@@ -114,6 +116,7 @@ bool RunPre::follow_data(Trial& trial) {
     }
     if (sighting.entity->is_constant()) {
       const Comparison& data = compare_data(*sighting.entity, sighting.addr);
+      if (!data.same && is_weak(*sighting.entity)) continue;  // another unit's definition
       if (!data.same) {
         trial.difference = data.difference;
         trial.difference.pre_offset = sighting.pre_offset;

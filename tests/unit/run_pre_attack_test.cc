@@ -184,6 +184,52 @@ local:	ret
   EXPECT_HAS(message(object, image, "f"), "the instructions differ");
 }
 
+// The bytes behind the ud2 of XEN_EMULATE_PREFIX read like a jump out of the section.
+TEST_F(RunPreAttackTest, BytesThatLookLikeABranch) {
+  const char* text = R"(
+	.globl f
+	.type f, @function
+f:	.byte 0x0f, 0x0b, 0x78, LAST, 0x6e
+	cpuid
+	ret
+	.size f, . - f
+)";
+  std::string rest = shop_.compile("rest.c", Rest, KernelFlags);
+  Object object = read_object(shop_.compile("pre.S", text, {"-DLAST=0x65"}));
+  RunImage good = link({rest, shop_.compile("run.S", text, {"-DLAST=0x65"})});
+  EXPECT_EQ(message(object, good, "f"), "accepted");
+  RunImage bad = link({rest, shop_.compile("run.S", text, {"-DLAST=0x64"})});
+  EXPECT_HAS(message(object, bad, "f"), "differ");
+}
+
+// zstd points behind a string of one byte: the string counts, and the distance from it.
+TEST_F(RunPreAttackTest, PointerBehindAString) {
+  const char* text = R"(
+	.globl f
+	.type f, @function
+f:	mov $text + DISTANCE, %rax
+	ret
+	.size f, . - f
+	.section .rodata.str1.1, "aMS", @progbits, 1
+text:	.string "TEXT"
+)";
+  std::string rest = shop_.compile("rest.c", Rest, KernelFlags);
+  auto flags = [](const std::string& distance) {
+    return std::vector<std::string>{"-DDISTANCE=" + distance};
+  };
+  std::string plain = text;
+  plain.replace(plain.find("TEXT"), 4, "x");
+  std::string other = text;
+  other.replace(other.find("TEXT"), 4, "y");
+  Object object = read_object(shop_.compile("pre.S", plain, flags("9")));
+  EXPECT_EQ(message(object, link({rest, shop_.compile("run.S", plain, flags("9"))}), "f"),
+            "accepted");
+  EXPECT_HAS(message(object, link({rest, shop_.compile("run.S", plain, flags("8"))}), "f"),
+             "string");
+  EXPECT_HAS(message(object, link({rest, shop_.compile("run.S", other, flags("9"))}), "f"),
+             "string");
+}
+
 TEST_F(RunPreAttackTest, AbsoluteValueInATable) {
   const char* text =
       "extern char limit[]; static char *const table[] = { limit, limit + 4 }; char *f(int x) { "

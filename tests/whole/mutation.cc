@@ -2,12 +2,15 @@
 //
 //   mutation --image VMLINUZ [--flips 10000] [--edits 2000] [--seed 1] PRE.o...
 //
-// Places are drawn from the code of all matched functions, and from the strings and constants that
-// they refer to. Flips change one bit. Edits are what a person or another compiler would do:
-// another register, another constant, another call or jump target, two instructions swapped,
-// another string. A mutation is accepted if the function is still matched at the same address and
-// without a contradiction; each is printed. Exit status 1 if there is any that is not excused by
-// run_pre.cc's list.
+// Places are drawn from the code of all matched functions, from the strings and constants that they
+// refer to, and from the tables that describe them. Flips change one bit. Edits are what a person
+// or another compiler would do: another register, another constant, another call or jump target,
+// two instructions swapped, another string, another entry of a jump table or other read-only data,
+// another byte in the function's entry of __jump_table, __ex_table, .altinstructions, __bug_table
+// or .static_call_sites. A mutation is accepted if the function is still matched at the same
+// address and without a contradiction; each is printed. The file and line of a __bug_table entry
+// are free by run_pre.cc's list ("Line numbers"): accepted, but counted as free. Exit status 1 if
+// anything else was accepted.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -38,8 +41,50 @@ class Mutation {
     for (FunctionMatch& match : result.functions)
       if (match.status == MatchStatus::Matched && !match.run.bytes.empty())
         places_.push_back({&pre, match.pre, match.run});
-    for (const auto& [place, addr] : result.anonymous)
-      if (place.first->is_strings()) strings_[&pre].push_back(addr);
+    for (const auto& [place, addr] : result.anonymous) {
+      const Section& section = *place.first;
+      if (section.is_strings()) strings_[&pre].push_back(addr);
+      if (section.is_strings() || section.is_write() || section.is_exec() || section.size == 0)
+        continue;
+      uint64_t size = section.size - place.second;
+      if ((section.flags & 0x10) != 0 && section.entsize != 0)  // SHF_MERGE: one constant
+        size = section.entsize - place.second % section.entsize;
+      data_[&pre].push_back({addr, size});
+    }
+    for (const auto& [symbol, addr] : result.addresses)
+      if (symbol->section != nullptr && symbol->size > 0 && !symbol->section->is_write() &&
+          !symbol->section->is_exec() && symbol->section->is_alloc() &&
+          symbol->section->type == 1 && symbol->section->name != ".BTF_ids" && symbol->bind != 2)
+        data_[&pre].push_back({addr, symbol->size});
+  }
+
+  // The tables' entries about matched functions.
+  void find_entries() {
+    static const Table tables[] = {
+        {"__jump_table", "__start___jump_table", "__stop___jump_table", 16},
+        {"__ex_table", "__start___ex_table", "__stop___ex_table", 12},
+        {".altinstructions", "__alt_instructions", "__alt_instructions_end", 0},
+        {"__bug_table", "__start___bug_table", "__stop___bug_table", 12},
+        {".static_call_sites", "__start_static_call_sites", "__stop_static_call_sites", 8}};
+    std::map<uint64_t, const Place*> functions;
+    for (const Place& place : places_) functions[place.run.addr] = &place;
+    for (const Table& table : tables) {
+      const RunSymbol* start = image_.unique_symbol(table.start);
+      const RunSymbol* stop = image_.unique_symbol(table.stop);
+      if (start == nullptr || stop == nullptr) continue;
+      uint64_t size = table.entry;
+      if (size == 0) size = (stop->addr - start->addr) % 14 == 0 ? 14 : 12;
+      for (uint64_t at = start->addr; at + size <= stop->addr; at += size) {
+        int32_t distance;
+        std::memcpy(&distance, image_.read(at, 4)->data(), 4);
+        uint64_t code = at + static_cast<uint64_t>(static_cast<int64_t>(distance));
+        auto after = functions.upper_bound(code);
+        if (after == functions.begin()) continue;
+        const Place& place = *std::prev(after)->second;
+        if (code - place.run.addr < place.run.bytes.size())
+          entries_.push_back({&place, at, size, table.name});
+      }
+    }
   }
 
   void flips(unsigned count) {
@@ -57,7 +102,7 @@ class Mutation {
       const Place& place = pick(places_);
       std::vector<Instruction> code = decode_range(place.run.bytes, 0, place.run.bytes.size());
       size_t at = random_() % code.size();
-      switch (random_() % 5) {
+      switch (random_() % 7) {
         case 0:
           edit_register(place, code[at]);
           break;
@@ -73,14 +118,45 @@ class Mutation {
         case 4:
           edit_string(place);
           break;
+        case 5:
+          edit_data(place);
+          break;
+        case 6:
+          edit_entry();
+          break;
       }
     }
   }
 
-  unsigned tried() const { return tried_; }
-  unsigned accepted() const { return accepted_; }
+  // Prints the counts; true if nothing was accepted that is not free.
+  bool report() const {
+    Count all;
+    for (const auto& [kind, count] : counts_) {
+      fmt::print("{:<20} {:>6} tried, {} accepted, {} free\n", kind, count.tried, count.accepted,
+                 count.free);
+      all.tried += count.tried;
+      all.accepted += count.accepted;
+      all.free += count.free;
+    }
+    fmt::print("{} mutations in {} functions, {} accepted, {} free\n", all.tried, places_.size(),
+               all.accepted, all.free);
+    return all.accepted == 0;
+  }
 
  private:
+  struct Table {
+    const char *name, *start, *stop;
+    uint64_t entry;
+  };
+  struct Entry {
+    const Place* place;
+    uint64_t addr, size;
+    std::string table;
+  };
+  struct Count {
+    unsigned tried = 0, accepted = 0, free = 0;
+  };
+
   template <typename T>
   const T& pick(const std::vector<T>& list) {
     return list[random_() % list.size()];
@@ -139,6 +215,38 @@ class Mutation {
     check_object(*place.pre, "string", addr, {static_cast<uint8_t>((*bytes)[0] ^ 0x20)});
   }
 
+  void edit_data(const Place& place) {
+    const auto& list = data_[place.pre];
+    if (list.empty()) return;
+    auto [addr, size] = pick(list);
+    addr += random_() % size;
+    auto bytes = image_.read(addr, 1);
+    if (!bytes) return;
+    done_++;
+    check_object(*place.pre, "read-only data", addr,
+                 {static_cast<uint8_t>((*bytes)[0] + 1 + random_() % 254)});
+  }
+
+  // The file and line of a trap, and where a replacement of no bytes would be.
+  bool is_free(const Entry& entry, uint64_t offset) const {
+    if (entry.table == "__bug_table") return offset >= 4 && offset < 10;
+    return entry.table == ".altinstructions" && offset >= 4 && offset < 8 &&
+           (*image_.read(entry.addr + entry.size - 1, 1))[0] == 0;
+  }
+
+  void edit_entry() {
+    if (entries_.empty()) return;
+    const Entry& entry = pick(entries_);
+    uint64_t offset = random_() % entry.size;
+    uint8_t byte = (*image_.read(entry.addr + offset, 1))[0];
+    done_++;
+    in_table_ = true;
+    is_free_ = is_free(entry, offset);
+    check(*entry.place, entry.table.c_str(), entry.addr + offset,
+          {static_cast<uint8_t>(byte + 1 + random_() % 254)});
+    in_table_ = is_free_ = false;
+  }
+
   // Puts bytes into the image for the time of run().
   template <typename F>
   bool with(uint64_t addr, const std::vector<uint8_t>& bytes, const F& run) {
@@ -147,8 +255,10 @@ class Mutation {
     std::vector<uint8_t> saved(at, at + bytes.size());
     if (saved == bytes) return false;
     std::copy(bytes.begin(), bytes.end(), at);
+    if (in_table_) image_.tables.reset();
     run();
     std::copy(saved.begin(), saved.end(), at);
+    if (in_table_) image_.tables.reset();
     return true;
   }
 
@@ -157,11 +267,14 @@ class Mutation {
     with(addr, bytes, [&] {
       MatchResult result = match_run_pre(*place.pre, image_);
       const FunctionMatch* match = result.find(place.symbol);
-      tried_++;
+      Count& count = counts_[kind];
+      count.tried++;
       bool same = match != nullptr && match->status == MatchStatus::Matched &&
                   match->run.addr == place.run.addr && result.contradictions.empty();
       if (!same) return;
-      accepted_++;
+      if (is_free_) count.free++;
+      if (is_free_) return;
+      count.accepted++;
       uint64_t offset = addr - place.run.addr;
       fmt::print("ACCEPTED {} in {} {}+{:#x}\n{}---\n{}", kind, place.pre->path, place.symbol->name,
                  offset, disassemble_around(place.run.bytes, place.run.addr, offset, 2),
@@ -175,11 +288,12 @@ class Mutation {
                     const std::vector<uint8_t>& bytes) {
     with(addr, bytes, [&] {
       MatchResult result = match_run_pre(pre, image_);
-      tried_++;
+      Count& count = counts_[kind];
+      count.tried++;
       if (!result.contradictions.empty()) return;
       for (const FunctionMatch& match : result.functions)
         if (match.status != MatchStatus::Matched) return;
-      accepted_++;
+      count.accepted++;
       fmt::print("ACCEPTED {} in {} at {:#x}\n", kind, pre.path, addr);
     });
   }
@@ -188,7 +302,11 @@ class Mutation {
   std::mt19937_64 random_;
   std::vector<Place> places_;
   std::map<const Object*, std::vector<uint64_t>> strings_;
-  unsigned tried_ = 0, accepted_ = 0, done_ = 0;
+  std::map<const Object*, std::vector<std::pair<uint64_t, uint64_t>>> data_;  // addr, size
+  std::vector<Entry> entries_;
+  std::map<std::string, Count> counts_;
+  unsigned done_ = 0;
+  bool in_table_ = false, is_free_ = false;
 };
 
 }  // namespace
@@ -214,9 +332,9 @@ int main(int argc, char** argv) {
       pre.push_back(std::make_unique<ksplice::Object>(ksplice::read_object(name)));
       mutation.add(*pre.back());
     }
+    mutation.find_entries();
     mutation.flips(flips);
     mutation.edits(edits);
-    fmt::print("{} mutations, {} accepted\n", mutation.tried(), mutation.accepted());
-    return mutation.accepted() == 0 ? 0 : 1;
+    return mutation.report() ? 0 : 1;
   });
 }
