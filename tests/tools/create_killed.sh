@@ -24,6 +24,7 @@ stopped() {
     expect '^interrupted$' "$WORK/out"
     [ -z "$(ls "$WORK/tmp")" ] || fail "left in the folder for temporary files: $(ls "$WORK/tmp")"
     sleep 0.5 # the kernel takes a moment to end them
+    # shellcheck disable=SC2009  # pgrep cannot leave out zombies
     ! ps -o pid=,args= -s $! | grep -v defunct || fail "processes are left"
   }
   [ "$status" -eq 0 ] || [ -z "$(ls "$WORK/one")" ] || fail "a tarball of a stopped create"

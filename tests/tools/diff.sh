@@ -52,7 +52,8 @@ expect 'absent.o' err
 exits 1 "$objdiff" diff --json pre.o unit.c >json
 python3 -c 'import json; assert json.load(open("json"))["error"]["code"] == "bad_file"'
 # Every code that the differ refuses with is explained.
+# shellcheck disable=SC2062  # the patterns are on standard input
 sed -n '/of the differ/,/of ksplice-create/s/^ *{"\([a-z_]*\)".*/\1/p' "$SOURCE_TREE/objdiff/base/codes.h" |
-  grep -ohFwf - "$SOURCE_TREE"/objdiff/diff_*.cc | sort -u >codes
+  grep -ohFw -f - "$SOURCE_TREE"/objdiff/diff_*.cc | sort -u >codes
 [ "$(wc -l <codes)" -gt 14 ] || fail "codes not found"
 while read -r code; do expect "\\b$code\\b" "$SOURCE_TREE/objdiff/ksplice-objdiff.1"; done <codes
