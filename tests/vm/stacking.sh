@@ -83,7 +83,7 @@ make_other_updates() {
   refused_create 3 failed_to_find --patch="$WORK/user.patch" "$tree"
 }
 
-for series in ${SERIES:-6.1 6.12}; do
+for series in ${SERIES:-6.1}; do
   get_kernel --series "$series"
   rm -rf "${WORK:?}"/*
   make_updates
