@@ -253,6 +253,35 @@ void apply_relocations(const Section& section, uint64_t addr, std::vector<uint8_
 
 namespace {
 
+// Sections that the loader puts one behind the other, in the order of their headers: writable, kept
+// after the start, and not set apart (layout_sections() in kernel/module/main.c, 6.1 to 6.12).
+bool is_plain_data(const Section& section) {
+  return section.is_alloc() && section.is_write() && !section.is_exec() &&
+         !section.name.starts_with(".init") && section.name != ".data..percpu" &&
+         section.name != ".data..ro_after_init" && section.name != "__jump_table";
+}
+
+// The kernel does not tell where a section without a byte is (a .bss with an empty lock_class_key,
+// as macvlan's): its place is told by the section before it, unless its alignment hides that.
+void place_empty_sections(const Object& object, const std::map<const Section*, uint64_t>& addrs,
+                          RunImage& image) {
+  const Section* before = nullptr;
+  for (const std::unique_ptr<Section>& section : object.sections) {
+    if (!is_plain_data(*section)) continue;
+    uint64_t align = std::max<uint64_t>(1, section->align);
+    if (section->size != 0) {
+      before = section.get();
+    } else if (before != nullptr && align <= std::max<uint64_t>(1, before->align)) {
+      uint64_t offset = (before->size + align - 1) / align * align;
+      image.places[addrs.at(section.get())] = {.target = image.target,
+                                               .section = before->name,
+                                               .import = "",
+                                               .offset = static_cast<int64_t>(offset),
+                                               .percpu = false};
+    }
+  }
+}
+
 RunImage load_module(const Object& object) {
   RunImage image;
   image.path = object.path;
@@ -289,6 +318,7 @@ RunImage load_module(const Object& object) {
     image.sections.push_back(std::move(run));
   }
   sort_sections(image);
+  place_empty_sections(object, addrs, image);
   image.symbols = elf_symbols(object, addrs);
   index_symbols(image);
   read_exports(image);

@@ -100,8 +100,9 @@ class RunImage {
   // Implementation tables; use find_symbols.
   std::multimap<std::string, size_t> by_name;
   std::map<uint64_t, std::string> imports;  // made-up address -> name
-  std::map<uint64_t, RunLocation> places;   // made-up address -> what is outside of this image
-  std::map<uint64_t, uint64_t> bodies;      // code that an update replaced -> the code it put there
+  // Made-up addresses of what is elsewhere: in an update module, or in a section without a byte.
+  std::map<uint64_t, RunLocation> places;
+  std::map<uint64_t, uint64_t> bodies;  // code that an update replaced -> the code it put there
   mutable std::shared_ptr<const RunTables> tables;  // see tables_of()
 };
 

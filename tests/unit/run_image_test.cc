@@ -236,6 +236,22 @@ TEST_F(RunImageTest, LaysOutModules) {
   EXPECT_FALSE(image.import_address("nobody"));
 }
 
+// The kernel tells no address of an empty section; its place is right behind the one before it.
+TEST_F(RunImageTest, PlacesSectionsWithoutAByteBehindTheOneBefore) {
+  std::string text =
+      ".section .modinfo,\"a\"\n.asciz \"name=m\"\n"
+      ".data\n.balign 8\n.quad 1\n.byte 2\n"
+      ".section .data.empty,\"aw\"\n.balign 4\nlock:\n"
+      ".section .data.wide,\"aw\"\n.balign 64\nwide:\n";
+  RunImage image = read_run_image(shop_.compile("m.s", text));
+  RunLocation lock = image.locate(image.unique_symbol("lock")->addr);
+  EXPECT_EQ(lock.target, "m");
+  EXPECT_EQ(lock.section, ".data");
+  EXPECT_EQ(lock.offset, 12);
+  // Its alignment is more than is known of the place before it.
+  EXPECT_THROW(image.locate(image.unique_symbol("wide")->addr), Error);
+}
+
 TEST_F(RunImageTest, NamesStubAndForeignSystemMaps) {
   RunImage image = read_run_image(kernel());
   std::string stub = shop_.write(
