@@ -34,6 +34,9 @@ std::string Matcher::compare_merged(const Section& section, int64_t offset, uint
   if (offset < 0 || static_cast<uint64_t>(offset) >= section.data.size())
     return "a reference leads out of " + section.name;
   std::span<const uint8_t> pre = std::span(section.data).subspan(static_cast<uint64_t>(offset));
+  uint64_t align = std::max<uint64_t>(section.align, 1);
+  if (static_cast<uint64_t>(offset) % align == 0 && addr % align != 0)
+    return fmt::format("a constant is not aligned to {} bytes", align);
   uint64_t length;
   if (section.is_strings() && section.entsize <= 1) {
     auto zero = std::find(pre.begin(), pre.end(), 0);

@@ -36,13 +36,14 @@
 //   Block layout         .cold and .part fragments are functions of their own; jumps between a
 //                        function and its fragment lead to the same instruction.
 //   Merged constants     The linker keeps one copy of equal strings and constants, so the content
-//                        at the address counts, not the address.
+//                        at the address counts, not the address: one address in the whole unit,
+//                        aligned as the constant is.
 //   Numbers in names     .constprop.0, __func__.12, __UNIQUE_ID_x37: the compiler chose them.
 //   Jump labels          Where the key's bit 1 is set, objtool has put a nop in place of the jmp,
 //                        as long as the assembler's (2 or 5 bytes).
 //   Line numbers         Those of WARN and BUG: they move with every line above them.
-//   Empty replacements   An alternative that is replaced by nothing but nops: where its replacement
-//                        of no bytes would be.
+//   Replacements         The kernel copies an alternative's replacement, so the code at the address
+//                        counts, not the address; none where it has no bytes.
 //   .BTF_ids             Filled in after the link; not compared.
 //   Writable data        Its address is learnt, its content is the running system's. It must lie in
 //                        data (per-cpu data in per-cpu data).
@@ -192,6 +193,7 @@ void RunPre::commit(Candidate& candidate, const Trial& trial) {
         is_in_place(*sighting.entity, sighting.addr))
       layout_.place(*sighting.entity, sighting.addr);
   }
+  merged_.insert(trial.merged.begin(), trial.merged.end());
 }
 
 bool RunPre::settle_one(Evidence evidence) {
@@ -253,6 +255,7 @@ void RunPre::drop_unproven() {
   }
   if (!dropped) return;
   known_.clear();
+  merged_.clear();
   layout_.clear();
   for (Candidate& candidate : candidates_)
     if (candidate.chosen != nullptr) commit(candidate, *candidate.chosen);
@@ -282,10 +285,7 @@ MatchResult RunPre::run() {
   }
   name_the_rest(result);
   add_advice(result);
-  for (const Candidate& candidate : candidates_)
-    if (candidate.chosen != nullptr)
-      for (const auto& [place, addr] : candidate.chosen->merged)
-        result.anonymous.emplace(place, addr);
+  result.anonymous = merged_;
   for (const auto& [entity, addr] : known_)
     if (entity->symbols.empty() && entity->section != nullptr)
       result.anonymous.emplace(std::pair(entity->section, entity->begin), addr);

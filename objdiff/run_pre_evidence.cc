@@ -117,6 +117,15 @@ std::string RunPre::objection(const Trial& trial) {
     std::string why = objection(*sighting.entity, sighting.addr);
     if (!why.empty()) return why;
   }
+  std::map<std::pair<const Section*, uint64_t>, uint64_t> own;
+  for (const auto& [place, addr] : trial.merged) {
+    auto known = merged_.find(place);
+    uint64_t other =
+        known != merged_.end() ? known->second : own.emplace(place, addr).first->second;
+    if (other != addr)
+      return fmt::format("the constant at {}+{:#x} is at {:#x} here, but at {:#x} elsewhere",
+                         place.first->name, place.second, addr, other);
+  }
   for (const InnerReference& inner : trial.inner) {
     auto other = by_entity_.find(inner.entity);
     const Comparison* code = nullptr;

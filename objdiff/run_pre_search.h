@@ -88,6 +88,7 @@ class RunPre {
   std::vector<Candidate> candidates_;
   std::unordered_map<const Entity*, Candidate*> by_entity_;
   std::unordered_map<const Entity*, uint64_t> known_;
+  std::map<std::pair<const Section*, uint64_t>, uint64_t> merged_;  // constants without a name
   std::map<std::pair<const Entity*, uint64_t>, Comparison> data_;
 };
 

@@ -203,6 +203,39 @@ f:	.byte 0x0f, 0x0b, 0x78, LAST, 0x6e
 }
 
 // zstd points behind a string of one byte: the string counts, and the distance from it.
+TEST_F(RunPreAttackTest, ConstantAtAPlaceThatTheLinkerCannotHaveChosen) {
+  const char* text = R"(
+	.globl f, g
+	.type f, @function
+	.type g, @function
+f:	mov F(%rip), %rax
+	ret
+	.size f, . - f
+g:	mov G(%rip), %rax
+	inc %rax
+	ret
+	.size g, . - g
+	.section .rodata.cst8, "aM", @progbits, 8
+	.balign 8
+.LC0:	.quad 0
+	.section .rodata, "a", @progbits
+	.balign 8
+zeros:	.fill 4, 8, 0
+)";
+  auto flags = [](const std::string& f, const std::string& g) {
+    return std::vector<std::string>{"-DF=" + f, "-DG=" + g};
+  };
+  Object object = read_object(shop_.compile("pre.S", text, flags(".LC0", ".LC0")));
+  std::string rest = shop_.compile("rest.c", Rest, KernelFlags);
+  auto messages = [&](const std::string& f, const std::string& g) {
+    RunImage image = link({rest, shop_.compile("run.S", text, flags(f, g))});
+    return message(object, image, "f") + "; " + message(object, image, "g");
+  };
+  EXPECT_EQ(messages("zeros", "zeros"), "accepted; accepted");
+  EXPECT_HAS(messages("zeros+4", "zeros+4"), "a constant is not aligned to 8 bytes");
+  EXPECT_HAS(messages("zeros", "zeros+8"), "the constant at .rodata.cst8+0x0 is at");
+}
+
 TEST_F(RunPreAttackTest, PointerBehindAString) {
   const char* text = R"(
 	.globl f

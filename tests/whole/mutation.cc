@@ -8,9 +8,9 @@
 // two instructions swapped, another string, another entry of a jump table or other read-only data,
 // another byte in the function's entry of __jump_table, __ex_table, .altinstructions, __bug_table
 // or .static_call_sites. A mutation is accepted if the function is still matched at the same
-// address and without a contradiction; each is printed. The file and line of a __bug_table entry
-// are free by run_pre.cc's list ("Line numbers"): accepted, but counted as free. Exit status 1 if
-// anything else was accepted.
+// address and without a contradiction; each is printed. Free by run_pre.cc's list, and counted as
+// that where accepted: the file and line of a __bug_table entry ("Line numbers"), and the place of
+// an alternative's replacement ("Replacements"). Exit status 1 if anything else was accepted.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -21,6 +21,7 @@
 #include "objdiff/elf_read.h"
 #include "objdiff/run_image.h"
 #include "objdiff/run_pre.h"
+#include "objdiff/run_tables.h"
 #include "objdiff/x86.h"
 
 namespace ksplice {
@@ -73,7 +74,7 @@ class Mutation {
       const RunSymbol* stop = image_.unique_symbol(table.stop);
       if (start == nullptr || stop == nullptr) continue;
       uint64_t size = table.entry;
-      if (size == 0) size = (stop->addr - start->addr) % 14 == 0 ? 14 : 12;
+      if (size == 0) size = (stop->addr - start->addr) / count_alternatives();
       for (uint64_t at = start->addr; at + size <= stop->addr; at += size) {
         int32_t distance;
         std::memcpy(&distance, image_.read(at, 4)->data(), 4);
@@ -227,11 +228,18 @@ class Mutation {
                  {static_cast<uint8_t>((*bytes)[0] + 1 + random_() % 254)});
   }
 
-  // The file and line of a trap, and where a replacement of no bytes would be.
+  // struct alt_instr has 12 or 14 bytes.
+  uint64_t count_alternatives() const {
+    uint64_t count = 0;
+    for (const auto& [addr, entries] : tables_of(image_).alternatives) count += entries.size();
+    return std::max<uint64_t>(count, 1);
+  }
+
+  // The file and line of a trap, and where an alternative's replacement lies: if that was accepted,
+  // the same code lies there, too.
   bool is_free(const Entry& entry, uint64_t offset) const {
     if (entry.table == "__bug_table") return offset >= 4 && offset < 10;
-    return entry.table == ".altinstructions" && offset >= 4 && offset < 8 &&
-           (*image_.read(entry.addr + entry.size - 1, 1))[0] == 0;
+    return entry.table == ".altinstructions" && offset >= 4 && offset < 8;
   }
 
   void edit_entry() {
