@@ -6,6 +6,7 @@
 #include <libelf.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
 #include "objdiff/base/bytes.h"
@@ -210,6 +211,12 @@ void Reader::read_relocations() {
       if (GELF_R_TYPE(rela.r_info) == R_X86_64_NONE) continue;
       if (symbols[symbol] == nullptr)
         fail(fmt::format("relocation {} of {} names no symbol", index, target->name));
+      if (symbols[symbol]->is_section() && symbols[symbol]->section == nullptr)
+        fail(fmt::format("relocation {} of {} names a section that is not there", index,
+                         target->name));
+      if (std::abs(rela.r_addend / 2) >= int64_t{1} << 61)  // sums with offsets must fit, too
+        fail(fmt::format("relocation {} of {} has the addend {:#x}", index, target->name,
+                         rela.r_addend));
       target->relocations.push_back({rela.r_offset, static_cast<uint32_t>(GELF_R_TYPE(rela.r_info)),
                                      symbols[symbol], rela.r_addend});
     }
