@@ -281,7 +281,6 @@ bool DebugInfo::Data::open() {
     target->name = section->name;
     target->type = section->type;
     target->flags = section->flags & ~uint64_t{SHF_ALLOC | SHF_GROUP | SHF_LINK_ORDER};
-    target->align = section->align;
     target->entsize = section->entsize;
     target->data = section->data;
     target->size = section->data.size();

@@ -6,6 +6,7 @@
 #include <libelf.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <vector>
 
@@ -15,6 +16,8 @@
 namespace ksplice {
 
 namespace {
+
+constexpr uint64_t MaximumAlign = 1 << 24;  // the kernel's largest is a huge page, 2 MiB
 
 struct ElfDeleter {
   void operator()(Elf* elf) const { elf_end(elf); }
@@ -103,6 +106,9 @@ void Reader::read_sections() {
     section->flags = shdr.sh_flags;
     section->addr = shdr.sh_addr;
     section->align = std::max<uint64_t>(shdr.sh_addralign, 1);
+    if (object.elf_type == ET_REL &&
+        (!std::has_single_bit(section->align) || section->align > MaximumAlign))
+      fail(fmt::format("section {} has the alignment {:#x}", section->name, section->align));
     section->entsize = shdr.sh_entsize;
     section->size = shdr.sh_size;
     section->index = static_cast<uint32_t>(index);
