@@ -411,6 +411,12 @@ bool Comparer::is_line_change(const Section& pre_section, const Stream& pre_stre
   return false;
 }
 
+// A push of an immediate.
+bool is_push(const Section& section, const CodeItem& item) {
+  const uint8_t opcode = section.data[item.instruction->offset];
+  return (opcode == 0x68 || opcode == 0x6a) && item.relocation[0] == nullptr;
+}
+
 bool Comparer::same_item(const Section& pre_section, const Stream& pre_stream, size_t pre_index,
                          const Section& post_section, const Stream& post_stream,
                          size_t post_index) {
@@ -418,6 +424,10 @@ bool Comparer::same_item(const Section& pre_section, const Stream& pre_stream, s
   const CodeItem& post = post_stream.items[post_index];
   const Instruction &a = *pre.instruction, &b = *post.instruction;
   if (a.is_branch() || b.is_branch()) return same_branch(pre_section, pre, post_section, post);
+  if (is_push(pre_section, pre) && is_push(post_section, post) &&
+      !std::ranges::equal(bytes_of(pre_section, a), bytes_of(post_section, b)))
+    return is_line_change(pre_section, pre_stream, pre_index, post_section, post_stream,
+                          post_index);  // short below 128, long above
   if (a.size != b.size || a.kind != b.kind) return false;
   std::vector<uint8_t> left(pre_section.data.begin() + a.offset,
                             pre_section.data.begin() + a.end());

@@ -162,9 +162,15 @@ bool names_function(const Atoms& atoms, const Reference& reference) {
 
 bool is_immediate_load(std::span<const uint8_t> bytes, const Instruction& instruction,
                        ImmediateLoad& load) {
-  if (instruction.imm_size != 4 || instruction.imm_offset + 4u > bytes.size()) return false;
   const uint8_t opcode = bytes[instruction.opcode_offset];
   load.argument = -1;
+  if (opcode == 0x6a && instruction.imm_size == 1) {  // push of a line below 128
+    load.argument = StackArgument;
+    load.offset = instruction.imm_offset;
+    load.value = bytes[load.offset];
+    return load.value >= LowestLine && load.value < 128;
+  }
+  if (instruction.imm_size != 4 || instruction.imm_offset + 4u > bytes.size()) return false;
   if (opcode == 0x68) {
     load.argument = StackArgument;
   } else if ((opcode & 0xf8) == 0xb8) {

@@ -27,7 +27,8 @@ struct ImmediateLoad {
   uint32_t value = 0;
 };
 
-// True if instruction is a plain load of a 32-bit immediate that has no relocation.
+// True if instruction is a plain load of an immediate that has no relocation: of 32 bits, or a push
+// of 8.
 bool is_immediate_load(std::span<const uint8_t> bytes, const Instruction& instruction,
                        ImmediateLoad& load);
 
