@@ -95,7 +95,7 @@ Job read_job(const Options& options, const fs::path& source, Progress& progress)
 }
 
 // The configuration directory's files may be of different kernels, and kbuild gives up options that
-// a tool cannot serve without a word.
+// a tool cannot serve, or that the source does not have, without a word.
 void check_configuration(const KernelConfig& kernel, const RunImage& image, const Kbuild& kbuild,
                          bool skip, Progress& progress) {
   std::string other = other_compiler_of_banner(image.banner, kernel.config_text);
@@ -105,7 +105,15 @@ void check_configuration(const KernelConfig& kernel, const RunImage& image, cons
   if (!other.empty())
     differences.push_back({"by its own banner, the compiler", other, "a .config that names another",
                            compiler_package(other)});
-  if (!lost.empty())
+  std::vector<std::string> unknown;
+  if (!lost.empty()) unknown = options_unknown_to(kbuild.tree, lost);
+  if (!unknown.empty())
+    differences.push_back(
+        {"the configuration", fmt::format("{}", fmt::join(unknown, " ")),
+         "another source, which has no such options (Debian's rt kernels, say, have the patches of "
+         "debian/patches-rt in theirs)",
+         ""});
+  else if (!lost.empty())
     differences.push_back({"the configuration", fmt::format("{}", fmt::join(lost, " ")),
                            "a toolchain that cannot serve these options", ""});
   for (const std::string& note : check_tools(differences, skip)) progress.note(note);

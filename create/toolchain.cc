@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
 
 namespace ksplice {
@@ -223,9 +224,10 @@ std::vector<std::string> check_tools(const std::vector<ToolDifference>& differen
   }
   if (notes.empty() || skip) return notes;
   throw Error("wrong_toolchain", fmt::format("{}", fmt::join(notes, "\n")),
-              fmt::format("install in the kernel's version: {}; or give --skip-toolchain-check: "
-                          "run-pre matching still has the last word",
-                          fmt::join(packages, ", ")));
+              (packages.empty() ? std::string("give")
+                                : fmt::format("install in the kernel's version: {}; or give",
+                                              fmt::join(packages, ", "))) +
+                  " --skip-toolchain-check: run-pre matching still has the last word");
 }
 
 std::string other_compiler_of_banner(const std::string& banner, const std::string& config_text) {
@@ -254,6 +256,21 @@ std::vector<std::string> lost_options(const std::string& wanted, const std::stri
     if ((value == "y" || value == "m") && !have.contains(name) && !is_harmless_option(name))
       lost.push_back(name);
   return lost;
+}
+
+std::vector<std::string> options_unknown_to(const fs::path& tree, std::vector<std::string> names) {
+  const std::regex definition("^\\s*(menu)?config\\s+(\\w+)\\s*$");
+  std::set<std::string> unknown(names.begin(), names.end());
+  using Walk = fs::recursive_directory_iterator;
+  for (const fs::directory_entry& entry :
+       Walk(tree, fs::directory_options::follow_directory_symlink)) {
+    if (!entry.path().filename().string().starts_with("Kconfig")) continue;
+    std::istringstream stream(entry.is_regular_file() ? read_text(entry.path()) : "");
+    std::smatch found;
+    for (std::string line; std::getline(stream, line);)
+      if (std::regex_match(line, found, definition)) unknown.erase(found[2].str());
+  }
+  return {unknown.begin(), unknown.end()};
 }
 
 }  // namespace ksplice

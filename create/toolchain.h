@@ -42,6 +42,10 @@ std::string other_compiler_of_banner(const std::string& banner, const std::strin
 // Options that the kernel has and kbuild switches off here, because a tool cannot serve them.
 std::vector<std::string> lost_options(const std::string& wanted, const std::string& made);
 
+// Those of the names that no Kconfig file of the source in tree defines, sorted.
+std::vector<std::string> options_unknown_to(const std::filesystem::path& tree,
+                                            std::vector<std::string> names);
+
 // The Debian package of the compiler with this version text: "gcc-12", "clang-14".
 std::string compiler_package(const std::string& version);
 

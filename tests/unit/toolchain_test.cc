@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
 
 namespace ksplice {
 namespace {
@@ -36,6 +37,16 @@ TEST(LostOptions, AreThoseThatChangeTheKernel) {
   EXPECT_EQ(lost_options(wanted, made),
             (std::vector<std::string>{"A", "DEBUG_INFO_BTF_MODULES", "M"}));
   EXPECT_TRUE(lost_options(wanted, wanted).empty());
+}
+
+TEST(UnknownOptions, AreInNoKconfigFile) {
+  TempDir tree;
+  std::filesystem::create_directories(tree.path() / "lib");
+  write_file(tree.path() / "Kconfig", "menuconfig A\n\tbool \"a\"\n\tdepends on NOWHERE\n");
+  write_file(tree.path() / "lib/Kconfig.debug", "config B\n");
+  write_file(tree.path() / "lib/notes", "config NOWHERE\n");
+  EXPECT_EQ(options_unknown_to(tree.path(), {"NOWHERE", "A", "B"}),
+            (std::vector<std::string>{"NOWHERE"}));
 }
 
 TEST(CompareTools, NamesEachWithItsPackage) {
