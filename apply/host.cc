@@ -28,12 +28,6 @@ std::optional<uint64_t> parse_hex(std::string_view text) {
   return value;
 }
 
-struct Kallsym {
-  uint64_t addr = 0;
-  char type = '?';
-  std::string_view name, module;
-};
-
 // Takes the next line off text.
 std::optional<Kallsym> next_symbol(std::string_view& text) {
   while (!text.empty()) {
@@ -201,18 +195,20 @@ uint64_t Host::section_address(const std::string& module, const std::string& sec
 // the same owner; where the companions are not listed, only one global symbol of that name may
 // exist.
 uint64_t Host::import_address(const std::string& name) const {
-  auto known = imports_.find(name);
-  if (known != imports_.end()) return known->second;
   read_kallsyms();
-  std::string companion = "__ksymtab_" + name;
+  std::string_view rest = kallsyms_;
+  if (symbols_.empty())
+    while (std::optional<Kallsym> symbol = next_symbol(rest))
+      symbols_.emplace(symbol->name, *symbol);
   std::map<std::string_view, std::set<uint64_t>> globals, locals;  // by owner
   std::set<std::string_view> exporters;
-  std::string_view rest = kallsyms_;
-  while (std::optional<Kallsym> symbol = next_symbol(rest)) {
-    if (symbol->name == companion) exporters.insert(symbol->module);
-    if (symbol->name != name) continue;
-    bool is_global = symbol->type >= 'A' && symbol->type <= 'Z';
-    (is_global ? globals : locals)[symbol->module].insert(symbol->addr);
+  auto [companion, companions_end] = symbols_.equal_range("__ksymtab_" + name);
+  for (; companion != companions_end; ++companion) exporters.insert(companion->second.module);
+  auto [it, end] = symbols_.equal_range(name);
+  for (; it != end; ++it) {
+    const Kallsym& symbol = it->second;
+    bool is_global = symbol.type >= 'A' && symbol.type <= 'Z';
+    (is_global ? globals : locals)[symbol.module].insert(symbol.addr);
   }
   // Weak symbols show as w although they are global.
   std::map<std::string_view, std::set<uint64_t>>& candidates = globals.empty() ? locals : globals;
@@ -227,7 +223,7 @@ uint64_t Host::import_address(const std::string& name) const {
     throw Error("failed_to_find",
                 fmt::format("the kernel hides its addresses: {} is 0 in /proc/kallsyms", name),
                 HiddenHint);
-  return imports_[name] = addr;
+  return addr;
 }
 
 }  // namespace ksplice

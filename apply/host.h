@@ -11,16 +11,26 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "objdiff/run_image.h"
 
 namespace ksplice {
 
+struct Kallsym {
+  uint64_t addr = 0;
+  char type = '?';
+  std::string_view name, module;
+};
+
 class Host {
  public:
   // root is another place than / only in unit tests.
   explicit Host(std::filesystem::path root = "/") : root_(std::move(root)) {}
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
 
   std::filesystem::path path(const std::string& absolute) const {
     return root_ / std::filesystem::path(absolute).relative_path();
@@ -48,8 +58,8 @@ class Host {
   std::filesystem::path root_;
   // Caches of files that are read once: kallsyms has some 10 MB.
   mutable std::string kallsyms_;
+  mutable std::unordered_multimap<std::string_view, Kallsym> symbols_;  // made for the first import
   mutable std::optional<uint64_t> text_;
-  mutable std::map<std::string, uint64_t> imports_;
   mutable std::map<std::pair<std::string, std::string>, uint64_t> sections_;
 };
 
