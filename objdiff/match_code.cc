@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 #include "objdiff/code_walk.h"
 
@@ -271,6 +272,11 @@ bool CodeWalk::relocated_field(const Relocation& relocation, uint64_t field, uns
   use.pc_relative = pc_relative;
   use.target = run_target;
   use.addend = pc_relative ? -static_cast<int64_t>(pre_insn_->size - field) : -target.bias;
+  // kaslr_offset() is _text - __START_KERNEL: a number that is no place, and moves with _text.
+  if (!pc_relative && target.entity != nullptr && std::abs(target.offset) >= int64_t{1} << 30) {
+    use.target -= static_cast<uint64_t>(target.offset);
+    use.addend += target.offset;
+  }
   result_.fields.push_back(use);
   return true;
 }

@@ -257,5 +257,20 @@ TEST_F(RunPreTest, ListsFieldsThatDependOnTheBoot) {
   EXPECT_EQ(run.fields[0].addend, 0);
 }
 
+// kaslr_offset(): the field is 0 in the image and the distance that the kernel moved at run time.
+TEST_F(RunPreTest, ListsAFieldThatIsADistanceFromTheKernelsStart) {
+  const char* text =
+      "int other(int); unsigned long f(void) { return (unsigned long)other - 0xffffffff81000000; }";
+  RunImage image =
+      link({shop_.compile("rest.c", Rest, KernelFlags), shop_.compile("u.c", text, KernelFlags)});
+  Object object = pre("pre.c", text);
+  MatchResult result = match_run_pre(object, image);
+  const RunCode& run = function(object, result, "f").run;
+  ASSERT_EQ(run.fields.size(), 1u);
+  EXPECT_EQ(run.fields[0].target.offset,
+            static_cast<int64_t>(image.unique_symbol("other")->addr - Base));
+  EXPECT_EQ(static_cast<uint64_t>(run.fields[0].addend), -Base);
+}
+
 }  // namespace
 }  // namespace ksplice
