@@ -132,19 +132,6 @@ void check_map(const KernelConfig& kernel, const RunImage& image, Progress& prog
               "the configuration directory needs the System.map of its own kernel, or none");
 }
 
-// The symbols of the core that ksplice-apply fills in, and where the kernel has them.
-Finalization finalize_core(const std::vector<std::string>& names, const RunImage& image) {
-  Finalization result;
-  for (const std::string& name : names) {
-    const RunSymbol* symbol = image.unique_symbol(name);
-    if (symbol == nullptr)
-      throw Error("failed_to_find", fmt::format("the kernel has not exactly one {}", name),
-                  "this kernel's configuration is not supported by the core");
-    result.symbols.push_back({name, image.locate(symbol->addr)});
-  }
-  return result;
-}
-
 bool is_wanted(const std::string& target, const std::vector<std::string>& patterns) {
   return patterns.empty() || std::any_of(patterns.begin(), patterns.end(), [&](const auto& each) {
            return matches_pattern(target, each);
@@ -260,35 +247,6 @@ void add_cold_modules(const Options& options, const std::vector<ObjectPair>& pai
   }
 }
 
-// What goes into the tarball for one kernel.
-KernelPart make_part(const std::vector<TargetUpdate>& targets, const std::deque<ChangedUnit>& units,
-                     Images& images, BuiltModules& modules, const std::string& release,
-                     const std::string& folder) {
-  KernelPart part;
-  part.kernel.release = release;
-  part.kernel.build_id = images.vmlinux().build_id;
-  part.kernel.core_file = folder + "ksplice.ko";
-  part.kernel.core_final = folder + "ksplice.final.json";
-  part.files[part.kernel.core_file] = read_file(modules.core);
-  auto put_text = [&](const std::string& path, const std::string& text) {
-    part.files[path].assign(text.begin(), text.end());
-  };
-  put_text(part.kernel.core_final,
-           write_finalization(finalize_core(modules.core_symbols, images.vmlinux())));
-  for (const TargetUpdate& target : targets) {
-    PackageTarget described = describe_target(target, units, images.get(target.target));
-    described.file = folder + target.target + ".ko";
-    described.final = folder + target.target + ".final.json";
-    part.files[described.file] = read_file(modules.updates[target.target]);
-    put_text(described.final, write_finalization(target.update.finalization));
-    part.summary.targets.push_back({target.target, target.update.replaced, target.update.added});
-    part.kernel.targets.push_back(std::move(described));
-  }
-  part.summary.release = release;
-  part.warnings = modules.warnings;
-  return part;
-}
-
 // Everything for one kernel.
 KernelPart create_for_kernel(const Options& options, const Job& job, const AppliedPatch& applied,
                              const KernelConfig& kernel, Overlay& overlay, Kbuild& kbuild,
@@ -358,10 +316,7 @@ void run_kernel(const Options& options, const Job& job, const KernelConfig& kern
   fs::path patched = options.module_source.empty() ? kernel_source(source) : kernel.module_source;
   if (!options.prebuild) applied = apply_to_copies(options, job, patched, staging.path(), progress);
   progress.stage("mirror the source");
-  std::string key =
-      hash_text(kernel.config_text + fmt::format("{}", fmt::join(kernel.flags, "\n")) +
-                kernel.kcflags + toolchain.cc + kernel.release);
-  Overlay overlay(options.cache, source, key);
+  Overlay overlay(options.cache, source, tree_key(kernel, toolchain));
   Kbuild kbuild = make_kbuild(overlay, kernel, toolchain, options.jobs);
   kbuild.watch = [&](std::string_view text) { progress.make_output(text); };
   copy_tree(staging.path(), overlay.work() / "1-patch");

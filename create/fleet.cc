@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "objdiff/base/file.h"
+
 namespace ksplice {
 
 namespace {
@@ -18,6 +20,19 @@ Refusal as_refusal(const KernelFailure& failure) {
   return refusal;
 }
 
+// The symbols of the core that ksplice-apply fills in, and where the kernel has them.
+Finalization finalize_core(const std::vector<std::string>& names, const RunImage& image) {
+  Finalization result;
+  for (const std::string& name : names) {
+    const RunSymbol* symbol = image.unique_symbol(name);
+    if (symbol == nullptr)
+      throw Error("failed_to_find", fmt::format("the kernel has not exactly one {}", name),
+                  "this kernel's configuration is not supported by the core");
+    result.symbols.push_back({name, image.locate(symbol->addr)});
+  }
+  return result;
+}
+
 }  // namespace
 
 std::string kernel_folder(const Package& package, const std::string& release,
@@ -25,6 +40,34 @@ std::string kernel_folder(const Package& package, const std::string& release,
   bool taken = std::any_of(package.kernels.begin(), package.kernels.end(),
                            [&](const PackageKernel& other) { return other.release == release; });
   return "objects/" + release + (taken ? "-" + build_id.substr(0, 8) : "") + "/";
+}
+
+KernelPart make_part(const std::vector<TargetUpdate>& targets, const std::deque<ChangedUnit>& units,
+                     Images& images, BuiltModules& modules, const std::string& release,
+                     const std::string& folder) {
+  KernelPart part;
+  part.kernel.release = release;
+  part.kernel.build_id = images.vmlinux().build_id;
+  part.kernel.core_file = folder + "ksplice.ko";
+  part.kernel.core_final = folder + "ksplice.final.json";
+  part.files[part.kernel.core_file] = read_file(modules.core);
+  auto put_text = [&](const std::string& path, const std::string& text) {
+    part.files[path].assign(text.begin(), text.end());
+  };
+  put_text(part.kernel.core_final,
+           write_finalization(finalize_core(modules.core_symbols, images.vmlinux())));
+  for (const TargetUpdate& target : targets) {
+    PackageTarget described = describe_target(target, units, images.get(target.target));
+    described.file = folder + target.target + ".ko";
+    described.final = folder + target.target + ".final.json";
+    part.files[described.file] = read_file(modules.updates[target.target]);
+    put_text(described.final, write_finalization(target.update.finalization));
+    part.summary.targets.push_back({target.target, target.update.replaced, target.update.added});
+    part.kernel.targets.push_back(std::move(described));
+  }
+  part.summary.release = release;
+  part.warnings = modules.warnings;
+  return part;
 }
 
 void add_part(KernelPart part, Package& package) {

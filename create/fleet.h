@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "create/package.h"
+#include "create/targets.h"
+#include "create/update_module.h"
 #include "objdiff/base/error.h"
 
 namespace ksplice {
@@ -40,6 +42,11 @@ struct KernelFailure {
 // Folder of a kernel's files in the tarball; kernels of one release can be of several builds.
 std::string kernel_folder(const Package& package, const std::string& release,
                           const std::string& build_id);
+
+// What goes into folder of the tarball for the kernel of images, with the modules made of targets.
+KernelPart make_part(const std::vector<TargetUpdate>& targets, const std::deque<ChangedUnit>& units,
+                     Images& images, BuiltModules& modules, const std::string& release,
+                     const std::string& folder);
 
 // Throws Error("bad_config") if the same kernel is in package already.
 void add_part(KernelPart part, Package& package);

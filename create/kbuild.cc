@@ -8,6 +8,7 @@
 #include "create/kbuild.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -75,6 +76,11 @@ Kbuild make_kbuild(const Overlay& overlay, const KernelConfig& kernel, const Too
   std::string kcflags = kernel.kcflags.empty() ? SectionFlags : kernel.kcflags + " " + SectionFlags;
   kbuild.words.push_back("KCFLAGS=" + kcflags);
   return kbuild;
+}
+
+std::string tree_key(const KernelConfig& kernel, const Toolchain& toolchain) {
+  return hash_text(kernel.config_text + fmt::format("{}", fmt::join(kernel.flags, "\n")) +
+                   kernel.kcflags + toolchain.cc + kernel.release);
 }
 
 std::string template_key(const Overlay& overlay, const KernelConfig& kernel,

@@ -25,6 +25,9 @@ struct Kbuild {
 Kbuild make_kbuild(const Overlay& overlay, const KernelConfig& kernel, const Toolchain& toolchain,
                    unsigned jobs);
 
+// The overlay's key: what may not be mixed in one tree.
+std::string tree_key(const KernelConfig& kernel, const Toolchain& toolchain);
+
 // What the template in the overlay depends on.
 std::string template_key(const Overlay& overlay, const KernelConfig& kernel,
                          const Toolchain& toolchain);
