@@ -62,6 +62,9 @@ code() {
   echo "code=${text#/}"
 }
 
+# module_address MODULE: where the kernel has its struct module.
+module_address() { echo "0x$(symbols "$1" | awk '$2 == "__this_module" { print $1 }')"; }
+
 # load UPDATE CODE-OR-OPTION...
 load() {
   name=$1

@@ -48,8 +48,10 @@ make_core() {
   done <<'LIST'
 one cmdline
 two cmdline
+upper cmdline
 busy cmdline
 writer cmdline
+worker cmdline
 load_vmlinux syscalls_update
 load_versions versions_update
 multi_vmlinux cmdline

@@ -9,9 +9,11 @@
  *	#define UPDATE_FUNCTIONS(F) F(old, new) ...
  *	#define UPDATE_RUNS(R) R(name) ...		code that is only verified; may be left out
  *	#define UPDATE_HOOKS { { P(array), n }, ... }	may be left out
+ *	#define UPDATE_STANDS_ON "one"			may be left out
  *
  * Where the old code is comes with the parameter code=name:address:size/..., which must be given; the
- * expected bytes are those found there at that time. The parameter corrupt=name then breaks one, and
+ * expected bytes are those found there at that time. The parameters target_module= and on= give the addresses
+ * of the modules that are patched and stood on. The parameter corrupt=name then breaks one, and
  * poke=TABLE:OFFSET:VALUE/... changes a byte of a table by exclusive or: o the object (before its
  * hooks), r the runs, f the functions, g the ranges.
  */
@@ -28,6 +30,16 @@
 #endif
 #ifndef UPDATE_HOOKS
 #define UPDATE_HOOKS { { 0, 0 } }
+#endif
+
+#ifdef UPDATE_STANDS_ON
+static struct ksplice_need needs[] = { { P(UPDATE_STANDS_ON), 0 } };
+module_param_named(on, needs[0].module, ullong, 0);
+#define UPDATE_NEEDS P(needs)
+#define UPDATE_NR_NEEDS 1
+#else
+#define UPDATE_NEEDS 0
+#define UPDATE_NR_NEEDS 0
 #endif
 
 #define ONE_FUNCTION(old, new) RUN_##old,
@@ -52,8 +64,9 @@ static struct ksplice_function functions[] = { UPDATE_FUNCTIONS(ONE_FUNCTION) };
 
 struct ksplice_object ksplice_update_object = {
 	KSPLICE_ABI_VERSION, UPDATE_OBJECTS, P(UPDATE_ID), P("test update"), P(UPDATE_TARGET), 0,
-	P(runs), P(functions), 0, NR_RUNS, NR_FUNCTIONS, 0, 0, UPDATE_HOOKS
+	P(runs), P(functions), UPDATE_NEEDS, NR_RUNS, NR_FUNCTIONS, UPDATE_NR_NEEDS, 0, UPDATE_HOOKS
 };
+module_param_named(target_module, ksplice_update_object.target_module, ullong, 0);
 
 static struct ksplice_run *find_run(const char *name, size_t length)
 {
