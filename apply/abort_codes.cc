@@ -47,7 +47,9 @@ const std::map<std::string, AbortCode>& apply_codes() {
         "if "
         "it is an update, create this one with --on-top-of and that update's tarball"}},
       {"ftrace_off",
-       {"the function tracer is switched off", "switch it on: sysctl kernel.ftrace_enabled=1"}},
+       {"the function tracer is switched off",
+        "switch it on: sysctl kernel.ftrace_enabled=1; if it has shut itself down, only a reboot "
+        "brings it back"}},
       {"interrupted", {"interrupted by a signal", "run it again", false}},
   };
   return codes;

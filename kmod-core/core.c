@@ -330,6 +330,9 @@ static int ksplice_may_apply(struct ksplice_update *update)
 	if (update->stage == KSPLICE_REVERSED)
 		return ksplice_abort(update, KSPLICE_ALREADY_REVERSED,
 				     "it was applied and reversed; unload its modules first");
+	if (ksplice_ftrace_dead)
+		return ksplice_abort(update, KSPLICE_FTRACE_OFF,
+				     "ftrace has been shut down, as the kernel log says");
 	return 0;
 }
 

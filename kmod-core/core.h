@@ -205,6 +205,7 @@ int ksplice_match_range(const struct ksplice_range *range, unsigned long addr, c
 
 /* redirect.c */
 extern struct list_head ksplice_batches;
+extern bool ksplice_ftrace_dead;
 struct ksplice_batch *ksplice_make_batch(struct ksplice_update *update);
 int ksplice_find_owner(struct ksplice_update *update, struct ksplice_batch *batch);
 int ksplice_arm(struct ksplice_batch *batch);

@@ -54,6 +54,7 @@
 #endif
 
 LIST_HEAD(ksplice_batches);
+bool ksplice_ftrace_dead;		/* it did not let go of a batch of ours */
 
 static bool ksplice_count_calls = true;
 module_param_named(count_calls, ksplice_count_calls, bool, 0644);
@@ -372,7 +373,8 @@ int ksplice_arm(struct ksplice_batch *batch)
 		return ksplice_abort(update, KSPLICE_FTRACE_OFF,
 				     "ftrace takes no permanent user (-EBUSY): kernel.ftrace_enabled is 0, or a direct caller refuses to share a function");
 	if (ret == -ENODEV)
-		return ksplice_abort(update, KSPLICE_FTRACE_OFF, "ftrace has been shut down");
+		return ksplice_abort(update, KSPLICE_FTRACE_OFF,
+				     "ftrace has been shut down, as the kernel log says");
 	if (ret == -ENOMEM)
 		return ksplice_abort(update, KSPLICE_OUT_OF_MEMORY, "no memory in ftrace");
 	return ksplice_abort(update, KSPLICE_UNEXPECTED, "ftrace refuses the functions: %d", ret);
@@ -398,8 +400,11 @@ bool ksplice_drop_batch(struct ksplice_batch *batch)
 		WRITE_ONCE(body->slot->top, body->below);
 		foreign = true;
 	}
-	if (batch->registered && WARN_ON_ONCE(unregister_ftrace_function(&batch->ops))) {
+	if (batch->registered && unregister_ftrace_function(&batch->ops)) {
 		/* Only a ftrace that has shut itself down refuses. It may still call us: keep all. */
+		pr_err("ksplice: ftrace has been shut down; the modules of update %s stay until the next boot\n",
+		       batch->update->id);
+		ksplice_ftrace_dead = true;
 		__module_get(THIS_MODULE);
 		list_del_init(&batch->all);
 		return false;
