@@ -50,6 +50,7 @@ class UpdateBuilder {
   UpdateBuilder(const RunImage& image, const RunImage& vmlinux, const UpdateInfo& info)
       : image_(image), vmlinux_(vmlinux), info_(info) {}
   UpdateObject build(const std::vector<Unit>& units);
+  UpdateObject build_check(const std::vector<Unit>& units);
 
  private:
   // update_object.cc

@@ -74,6 +74,11 @@ UpdateObject make_update_object(const std::vector<Unit>& units, const RunImage& 
   return UpdateBuilder(image, vmlinux, info).build(units);
 }
 
+UpdateObject make_check_object(const std::vector<Unit>& units, const RunImage& image,
+                               const RunImage& vmlinux, const UpdateInfo& info) {
+  return UpdateBuilder(image, vmlinux, info).build_check(units);
+}
+
 UpdateObject UpdateBuilder::build(const std::vector<Unit>& units) {
   for (const Unit& unit : units) add_unit(unit);
   // Seeds first, in all units: whether a special entry is kept depends on what is included.

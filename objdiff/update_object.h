@@ -68,4 +68,10 @@ struct UpdateObject {
 UpdateObject make_update_object(const std::vector<Unit>& units, const RunImage& image,
                                 const RunImage& vmlinux, const UpdateInfo& info);
 
+// An update that replaces nothing: it says of every matched function of the units, but for those of
+// init sections, what the running kernel must have there, so that `ksplice-apply --check` proves
+// it. Units need no post and no diff.
+UpdateObject make_check_object(const std::vector<Unit>& units, const RunImage& image,
+                               const RunImage& vmlinux, const UpdateInfo& info);
+
 }  // namespace ksplice

@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "kmod-core/ksplice_abi.h"
+#include "objdiff/diff_refusals.h"
 #include "objdiff/update_builder.h"
 
 namespace ksplice {
@@ -253,6 +254,25 @@ void UpdateBuilder::add_tables() {
     }
   add_object_record();
   rename_shadowed_symbols();
+}
+
+UpdateObject UpdateBuilder::build_check(const std::vector<Unit>& units) {
+  for (const char* name : {".ksplice.runs", ".ksplice.functions", ".ksplice.ranges",
+                           ".ksplice.bytes", ".ksplice.strings"})
+    table(name);
+  for (const Unit& unit : units)
+    for (const FunctionMatch& match : unit.match->functions) {
+      const std::string& section = match.pre->section->name;
+      // The trampolines of static calls are the kernel's to write, and no patch changes them.
+      if (match.status != MatchStatus::Matched || match.run.bytes.empty() ||
+          is_init_section(section) || section == ".static_call.text")
+        continue;
+      add_run(match);
+      out_.replaced.push_back(match.pre->name);
+    }
+  add_object_record();
+  rename_shadowed_symbols();
+  return std::move(out_);
 }
 
 // A local body and the absolute symbol of the function that it replaces have one name; objtool

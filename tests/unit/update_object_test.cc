@@ -148,6 +148,19 @@ TEST(UpdateObject, TablesCarryTheExpectedBytes) {
   EXPECT_EQ(head.nr_objects, 1u);
 }
 
+TEST(UpdateObject, CheckObjectListsEveryMatchedFunctionAndReplacesNone) {
+  Made made = make(replaced("pre %d", "post %d"));
+  Unit unit{"unit.o", &made.pre, nullptr, nullptr, &made.match};
+  UpdateObject check = make_check_object({unit}, made.image, made.image, {"abc", "text", 1});
+  EXPECT_EQ(std::set(check.replaced.begin(), check.replaced.end()),
+            (std::set<std::string>{"helper", "target", "other"}));
+  EXPECT_EQ(check.object.find_section(".ksplice.runs")->size, 3 * sizeof(ksplice_run));
+  ksplice_object head;
+  std::memcpy(&head, check.object.find_section(".ksplice.object")->data.data(), sizeof head);
+  EXPECT_EQ(head.nr_runs, 3u);
+  EXPECT_EQ(head.nr_functions, 0u);
+}
+
 TEST(UpdateObject, NewFunctionsAndDataAreCopied) {
   Made made = make(std::string(Pre).replace(
       std::string(Pre).find("int target"), std::string::npos,

@@ -1,7 +1,7 @@
 /*
- * company FUNCTION FILE: attaches BPF programs to the beginning and the end of a kernel function (fentry,
- * fexit) and perf events to it (its kprobe event kprobes/ksplice_probe, and ftrace:function). At SIGUSR1
- * writes how often each has seen the function since the last time to FILE.
+ * company FUNCTION FILE [EVENT]: attaches BPF programs to the beginning and the end of a kernel function
+ * (fentry, fexit) and perf events to it (EVENT, by default its kprobe event kprobes/ksplice_probe, and
+ * ftrace:function). At SIGUSR1 writes how often each has seen the function since the last time to FILE.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -165,7 +165,7 @@ int main(int argc, char **argv)
 	char filter[128];
 	int function, number;
 
-	if (argc != 3)
+	if (argc != 3 && argc != 4)
 		return 2;
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
@@ -177,7 +177,7 @@ int main(int argc, char **argv)
 	 */
 	attach_bpf(&counters[1], function, BPF_TRACE_FEXIT);
 	attach_bpf(&counters[0], function, BPF_TRACE_FENTRY);
-	attach_perf(&counters[2], "kprobes/ksplice_probe", NULL);
+	attach_perf(&counters[2], argc == 4 ? argv[3] : "kprobes/ksplice_probe", NULL);
 	snprintf(filter, sizeof(filter), "ip == %s", argv[1]);
 	attach_perf(&counters[3], "ftrace/function", filter);
 	puts("attached");
