@@ -64,7 +64,7 @@ LIST
   make -s -C "$common" O="$headers" M="$1/update" KBUILD_EXTRA_SYMBOLS="$1/core/Module.symvers" \
     CONFIG_DEBUG_INFO_BTF_MODULES= modules \
     >"$WORK/make.log" 2>&1 || fail "the test modules do not build: $(cat "$WORK/make.log")"
-  for name in storm sleepers forge company; do
+  for name in storm sleepers forge company fail_nth; do
     gcc -O2 -static -pthread "$CORE_SOURCE/$name.c" -o "$1/core/$name"
   done
 }
@@ -91,6 +91,6 @@ build_core() {
 boot_core() {
   local file files=()
   cat "$CORE_SOURCE/guest.sh" - >"$WORK/core-script"
-  for file in "$CORE"/core/{ksplice.ko,storm,sleepers,forge,company} "$CORE"/update/*.ko; do files+=(--file "$file"); done
+  for file in "$CORE"/core/{ksplice.ko,storm,sleepers,forge,company,fail_nth} "$CORE"/update/*.ko; do files+=(--file "$file"); done
   boot_vm ${KSPLICE_DEBUG:+--memory 2048} --append "nokaslr printk.devkmsg=on" "${files[@]}" "$@" <"$WORK/core-script"
 }
