@@ -453,7 +453,7 @@ class Judge {
 
   void judge_types() {
     if (included_.empty() || !c_.pre_debug.present() || !c_.post_debug.present()) return;
-    const auto pre = c_.pre_debug.types(), post = c_.post_debug.types();
+    const auto &pre = c_.pre_debug.types(), &post = c_.post_debug.types();
     std::set<std::string> update;
     for (const FunctionDiff& function : c_.diff.functions)
       if (function.status != DiffStatus::Same) {

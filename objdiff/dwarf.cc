@@ -152,8 +152,28 @@ uint64_t number(Dwarf_Die* die, unsigned name, bool* found = nullptr) {
   return ok ? value : 0;
 }
 
+// A member's type, as far as its layout goes.
+struct MemberType {
+  std::string text;      // canonical()
+  uint64_t bits = 0;     // size
+  bool unnamed = false;  // a structure or union without a name
+};
+
+// Many members share a type, and a typedef's is some steps away: remembered by offset.
+using MemberTypes = std::unordered_map<Dwarf_Off, MemberType>;
+
+const MemberType& member_type_of(Dwarf_Die type, MemberTypes& known) {
+  auto [found, is_new] = known.try_emplace(dwarf_dieoffset(&type));
+  if (!is_new) return found->second;
+  found->second.text = canonical(type);
+  found->second.bits = size_of(type) * 8;
+  found->second.unnamed =
+      strip_qualifiers(&type) && is_aggregate(dwarf_tag(&type)) && name_of(&type).empty();
+  return found->second;
+}
+
 void collect_members(Dwarf_Die* type, uint64_t base, const std::string& prefix,
-                     std::vector<TypeMember>& members, int depth = 0) {
+                     std::vector<TypeMember>& members, MemberTypes& known, int depth = 0) {
   Dwarf_Die child;
   if (depth > MaxDepth || dwarf_child(type, &child) != 0) return;
   do {
@@ -167,15 +187,15 @@ void collect_members(Dwarf_Die* type, uint64_t base, const std::string& prefix,
     if (bits) member.offset = base + bit_offset;
     Dwarf_Die member_type;
     if (type_of(&child, &member_type)) {
-      member.type = canonical(member_type);
-      member.size = size_of(member_type) * 8;
-      Dwarf_Die bare = member_type;
+      const MemberType& shape = member_type_of(member_type, known);
       // What an unnamed structure holds are members of the outer one.
-      if (strip_qualifiers(&bare) && is_aggregate(dwarf_tag(&bare)) && name_of(&bare).empty()) {
-        collect_members(&bare, member.offset, name.empty() ? prefix : prefix + name + ".", members,
-                        depth + 1);
+      if (shape.unnamed && strip_qualifiers(&member_type)) {
+        collect_members(&member_type, member.offset, name.empty() ? prefix : prefix + name + ".",
+                        members, known, depth + 1);
         continue;
       }
+      member.type = shape.text;
+      member.size = shape.bits;
     }
     bool bit_size_found = false;
     const uint64_t bit_size = number(&child, DW_AT_bit_size, &bit_size_found);
@@ -238,6 +258,7 @@ struct DebugInfo::Data {
   void read_types();
   void visit_scope(Dwarf_Die* scope, const std::string& function, int depth);
   void visit_type(Dwarf_Die* die);
+  Dwarf_Die* function_at(uint64_t address);
 
   uint64_t address_of(const Section* section, uint64_t offset) const {
     auto found = bases.find(section);
@@ -246,14 +267,16 @@ struct DebugInfo::Data {
 
   const Object& object;
   bool has_info = false;
-  bool opened = false, lines_read = false, types_read = false;
+  bool opened = false, lines_read = false, types_read = false, code_read = false;
   std::unordered_map<const Section*, uint64_t> bases;  // made-up addresses of sections
   std::vector<uint8_t> image;
   Elf* elf = nullptr;
   Dwarf* dwarf = nullptr;
   std::vector<Dwarf_Die> units;
   std::vector<Row> rows;
+  std::map<uint64_t, std::pair<uint64_t, Dwarf_Die>> code;  // functions, by begin: end
   std::map<std::string, TypeLayout> types;
+  MemberTypes member_types;
   std::set<std::string> on_stack, held;
   std::map<std::string, std::set<std::string>> users;
   std::unordered_map<uint64_t, std::string> functions;  // by a variable's address
@@ -352,7 +375,7 @@ void DebugInfo::Data::visit_type(Dwarf_Die* die) {
   int line = 0;
   if (dwarf_decl_line(die, &line) == 0) layout.line = static_cast<unsigned>(line);
   layout.size = size_of(*die);
-  collect_members(die, 0, "", layout.members);
+  collect_members(die, 0, "", layout.members, member_types);
   types.emplace(layout.name, std::move(layout));
 }
 
@@ -434,22 +457,6 @@ bool DebugInfo::has_line(const Section* section, uint64_t begin, uint64_t end, u
   return false;
 }
 
-std::vector<std::string> DebugInfo::inlined_at(const Section* section, uint64_t offset) const {
-  std::vector<std::string> result;
-  if (!data_->open()) return result;
-  const uint64_t address = data_->address_of(section, offset);
-  for (Dwarf_Die& unit : data_->units) {
-    Dwarf_Die* scopes = nullptr;
-    const int count = dwarf_getscopes(&unit, address, &scopes);
-    for (int i = 0; i < count; ++i)
-      if (dwarf_tag(&scopes[i]) == DW_TAG_inlined_subroutine)
-        if (std::string name = name_of(&scopes[i]); !name.empty()) result.push_back(name);
-    if (count > 0) std::free(scopes);
-    if (!result.empty()) break;
-  }
-  return result;
-}
-
 namespace {
 
 // A range of code that was inlined.
@@ -457,6 +464,7 @@ struct InlinedRange {
   uint64_t begin, end;
   std::string name;
   int declared;  // line
+  bool in_header;
 };
 
 // Outer ranges before the inner ones.
@@ -475,7 +483,8 @@ void collect_inlined(Dwarf_Die* scope, std::vector<InlinedRange>& ranges, int de
       dwarf_decl_line(&origin, &line);
       Dwarf_Addr base = 0, begin = 0, end = 0;
       for (ptrdiff_t at = 0; (at = dwarf_ranges(&child, at, &base, &begin, &end)) > 0;)
-        ranges.push_back({begin, end, name_of(&child), line});
+        ranges.push_back({begin, end, name_of(&child), line,
+                          tidy_path(dwarf_decl_file(&origin)).ends_with(".h")});
     }
     collect_inlined(&child, ranges, depth + 1);
   } while (dwarf_siblingof(&child, &child) == 0);
@@ -483,29 +492,54 @@ void collect_inlined(Dwarf_Die* scope, std::vector<InlinedRange>& ranges, int de
 
 }  // namespace
 
-std::map<std::string, std::set<int>> DebugInfo::lines_by_inlined(const Section* section,
-                                                                 uint64_t begin,
-                                                                 uint64_t end) const {
-  std::map<std::string, std::set<int>> result;
+// The function whose code is at address, or null.
+Dwarf_Die* DebugInfo::Data::function_at(uint64_t address) {
+  if (!open()) return nullptr;
+  if (!code_read) {
+    code_read = true;
+    for (Dwarf_Die& unit : units) {
+      Dwarf_Die child;
+      if (dwarf_child(&unit, &child) != 0) continue;
+      do {
+        if (dwarf_tag(&child) != DW_TAG_subprogram) continue;
+        Dwarf_Addr base = 0, begin = 0, end = 0;
+        for (ptrdiff_t at = 0; (at = dwarf_ranges(&child, at, &base, &begin, &end)) > 0;)
+          code[begin] = {end, child};
+      } while (dwarf_siblingof(&child, &child) == 0);
+    }
+  }
+  auto after = code.upper_bound(address);
+  if (after == code.begin()) return nullptr;
+  auto& [end, die] = std::prev(after)->second;
+  return address < end ? &die : nullptr;
+}
+
+std::string DebugInfo::inlined_at(const Section* section, uint64_t offset) const {
+  const uint64_t address = data_->address_of(section, offset);
+  Dwarf_Die* function = data_->function_at(address);
+  std::vector<InlinedRange> ranges;
+  if (function != nullptr) collect_inlined(function, ranges);
+  for (auto range = ranges.rbegin(); range != ranges.rend(); ++range)
+    if (range->begin <= address && address < range->end) return range->name;
+  return "";
+}
+
+std::map<std::string, InlinedLines> DebugInfo::lines_by_inlined(const Section* section,
+                                                                uint64_t begin,
+                                                                uint64_t end) const {
+  std::map<std::string, InlinedLines> result;
   data_->read_lines();
   const uint64_t low = data_->address_of(section, begin), high = data_->address_of(section, end);
-  Dwarf_Die* scopes = nullptr;
-  int count = 0;
-  for (size_t i = 0; i < data_->units.size() && count <= 0; ++i)
-    count = dwarf_getscopes(&data_->units[i], low, &scopes);
   std::vector<InlinedRange> ranges;
   int declared = 0;
-  for (int i = 0; i < count; ++i) {
-    if (dwarf_tag(&scopes[i]) != DW_TAG_subprogram) continue;
+  if (Dwarf_Die* function = data_->function_at(low); function != nullptr) {
     Dwarf_Attribute attribute;
-    Dwarf_Die origin = scopes[i];
-    if (dwarf_attr(&scopes[i], DW_AT_abstract_origin, &attribute) != nullptr)
+    Dwarf_Die origin = *function;
+    if (dwarf_attr(function, DW_AT_abstract_origin, &attribute) != nullptr)
       dwarf_formref_die(&attribute, &origin);
     dwarf_decl_line(&origin, &declared);
-    collect_inlined(&scopes[i], ranges);
-    break;
+    collect_inlined(function, ranges);
   }
-  if (count > 0) std::free(scopes);
   auto row =
       std::lower_bound(data_->rows.begin(), data_->rows.end(), low,
                        [](const Data::Row& row, uint64_t value) { return row.address < value; });
@@ -514,10 +548,12 @@ std::map<std::string, std::set<int>> DebugInfo::lines_by_inlined(const Section* 
     auto inner = std::find_if(ranges.rbegin(), ranges.rend(), [&](const InlinedRange& range) {
       return range.begin <= row->address && row->address < range.end;
     });
-    if (inner == ranges.rend())
-      result[""].insert(row->line - declared);
-    else
-      result[inner->name].insert(row->line - inner->declared);
+    if (inner == ranges.rend()) {
+      result[""].lines.insert(row->line - declared);
+    } else {
+      result[inner->name].lines.insert(row->line - inner->declared);
+      result[inner->name].in_header = inner->in_header;
+    }
   }
   return result;
 }
@@ -529,7 +565,7 @@ bool DebugInfo::is_assembly() const {
   return true;
 }
 
-std::map<std::string, TypeLayout> DebugInfo::types() const {
+const std::map<std::string, TypeLayout>& DebugInfo::types() const {
   data_->read_types();
   return data_->types;
 }

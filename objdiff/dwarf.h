@@ -34,6 +34,12 @@ struct TypeLayout {
   std::vector<TypeMember> members;
 };
 
+// The lines of an inlined function that have code, counted from its declaration.
+struct InlinedLines {
+  std::set<int> lines;
+  bool in_header = false;
+};
+
 // Reads an object's .debug_* sections. Every query gives an empty answer when there are none.
 class DebugInfo {
  public:
@@ -49,16 +55,16 @@ class DebugInfo {
   // Whether an instruction at or shortly behind offset, before end, belongs to that line.
   bool has_line(const Section* section, uint64_t begin, uint64_t end, unsigned line,
                 uint64_t offset) const;
-  // Functions inlined at offset, innermost first.
-  std::vector<std::string> inlined_at(const Section* section, uint64_t offset) const;
+  // The innermost function that is inlined at offset, or "".
+  std::string inlined_at(const Section* section, uint64_t offset) const;
   // The source lines of a function's code by the function inlined there (innermost, "" for its
   // own), counted from that function's declaration, so that code further up does not matter.
-  std::map<std::string, std::set<int>> lines_by_inlined(const Section* section, uint64_t begin,
-                                                        uint64_t end) const;
+  std::map<std::string, InlinedLines> lines_by_inlined(const Section* section, uint64_t begin,
+                                                       uint64_t end) const;
   // Whether the unit was written in assembly (DW_LANG_Mips_Assembler).
   bool is_assembly() const;
   // Named structures and unions that are defined here, by "struct NAME".
-  std::map<std::string, TypeLayout> types() const;
+  const std::map<std::string, TypeLayout>& types() const;
   // Types that only ever live in local variables here: some function has one on its stack, and no
   // structure, global or static variable contains or points to one.
   bool only_on_stack(const std::string& type) const;

@@ -310,22 +310,26 @@ class Differ {
 
   // The function inlined at place (in post's section) or elsewhere in function that is the reason
   // for the difference, or "" for its own code. Registers are given out anew when anything changes,
-  // so what is inlined at the first differing instruction need not be what changed: that is known
-  // by its lines. An edit that leaves the lines alone is where the instruction is.
+  // so what is inlined at the first differing instruction need not be what changed. An edit moves
+  // the lines behind it: where most lines differ, the edit is, in the unit's own file rather than
+  // in a header, whose small functions lose and gain lines by themselves. One that leaves the lines
+  // alone is where the instruction is.
   std::string changed_inlined(const FunctionDiff& function, uint64_t place) const {
     const Atom& post = *post_.of(function.post);
     const Atom& pre = *correlation_.pre(&post);  // a carried function has one, too
-    const std::vector<std::string> here = post_debug_.inlined_at(post.section, place);
     auto was = pre_debug_.lines_by_inlined(pre.section, pre.entry, pre.end());
     auto now = post_debug_.lines_by_inlined(post.section, post.entry, post.end());
-    auto changed = [&](const std::string& name) { return was[name] != now[name]; };
-    for (const std::string& name : here)
-      if (changed(name)) return name;
-    if (changed("")) return "";
-    if (!here.empty()) return here.front();
-    for (const auto& [name, lines] : now)
-      if (was.contains(name) && was[name] != lines) return name;
-    return "";
+    auto moved = [&](const std::string& name) {
+      std::vector<int> lines;
+      std::ranges::set_symmetric_difference(was[name].lines, now[name].lines,
+                                            std::back_inserter(lines));
+      return std::pair(!lines.empty() && !now[name].in_header, lines.size());
+    };
+    const std::string here = post_debug_.inlined_at(post.section, place);
+    std::string most = moved("") > moved(here) ? "" : here;
+    for (const auto& [name, unused] : std::map(now))
+      if (was.contains(name) && moved(name) > moved(most)) most = name;
+    return most;
   }
 
   // The old body of a carried function stays, for no one; nothing of post is it.
