@@ -33,6 +33,23 @@ until_() {
   exit 1
 }
 
+# find_leaks: prints the memory that is lost, if the kernel looks for it.
+find_leaks() {
+  [ -e /sys/kernel/debug/kmemleak ] || return 0
+  # Twice, as what is young is not yet called a leak.
+  for _ in 1 2; do
+    echo scan >/sys/kernel/debug/kmemleak
+    sleep 6
+  done
+  cat /sys/kernel/debug/kmemleak
+}
+
+no_leaks() {
+  find_leaks >/tmp/leaks
+  cat /tmp/leaks
+  [ ! -s /tmp/leaks ]
+}
+
 # sleeps_in PID FUNCTION: whether the task has that function on its stack.
 sleeps_in() { grep -q " $2+" /proc/"$1"/stack; }
 
