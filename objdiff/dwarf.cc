@@ -558,6 +558,15 @@ std::map<std::string, InlinedLines> DebugInfo::lines_by_inlined(const Section* s
   return result;
 }
 
+std::string DebugInfo::producer() const {
+  Dwarf_Attribute attribute;
+  if (!data_->open() || data_->units.empty() ||
+      dwarf_attr(&data_->units.front(), DW_AT_producer, &attribute) == nullptr)
+    return "";
+  const char* text = dwarf_formstring(&attribute);
+  return text == nullptr ? "" : text;
+}
+
 bool DebugInfo::is_assembly() const {
   if (!data_->open() || data_->units.empty()) return false;
   for (Dwarf_Die& unit : data_->units)

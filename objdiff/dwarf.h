@@ -61,6 +61,8 @@ class DebugInfo {
   // own), counted from that function's declaration, so that code further up does not matter.
   std::map<std::string, InlinedLines> lines_by_inlined(const Section* section, uint64_t begin,
                                                        uint64_t end) const;
+  // What compiled the unit, with its options (DW_AT_producer), or "".
+  std::string producer() const;
   // Whether the unit was written in assembly (DW_LANG_Mips_Assembler).
   bool is_assembly() const;
   // Named structures and unions that are defined here, by "struct NAME".

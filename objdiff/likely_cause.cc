@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <sstream>
+
 #include "objdiff/base/bytes.h"
+#include "objdiff/dwarf.h"
 
 namespace ksplice {
 namespace {
@@ -22,6 +25,16 @@ std::string version_part(const std::string& compiler) {
   static const std::string gcc = "GCC: ";
   if (compiler.rfind(gcc, 0) == 0) return compiler.substr(gcc.size());
   return compiler;
+}
+
+// The level of optimization among the options that gcc notes in debug information, if it is not the
+// kernel's usual one: "-Os" (CONFIG_CC_OPTIMIZE_FOR_SIZE), "-O3". The last one given counts.
+std::string unusual_level(const Object& pre) {
+  std::istringstream options(DebugInfo(pre).producer());
+  std::string level;
+  for (std::string word; options >> word;)
+    if (word.starts_with("-O")) level = word;
+  return level == "-O2" ? "" : level;
 }
 
 }  // namespace
@@ -45,6 +58,11 @@ std::string likely_cause(const Object& pre, const RunImage& image, size_t matche
     return fmt::format(
         "another compiler: pre was made by \"{}\", the kernel by \"{}\"; use that one", ours,
         theirs);
+  if (std::string level = unusual_level(pre); !level.empty())
+    return fmt::format(
+        "another optimization: pre was compiled with {}, and kernels are with -O2, unless their "
+        ".config says otherwise",
+        level);
   if (mismatched > 8 && mismatched > matched)
     return "most of the unit differs, as with other compiler options or another configuration: "
            "build "

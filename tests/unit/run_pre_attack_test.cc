@@ -236,6 +236,19 @@ zeros:	.fill 4, 8, 0
   EXPECT_HAS(messages("zeros", "zeros+8"), "the constant at .rodata.cst8+0x0 is at");
 }
 
+TEST_F(RunPreAttackTest, OtherLevelOfOptimization) {
+  const char* text =
+      "int f(const int* p, int n) { int s = 0; while (n--) s += *p++ * 7; return s; }";
+  RunImage image = link_with_rest("run.c", text);
+  auto advice = [&](const std::string& level) {
+    Object object = pre("pre.c", text, with(KernelFlags, {"-g", level}));
+    MatchResult result = match_run_pre(object, image);
+    return function(object, result, "f").refusal.advice;
+  };
+  EXPECT_EQ(advice("-O2"), "");
+  EXPECT_HAS(advice("-Os"), "pre was compiled with -Os");
+}
+
 TEST_F(RunPreAttackTest, PointerBehindAString) {
   const char* text = R"(
 	.globl f
