@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# tests/vm/boot passes the script's status on, and fails on splats whatever the script says.
+# tests/vm/boot passes the script's status on, fails on splats whatever the script says, and leaves nothing
+# running when it is killed.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 for series in 6.1 6.12; do
@@ -11,4 +12,19 @@ for series in 6.1 6.12; do
   expect 'sysrq triggered crash' "$WORK/err"
   exits 125 boot_vm <<<'echo "<4>WARNING: CPU: 0 at test" >/dev/kmsg; exit 0' 2>"$WORK/err"
   exits 124 boot_vm --timeout 15 <<<'sleep 100' 2>"$WORK/err"
+done
+
+# Its processes are known by the folders in their command lines.
+mkdir "$WORK/tmp"
+boot="^\S*python3 .*/tests/vm/boot .*--script $WORK/"
+emulator="^qemu-system-x86_64 .*$WORK/tmp/"
+for signal in TERM KILL; do
+  TMPDIR=$WORK/tmp boot_vm <<<'sleep 100' 2>"$WORK/err" &
+  for _ in {1..100}; do ! pgrep -f "$emulator" >"$WORK/pid" || break; sleep 0.1; done
+  [ -s "$WORK/pid" ] || fail "no emulator was started"
+  kill "-$signal" "$(pgrep -f "$boot")"
+  exits $((128 + $(kill -l $signal))) wait $!
+  for _ in {1..50}; do pgrep -f "$emulator" >/dev/null || break; sleep 0.1; done
+  ! pgrep -f "$emulator" || fail "SIG$signal leaves the emulator running"
+  [ $signal = KILL ] || [ -z "$(ls "$WORK/tmp")" ] || fail "SIG$signal leaves its folder"
 done
