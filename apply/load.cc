@@ -204,6 +204,14 @@ std::optional<UpdateState> read_finished(const Host& host, const std::string& id
   }
 }
 
+// The core goes by the id in the update modules, the tools by that in the tarball's description.
+void check_registered(const Host& host, const std::string& id) {
+  if (read_update(host, id)) return;
+  throw Error("bad_tarball",
+              fmt::format("its update modules are loaded, but are not those of an update {}", id),
+              "create the update again, or get the tarball again from where it came from");
+}
+
 // Writes the stage and judges the result by the state that the kernel shows afterwards.
 void change_stage(const Host& host, const std::string& id, const std::string& word, Action action) {
   int error = write_update(host, id, "stage", word);
@@ -323,6 +331,7 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   try {
     Loading loading(host, options);
     for (const LoadedModule& module : modules) loading.load(module);
+    check_registered(host, package.id);
     write_settings(host, package.id, options);
     // The names stay as they were until the targets that were left out are in place.
     if (!is_applied && !left_out.empty())

@@ -12,25 +12,30 @@ make_update good "$WORK" "the good one"
 mkdir "$WORK/second"
 make_update good "$WORK/second" "another update with the same id"
 "$SOURCE_TREE/tests/mangle-tarball" "$WORK/ksplice-good.tar.gz" "$WORK/bad" >"$WORK/list"
-# The version magic of a kernel for one processor, in a tarball that is right otherwise: the kernel's loader refuses it.
-python3 - "$WORK/ksplice-good.tar.gz" "$WORK/magic.tar.gz" <<'EOP'
+# replace_in_module FROM TO NAME: a tarball that is right, but has TO at one place of its update module.
+replace_in_module() {
+  python3 - "$WORK/ksplice-good.tar.gz" "$WORK/$3.tar.gz" "$1" "$2" <<'EOP'
 import hashlib, io, sys, tarfile
 with tarfile.open(sys.argv[1]) as archive:
     members = [(m, archive.extractfile(m).read() if m.isfile() else b"") for m in archive.getmembers()]
 old = next(data for m, data in members if m.name.endswith(".ko") and "ksplice.ko" not in m.name)
-begin = old.index(b"\0vermagic=")
-new = old[:begin] + old[begin:].replace(b" SMP ", b" UP_ ", 1)
+text = [word.encode().decode("unicode_escape").encode() for word in sys.argv[3:]]
+assert old.count(text[0]) == 1 and len(text[0]) == len(text[1]), old.count(text[0])
+new = old.replace(*text)
 digest = [hashlib.sha256(data).hexdigest().encode() for data in (old, new)]
 with tarfile.open(sys.argv[2], "w:gz") as archive:
     for member, data in members:
         data = new if data == old else data.replace(*digest)
         archive.addfile(member, io.BytesIO(data) if member.isfile() else None)
 EOP
+}
+replace_in_module ' SMP ' ' UP_ ' magic     # of a kernel for one processor: the kernel's loader refuses it
+replace_in_module '\0good\0' '\0gOod\0' stranger # registers as another update than the tarball says
 files=()
 while read -r tarball; do files+=(--file "$tarball:root/bad/$(basename "$tarball")"); done <"$WORK/list"
 
 boot_vm "${files[@]}" --file "$WORK/ksplice-other.tar.gz" --file "$WORK/ksplice-good.tar.gz" \
-  --file "$WORK/magic.tar.gz" --file "$WORK/second/ksplice-good.tar.gz:root/second.tar.gz" --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
+  --file "$WORK/magic.tar.gz" --file "$WORK/stranger.tar.gz" --file "$WORK/second/ksplice-good.tar.gz:root/second.tar.gz" --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
 state() { cat /proc/modules; find /sys/kernel/ksplice /var/lib /run /root /etc -type f -exec md5sum {} + 2>/dev/null; }
 
 # refused STATUS CODE COMMAND...: with that status and code, and the same state before and after.
@@ -53,6 +58,8 @@ for tarball in bad/*; do refused 1 bad_tarball ksplice-apply --raw-errors "$tarb
 refused 3 wrong_kernel ksplice-apply --raw-errors ksplice-other.tar.gz
 refused 1 load_failed ksplice-apply --raw-errors magic.tar.gz
 grep "version magic '.* UP_ " /tmp/err || { cat /tmp/err; exit 1; }
+refused 1 bad_tarball ksplice-apply --raw-errors stranger.tar.gz
+refused 1 bad_tarball ksplice-apply --raw-errors --timeout 2 stranger.tar.gz
 chmod 755 /root && chmod 644 ksplice-good.tar.gz
 refused 1 not_permitted su user -c "/usr/sbin/ksplice-apply --raw-errors /root/ksplice-good.tar.gz"
 refused 1 unknown_update ksplice-undo --raw-errors nothere

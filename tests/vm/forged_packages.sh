@@ -23,6 +23,7 @@ for tarball in kept/*; do
   status=$?
   [ $status -lt 4 ] || { echo "status $status: $tarball"; cat /tmp/err; exit 1; }
   [ $status = 0 ] && code=applied || code=$(head -n 1 /tmp/err)
+  [ "$code" != failed ] || { echo "$tarball is refused for no known reason:"; cat /tmp/err; exit 1; }
   echo "$code" >>/tmp/codes
   for id in $(ls /sys/kernel/ksplice 2>/dev/null); do
     ksplice-view --id="$id" >/dev/null || exit 1
