@@ -30,6 +30,6 @@ for each in fq-codel-peek:fqpeek magicmouse-resume:mouse quota-workqueue:quota; 
   { echo "echo '== $id'" && cat "$example/guest.sh"; } >>"$WORK/head"
 done
 echo "echo '== done'" >>"$WORK/head"
-boot_vm "${options[@]}" --program "$WORK/words" --module hid_magicmouse --module veth \
+boot_vm "${options[@]}" --program "$WORK/words" --module hid_magicmouse --module ifb \
   --console "$WORK/console" <"$WORK/head" | tee "$WORK/transcript"
 [ "$(tail -n 1 "$WORK/transcript")" = "== done" ] || fail "the transcript is not whole"
