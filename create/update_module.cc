@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "objdiff/base/error.h"
@@ -117,6 +118,28 @@ std::string extra_symbols(const Kbuild& kbuild) {
   return text;
 }
 
+// Lines of C that import the namespaces of the exports that the object refers to. In a
+// Module.symvers each line has the fields CRC, symbol, module, kind, namespace.
+std::string import_namespaces(const Object& object, const std::vector<fs::path>& tables) {
+  std::set<std::string> wanted, spaces;
+  for (const auto& symbol : object.symbols)
+    if (symbol->is_undefined()) wanted.insert(symbol->name);
+  for (const fs::path& table : tables) {
+    std::istringstream lines(fs::exists(table) ? read_text(table) : "");
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream stream(line);
+      std::vector<std::string> fields;
+      for (std::string field; std::getline(stream, field, '\t');) fields.push_back(field);
+      if (fields.size() == 5 && !fields[4].empty() && wanted.contains(fields[1]))
+        spaces.insert(fields[4]);
+    }
+  }
+  std::string text;
+  for (const std::string& space : spaces)
+    text += fmt::format("MODULE_INFO(import_ns, \"{}\");\n", space);
+  return text;
+}
+
 }  // namespace
 
 fs::path core_source_folder() {
@@ -151,7 +174,10 @@ BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>
   }
   for (const ModuleSource& source : sources) {
     put_object(folder, source.module + "-update.o", write_object(*source.object));
-    fs::copy_file(folder / "update.c", folder / (source.module + "-stub.c"));
+    write_file(
+        folder / (source.module + "-stub.c"),
+        read_text(folder / "update.c") +
+            import_namespaces(*source.object, {kbuild.obj / "Module.symvers", kbuild.symvers}));
     text += fmt::format("obj-m += {0}.o\n{0}-y := {0}-stub.o {0}-update.o\n", source.module);
   }
   write_file(folder / "Kbuild", text);

@@ -10,6 +10,7 @@ add() {
 }
 add fs/proc/version.c '/^static int version_proc_show/,/^}/s/return 0;/seq_puts(m, "patched\\n"); return 0;/'
 add fs/proc/loadavg.c '/^static int loadavg_proc_show/,/^}/s/return 0;/seq_puts(m, "patched\\n"); return 0;/'
+add drivers/cxl/core/region.c '/^static ssize_t commit_store/,/^}/s/return len;/pr_info("committed\\n"); return len;/'
 add drivers/net/nlmon.c '/^static int nlmon_close/,/^}/s/return netlink/pr_info("closed\\n"); return netlink/'
 add drivers/net/dummy.c '/^static netdev_tx_t dummy_xmit/,/^}/s/return NETDEV/pr_info("sent\\n"); return NETDEV/'
 # shellcheck disable=SC2016  # sed's $
@@ -37,8 +38,8 @@ PATCH
   --only-targets=vmlinux --only-targets=n%n --only-targets=isofs "$SOURCE" >"$WORK/json" 2>"$WORK/err" || fail "$(cat "$WORK/err" "$WORK/json")"
 grep '^\[' "$WORK/err"
 expect '30[0-9] files changed' "$WORK/err"
-expect 'touches: 6 units' "$WORK/err" # two for the header
-expect '3 of 5 units differ' "$WORK/err"
+expect 'touches: 7 units' "$WORK/err" # two for the header
+expect '4 of 6 units differ' "$WORK/err"
 for note in 'fs/Kconfig is ignored' 'fs/proc/Makefile' 'arch/arm/mm/fault.c is ignored' \
   'kselftest.h is ignored' 'sound/core/pcm.c is not part of this configuration' \
   'index.rst is ignored: documentation' 'dummy.o of dummy is left out'; do
@@ -49,9 +50,14 @@ import json
 import sys
 
 made = json.load(open(sys.argv[1], encoding="utf-8"))
-assert made["replaced"] == ["nlmon_close", "loadavg_proc_show", "version_proc_show"], made["replaced"]
-assert sorted(made["changed"]) == ["drivers/net/nlmon.o", "fs/proc/loadavg.o", "fs/proc/version.o"], made["changed"]
+assert made["replaced"] == ["nlmon_close", "commit_store", "loadavg_proc_show", "version_proc_show"], made["replaced"]
+assert sorted(made["changed"]) == ["drivers/cxl/core/region.o", "drivers/net/nlmon.o", "fs/proc/loadavg.o",
+                                   "fs/proc/version.o"], made["changed"]
 PYTHON
 tar -tzf "$WORK/ksplice-all.tar.gz" >"$WORK/list"
 expect '/nlmon\.ko$' "$WORK/list"
 expect_no '/dummy\.ko$' "$WORK/list"
+# The exports that region.c refers to are in a namespace.
+tar -xOzf "$WORK/ksplice-all.tar.gz" --wildcards '*/vmlinux.ko' >"$WORK/vmlinux.ko"
+modinfo -F import_ns "$WORK/vmlinux.ko" >"$WORK/spaces"
+expect '^CXL$' "$WORK/spaces"
