@@ -123,7 +123,7 @@ static bool ksplice_good_word(const char *word)
 	if (!len || len > KSPLICE_MAX_ID)
 		return false;
 	for (i = 0; i < len; i++)
-		if (!isalnum(word[i]) && word[i] != '_' && word[i] != '-')
+		if (!(isascii(word[i]) && isalnum(word[i])) && word[i] != '_' && word[i] != '-')
 			return false;
 	return true;
 }
