@@ -283,11 +283,8 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
 
   // One kbuild run links every update object and the core into modules.
   progress.stage("build the modules");
-  std::vector<ModuleSource> sources;
-  for (const TargetUpdate& target : targets)
-    sources.push_back({target.target, target.module, &target.update.object});
   BuiltModules modules =
-      build_modules(kbuild, sources, overlay.work() / "5-modules", options.cache / "core",
+      build_modules(kbuild, targets, overlay.work() / "5-modules", options.cache / "core",
                     template_key(overlay, kernel, toolchain));
 
   std::string folder = kernel_folder(package, kernel.release, images.vmlinux().build_id);

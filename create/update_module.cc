@@ -109,13 +109,17 @@ std::string without_debug(const Kbuild& kbuild) {
   return "KCFLAGS=-g0";
 }
 
-// What the flags file and the external module itself name.
-std::string extra_symbols(const Kbuild& kbuild) {
-  std::string text;
-  for (const std::string& word : kbuild.words)
-    if (word.starts_with("KBUILD_EXTRA_SYMBOLS=")) text = word.substr(word.find('=') + 1);
-  if (!kbuild.symvers.empty() && fs::exists(kbuild.symvers)) text += " " + kbuild.symvers.string();
-  return text;
+// Tables of exports besides the kernel's own: what the flags file and the external module name.
+std::vector<fs::path> extra_symbols(const Kbuild& kbuild) {
+  std::vector<fs::path> tables;
+  for (const std::string& word : kbuild.words) {
+    if (!word.starts_with("KBUILD_EXTRA_SYMBOLS=")) continue;
+    std::istringstream stream(word.substr(word.find('=') + 1));
+    for (std::string table; stream >> table;) tables.push_back(table);
+  }
+  if (!kbuild.symvers.empty()) tables.push_back(kbuild.symvers);
+  std::erase_if(tables, [](const fs::path& table) { return !fs::exists(table); });
+  return tables;
 }
 
 // Lines of C that import the namespaces of the exports that the object refers to. In a
@@ -125,7 +129,7 @@ std::string import_namespaces(const Object& object, const std::vector<fs::path>&
   for (const auto& symbol : object.symbols)
     if (symbol->is_undefined()) wanted.insert(symbol->name);
   for (const fs::path& table : tables) {
-    std::istringstream lines(fs::exists(table) ? read_text(table) : "");
+    std::istringstream lines(read_text(table));
     for (std::string line; std::getline(lines, line);) {
       std::istringstream stream(line);
       std::vector<std::string> fields;
@@ -155,7 +159,7 @@ fs::path core_source_folder() {
               "install ksplice again");
 }
 
-BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>& sources,
+BuiltModules build_modules(const Kbuild& kbuild, const std::vector<TargetUpdate>& updates,
                            const fs::path& folder, const fs::path& cache, const std::string& key) {
   BuiltModules built;
   fs::create_directories(folder);
@@ -164,33 +168,34 @@ BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>
   bool cached = fs::exists(core_entry / "ksplice.ko");
   std::string text;
   std::vector<std::string> goals = {"M=" + folder.string()};
-  std::string symvers = extra_symbols(kbuild);
+  std::vector<fs::path> extra = extra_symbols(kbuild), tables = extra;
+  tables.push_back(kbuild.obj / "Module.symvers");
   if (cached) {
     fs::copy_file(core_entry / "Module.symvers", folder / "core.symvers");
-    symvers += " " + (folder / "core.symvers").string();
+    extra.push_back(folder / "core.symvers");
   } else {
     put_object(folder, "core_symbols.o", make_absolute_symbols(built.core_symbols));
     text = read_text(folder / "Kbuild");
   }
-  for (const ModuleSource& source : sources) {
-    put_object(folder, source.module + "-update.o", write_object(*source.object));
-    write_file(
-        folder / (source.module + "-stub.c"),
-        read_text(folder / "update.c") +
-            import_namespaces(*source.object, {kbuild.obj / "Module.symvers", kbuild.symvers}));
-    text += fmt::format("obj-m += {0}.o\n{0}-y := {0}-stub.o {0}-update.o\n", source.module);
+  for (const auto& [target, module, update] : updates) {
+    put_object(folder, module + "-update.o", write_object(update.object));
+    write_file(folder / (module + "-init.c"),
+               read_text(folder / "update.c") + import_namespaces(update.object, tables));
+    text += fmt::format("obj-m += {0}.o\n{0}-y := {0}-init.o {0}-update.o\n", module);
   }
   write_file(folder / "Kbuild", text);
   // The core's WARN_ONs name their files: not by where they happened to be compiled.
   goals.push_back(without_debug(kbuild) + " -fmacro-prefix-map=" + folder.string() + "/=");
-  if (!symvers.empty()) goals.push_back("KBUILD_EXTRA_SYMBOLS=" + symvers);
+  std::string symvers;
+  for (const fs::path& table : extra) symvers += " " + table.string();
+  if (!symvers.empty()) goals.push_back("KBUILD_EXTRA_SYMBOLS=" + symvers.substr(1));
   goals.push_back("modules");
   MakeResult run = run_make(kbuild, goals);
   built.core = cached ? core_entry / "ksplice.ko" : folder / "ksplice.ko";
   bool complete = run.status == 0 && fs::exists(built.core);
-  for (const ModuleSource& source : sources) {
-    built.updates[source.target] = folder / (source.module + ".ko");
-    complete = complete && fs::exists(built.updates[source.target]);
+  for (const TargetUpdate& update : updates) {
+    built.updates[update.target] = folder / (update.module + ".ko");
+    complete = complete && fs::exists(built.updates[update.target]);
   }
   if (!complete)
     throw Error("module_failed", fmt::format("kbuild cannot make the update's modules:\n{}",

@@ -8,15 +8,9 @@
 #include <vector>
 
 #include "create/kbuild.h"
-#include "objdiff/object.h"
+#include "create/targets.h"
 
 namespace ksplice {
-
-struct ModuleSource {
-  std::string target;  // "vmlinux" or a module
-  std::string module;  // "ksplice_ID_vmlinux"
-  const Object* object = nullptr;
-};
 
 struct BuiltModules {
   std::filesystem::path core;                            // ksplice.ko, without debug information
@@ -28,7 +22,7 @@ struct BuiltModules {
 // Builds in folder (made; below a path that kbuild can work in). The core is the same for all
 // updates of a kernel: it is kept in cache, by key (what kbuild depends on) and its sources. Throws
 // Error("module_failed") with kbuild's words.
-BuiltModules build_modules(const Kbuild& kbuild, const std::vector<ModuleSource>& sources,
+BuiltModules build_modules(const Kbuild& kbuild, const std::vector<TargetUpdate>& updates,
                            const std::filesystem::path& folder, const std::filesystem::path& cache,
                            const std::string& key);
 

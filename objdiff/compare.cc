@@ -40,6 +40,12 @@ std::span<const uint8_t> bytes_of(const Section& section, const Instruction& ins
   return std::span(section.data).subspan(instruction.offset, instruction.size);
 }
 
+// A push of an immediate.
+bool is_push(const Section& section, const CodeItem& item) {
+  const uint8_t opcode = section.data[item.instruction->offset];
+  return (opcode == 0x68 || opcode == 0x6a) && item.relocation[0] == nullptr;
+}
+
 // Several functions in one section: the assembler resolved branches between them.
 bool shares_section(const Atoms& atoms, const Section& section) {
   int functions = 0;
@@ -409,12 +415,6 @@ bool Comparer::is_line_change(const Section& pre_section, const Stream& pre_stre
                               post_load.value + distance, b.offset))
       return true;
   return false;
-}
-
-// A push of an immediate.
-bool is_push(const Section& section, const CodeItem& item) {
-  const uint8_t opcode = section.data[item.instruction->offset];
-  return (opcode == 0x68 || opcode == 0x6a) && item.relocation[0] == nullptr;
 }
 
 bool Comparer::same_item(const Section& pre_section, const Stream& pre_stream, size_t pre_index,

@@ -327,7 +327,7 @@ class Differ {
     };
     const std::string here = post_debug_.inlined_at(post.section, place);
     std::string most = moved("") > moved(here) ? "" : here;
-    for (const auto& [name, unused] : std::map(now))
+    for (const auto& [name, unused] : now)
       if (was.contains(name) && moved(name) > moved(most)) most = name;
     return most;
   }

@@ -102,11 +102,8 @@ int make(const Options& options) {
   std::vector<TargetUpdate> updates = make_updates(targets, images, options.id, functions);
   write_file(options.output / "functions", functions);
 
-  std::vector<ModuleSource> sources;
-  for (const TargetUpdate& update : updates)
-    sources.push_back({update.target, update.module, &update.update.object});
   BuiltModules modules =
-      build_modules(kbuild, sources, overlay.work() / "5-modules", options.cache / "core",
+      build_modules(kbuild, updates, overlay.work() / "5-modules", options.cache / "core",
                     template_key(overlay, kernel, toolchain));
   Package package;
   package.id = options.id;
