@@ -94,6 +94,22 @@ Job read_job(const Options& options, const fs::path& source, Progress& progress)
   return job;
 }
 
+// New code may be the first to use a macro or an inline function of a header: nothing of it is in
+// the code that runs, nor in its types.
+void check_version(const RunImage& image, const fs::path& source, bool skip, Progress& progress) {
+  std::string version = other_version(image.banner, source);
+  if (version.empty()) return;
+  std::string text =
+      fmt::format("{} is not the source of Linux {}, which the kernel says it is: {}",
+                  source.string(), version, image.banner);
+  if (!skip)
+    throw Error("wrong_source", text,
+                fmt::format("give the source of {}; or give --skip-toolchain-check: code and types "
+                            "are compared in any case",
+                            version));
+  progress.note(text);
+}
+
 // The configuration directory's files may be of different kernels, and kbuild gives up options that
 // a tool cannot serve, or that the source does not have, without a word.
 void check_configuration(const KernelConfig& kernel, const RunImage& image, const Kbuild& kbuild,
@@ -255,6 +271,10 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
   progress.stage(fmt::format("read the image of {}", kernel.release));
   Images images(kernel, options.cache / "images", overlay.work("4-images"), job.lowers);
   check_map(kernel, images.vmlinux(), progress);
+  check_version(images.vmlinux(), overlay.source(), options.skip_toolchain_check, progress);
+  if (!images.types("vmlinux").present())
+    progress.note(
+        "the kernel has no BTF: types that new code is the first to use are not compared");
 
   std::vector<ObjectPair> pairs =
       compile(options, applied, kernel, toolchain, images.vmlinux(), overlay, kbuild, progress);

@@ -98,11 +98,20 @@ const RunImage& Images::get(const std::string& target) {
   return images_.emplace(target, std::move(image)).first->second;
 }
 
+const RunTypes& Images::types(const std::string& target) {
+  auto known = types_.find(target);
+  if (known != types_.end()) return known->second;
+  const RunTypes* kernel = target == "vmlinux" ? nullptr : &types("vmlinux");
+  return types_.emplace(target, RunTypes(get(target), kernel)).first->second;
+}
+
 void match_units(std::deque<ChangedUnit>& units, Images& images, std::vector<Refusal>& refusals) {
   for (ChangedUnit& unit : units) {
     check_interrupted();
     unit.match = match_run_pre(unit.pre, images.get(unit.target));
     append(refusals, unit.match.contradictions);
+    auto wrong = check_types(unit.pre, &unit.post, images.types(unit.target));
+    if (wrong) refusals.push_back(std::move(*wrong));
     for (const FunctionDiff& function : unit.diff.functions) {
       if (function.status != DiffStatus::Changed || function.pre == nullptr) continue;
       const FunctionMatch* match = unit.match.find(function.pre);

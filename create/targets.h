@@ -11,6 +11,7 @@
 #include "create/package.h"
 #include "create/pairs.h"
 #include "objdiff/run_image.h"
+#include "objdiff/run_types.h"
 #include "objdiff/section_diff.h"
 #include "objdiff/update_object.h"
 
@@ -38,17 +39,20 @@ class Images {
   const RunImage& vmlinux() const { return images_.at("vmlinux"); }
   // Throws Error("target_not_found") if there is no .ko of that name.
   const RunImage& get(const std::string& target);
+  // The types of a target, with the kernel's behind them.
+  const RunTypes& types(const std::string& target);
 
  private:
   const KernelConfig& kernel_;
   const std::vector<Package>& lowers_;
   std::filesystem::path work_;
   std::map<std::string, RunImage> images_;
+  std::map<std::string, RunTypes> types_;
   std::map<std::string, std::filesystem::path> modules_;
 };
 
-// Stage "match": proves that the running code is pre. Every function that changed must be matched;
-// what is not is added to refusals.
+// Stage "match": proves that the running code is pre, and compiled with the same types. Every
+// function that changed must be matched; what is not is added to refusals.
 void match_units(std::deque<ChangedUnit>& units, Images& images, std::vector<Refusal>& refusals);
 
 struct TargetUpdate {

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <ranges>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -133,12 +134,50 @@ void compare_pahole(const KernelConfig& kernel, const Toolchain& toolchain,
     differences.push_back({"pahole", "needed for CONFIG_DEBUG_INFO_BTF", "none", "pahole"});
 }
 
-// Options that depend on tools and change neither code nor layouts.
+// Options that depend on tools, or on who builds, and change neither code nor layouts.
 bool is_harmless_option(const std::string& name) {
   static const std::regex Harmless(
       ".*(VERSION|_HAS_|RUST).*|CC_.*|AS_.*|LD_.*|TOOLS_SUPPORT_.*|GCC_ASM_.*|GCC[0-9]*_NO_.*|"
-      "HAVE_.*|ARCH_.*");
+      "HAVE_.*|ARCH_.*|BUILD_SALT|MODULE_SIG_(ALL|KEY)|SYSTEM_.*_KEYS|LOCALVERSION.*");
   return std::regex_match(name, Harmless);
+}
+
+// The names of the options that are set, with their values.
+std::map<std::string, std::string> options_of(const std::string& text) {
+  std::map<std::string, std::string> set;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) {
+    size_t equals = line.find('=');
+    if (line.starts_with("CONFIG_") && equals != std::string::npos)
+      set[line.substr(7, equals - 7)] = line.substr(equals + 1);
+  }
+  return set;
+}
+
+// The headers' own configuration is that of the build that the kernel came from.
+void compare_options(const KernelConfig& kernel, std::vector<ToolDifference>& differences) {
+  constexpr size_t Shown = 5;
+  const fs::path theirs = kernel.build / ".config";
+  if (kernel.build.empty() || !fs::exists(theirs)) return;
+  auto there = options_of(read_text(theirs)), here = options_of(kernel.config_text);
+  std::set<std::string> names;
+  for (const auto& options : {there, here})
+    for (const auto& [name, value] : options)
+      if (there[name] != here[name] && !is_harmless_option(name)) names.insert(name);
+  if (names.empty()) return;
+  std::string wanted, found;
+  for (const std::string& name : names | std::views::take(Shown)) {
+    auto text = [&](std::string value) {
+      return name + (value.empty() ? " off, " : "=" + value + ", ");
+    };
+    wanted += text(there[name]);
+    found += text(here[name]);
+  }
+  const std::string more =
+      names.size() > Shown ? fmt::format("and {} further options, ", names.size() - Shown) : "";
+  differences.push_back({"the configuration",
+                         fmt::format("{}{}in {}", wanted, more, theirs.string()),
+                         fmt::format("{}{}in {}", found, more, kernel.config.string()), ""});
 }
 
 }  // namespace
@@ -211,6 +250,7 @@ std::vector<ToolDifference> compare_tools(const KernelConfig& kernel, const Tool
   compare_versions(kernel, differences);
   compare_plugins(kernel, toolchain, differences);
   compare_pahole(kernel, toolchain, differences);
+  compare_options(kernel, differences);
   return differences;
 }
 
@@ -238,21 +278,31 @@ std::string other_compiler_of_banner(const std::string& banner, const std::strin
   return found[1].str();
 }
 
-std::vector<std::string> lost_options(const std::string& wanted, const std::string& made) {
-  // The names of the options that are set, with their values.
-  auto options = [](const std::string& text) {
-    std::map<std::string, std::string> set;
-    std::istringstream stream(text);
-    for (std::string line; std::getline(stream, line);) {
-      size_t equals = line.find('=');
-      if (line.starts_with("CONFIG_") && equals != std::string::npos)
-        set[line.substr(7, equals - 7)] = line.substr(equals + 1);
-    }
-    return set;
+std::string other_version(const std::string& banner, const fs::path& tree) {
+  const std::string makefile = "\n" + read_text(tree / "Makefile");
+  auto part = [&](const char* name) {
+    std::smatch found;
+    std::regex line(fmt::format("\n{} = *([0-9]+)", name));
+    return std::regex_search(makefile, found, line) ? found[1].str() : "0";
   };
-  std::map<std::string, std::string> have = options(made);
+  std::string series = part("VERSION") + "." + part("PATCHLEVEL"), sub = part("SUBLEVEL");
+  // Debian's says "#1 SMP ... Debian 6.1.192-2", and 6.1.0 in its release.
+  std::smatch found;
+  if (!std::regex_search(banner, found, std::regex("#.* Debian ([0-9]+\\.[0-9]+)\\.?([0-9]*)")) &&
+      !std::regex_search(banner, found, std::regex("^Linux version ([0-9]+\\.[0-9]+)\\.?([0-9]*)")))
+    return "";
+  const bool debian = found[0].str().starts_with("#");
+  const std::string its_sub = found[2].str().empty() ? "0" : found[2].str();
+  // Others, too, keep 0 in the release whatever the version is.
+  const bool same_sub = its_sub == sub || (!debian && its_sub == "0");
+  if (found[1] == series && same_sub) return "";
+  return found[1].str() + "." + its_sub;
+}
+
+std::vector<std::string> lost_options(const std::string& wanted, const std::string& made) {
+  std::map<std::string, std::string> have = options_of(made);
   std::vector<std::string> lost;
-  for (const auto& [name, value] : options(wanted))
+  for (const auto& [name, value] : options_of(wanted))
     if ((value == "y" || value == "m") && !have.contains(name) && !is_harmless_option(name))
       lost.push_back(name);
   return lost;
@@ -261,9 +311,8 @@ std::vector<std::string> lost_options(const std::string& wanted, const std::stri
 std::vector<std::string> options_unknown_to(const fs::path& tree, std::vector<std::string> names) {
   const std::regex definition("^\\s*(menu)?config\\s+(\\w+)\\s*$");
   std::set<std::string> unknown(names.begin(), names.end());
-  using Walk = fs::recursive_directory_iterator;
-  for (const fs::directory_entry& entry :
-       Walk(tree, fs::directory_options::follow_directory_symlink)) {
+  // Folders are real in a source; links to some lead back into it (obj/source).
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(tree)) {
     if (!entry.path().filename().string().starts_with("Kconfig")) continue;
     std::istringstream stream(entry.is_regular_file() ? read_text(entry.path()) : "");
     std::smatch found;

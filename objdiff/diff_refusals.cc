@@ -417,40 +417,6 @@ class Judge {
                        member.type);
   }
 
-  // The first difference of two layouts, or "".
-  static std::string layout_difference(const TypeLayout& pre, const TypeLayout& post) {
-    std::map<std::string, const TypeMember*> old, now;
-    for (const TypeMember& member : pre.members) old[member.name] = &member;
-    for (const TypeMember& member : post.members) now[member.name] = &member;
-    std::vector<std::string> words;
-    auto place_taken = [](const TypeLayout& layout, const TypeMember& member) {
-      return std::any_of(layout.members.begin(), layout.members.end(),
-                         [&](const TypeMember& other) {
-                           return other.offset == member.offset && other.size == member.size &&
-                                  other.type == member.type;
-                         });
-    };
-    for (const auto& [name, member] : now) {
-      auto before = old.find(name);
-      if (before == old.end()) {
-        // A new name for the same place is no change of layout.
-        if (!place_taken(pre, *member)) words.push_back(fmt::format("member {} was added", name));
-      } else if (before->second->offset != member->offset) {
-        words.push_back(fmt::format("member {} moved from bit {} to bit {}", name,
-                                    before->second->offset, member->offset));
-      } else if (before->second->size != member->size || before->second->type != member->type) {
-        words.push_back(
-            fmt::format("member {} was {} and is {}", name, before->second->type, member->type));
-      }
-    }
-    for (const auto& [name, member] : old)
-      if (!now.contains(name) && !place_taken(post, *member))
-        words.push_back(fmt::format("member {} was removed", name));
-    if (pre.size != post.size)
-      words.push_back(fmt::format("its size changed from {} to {} bytes", pre.size, post.size));
-    return fmt::format("{}", fmt::join(words, "; "));
-  }
-
   void judge_types() {
     if (included_.empty() || !c_.pre_debug.present() || !c_.post_debug.present()) return;
     const auto &pre = c_.pre_debug.types(), &post = c_.post_debug.types();

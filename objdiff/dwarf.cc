@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <elfutils/libdw.h>
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <libelf.h>
 
 #include <algorithm>
@@ -236,6 +237,44 @@ std::string member_path(Dwarf_Die type, uint64_t offset, int depth = 0) {
 
 }  // namespace
 
+std::string layout_difference(const TypeLayout& pre, const TypeLayout& post) {
+  constexpr size_t Shown = 3;  // of the members that moved: behind one that grew, all do
+  std::map<std::string, const TypeMember*> old, now;
+  for (const TypeMember& member : pre.members) old[member.name] = &member;
+  for (const TypeMember& member : post.members) now[member.name] = &member;
+  std::vector<std::string> words;
+  size_t moved = 0;
+  auto place_taken = [](const TypeLayout& layout, const TypeMember& member) {
+    return std::any_of(layout.members.begin(), layout.members.end(), [&](const TypeMember& other) {
+      return other.offset == member.offset && other.size == member.size &&
+             other.type == member.type;
+    });
+  };
+  for (const auto& [name, member] : now) {
+    auto before = old.find(name);
+    if (before == old.end()) {
+      if (!place_taken(pre, *member)) words.push_back(fmt::format("member {} was added", name));
+    } else if (before->second->offset != member->offset) {
+      if (++moved <= Shown)
+        words.push_back(fmt::format("member {} moved from bit {} to bit {}", name,
+                                    before->second->offset, member->offset));
+    } else if (before->second->type != member->type) {
+      words.push_back(
+          fmt::format("member {} was {} and is {}", name, before->second->type, member->type));
+    } else if (before->second->size != member->size) {
+      words.push_back(fmt::format("member {} was {} bits wide and is {}", name,
+                                  before->second->size, member->size));
+    }
+  }
+  if (moved > Shown) words.push_back(fmt::format("{} further members moved", moved - Shown));
+  for (const auto& [name, member] : old)
+    if (!now.contains(name) && !place_taken(post, *member))
+      words.push_back(fmt::format("member {} was removed", name));
+  if (pre.size != post.size)
+    words.push_back(fmt::format("its size changed from {} to {} bytes", pre.size, post.size));
+  return fmt::format("{}", fmt::join(words, "; "));
+}
+
 struct DebugInfo::Data {
   explicit Data(const Object& object) : object(object) {
     for (const auto& section : object.sections)
@@ -258,6 +297,7 @@ struct DebugInfo::Data {
   void read_types();
   void visit_scope(Dwarf_Die* scope, const std::string& function, int depth);
   void visit_type(Dwarf_Die* die);
+  void visit_enum(Dwarf_Die* die);
   Dwarf_Die* function_at(uint64_t address);
 
   uint64_t address_of(const Section* section, uint64_t offset) const {
@@ -276,6 +316,7 @@ struct DebugInfo::Data {
   std::vector<Row> rows;
   std::map<uint64_t, std::pair<uint64_t, Dwarf_Die>> code;  // functions, by begin: end
   std::map<std::string, TypeLayout> types;
+  std::map<std::string, Enumerator> enumerators;
   MemberTypes member_types;
   std::set<std::string> on_stack, held;
   std::map<std::string, std::set<std::string>> users;
@@ -379,6 +420,34 @@ void DebugInfo::Data::visit_type(Dwarf_Die* die) {
   types.emplace(layout.name, std::move(layout));
 }
 
+void DebugInfo::Data::visit_enum(Dwarf_Die* die) {
+  Dwarf_Die child;
+  if (dwarf_child(die, &child) != 0) return;
+  Enumerator enumerator;
+  enumerator.file = tidy_path(dwarf_decl_file(die));
+  int line = 0;
+  if (dwarf_decl_line(die, &line) == 0) enumerator.line = static_cast<unsigned>(line);
+  do {
+    Dwarf_Attribute attribute;
+    if (dwarf_tag(&child) != DW_TAG_enumerator ||
+        dwarf_attr(&child, DW_AT_const_value, &attribute) == nullptr)
+      continue;
+    // Only these forms have a sign; a byte of 159 is just that.
+    const unsigned form = dwarf_whatform(&attribute);
+    Dwarf_Sword value = 0;
+    Dwarf_Word word = 0;
+    if (form == DW_FORM_sdata || form == DW_FORM_implicit_const)
+      dwarf_formsdata(&attribute, &value);
+    else if (dwarf_formudata(&attribute, &word) == 0)
+      value = static_cast<Dwarf_Sword>(word);
+    else
+      continue;
+    // Of 4 bytes, a value says nothing about its sign.
+    enumerator.value = size_of(*die) <= 4 ? static_cast<int32_t>(value) : value;
+    enumerators.emplace(name_of(&child), enumerator);
+  } while (dwarf_siblingof(&child, &child) == 0);
+}
+
 void DebugInfo::Data::visit_scope(Dwarf_Die* scope, const std::string& function, int depth) {
   Dwarf_Die child;
   if (depth > MaxDepth || dwarf_child(scope, &child) != 0) return;
@@ -386,6 +455,8 @@ void DebugInfo::Data::visit_scope(Dwarf_Die* scope, const std::string& function,
     const int tag = dwarf_tag(&child);
     if (is_aggregate(tag)) {
       visit_type(&child);
+    } else if (tag == DW_TAG_enumeration_type) {
+      visit_enum(&child);
     } else if (tag == DW_TAG_subprogram) {
       visit_scope(&child, name_of(&child), depth + 1);
     } else if (tag == DW_TAG_lexical_block) {
@@ -577,6 +648,11 @@ bool DebugInfo::is_assembly() const {
 const std::map<std::string, TypeLayout>& DebugInfo::types() const {
   data_->read_types();
   return data_->types;
+}
+
+const std::map<std::string, Enumerator>& DebugInfo::enumerators() const {
+  data_->read_types();
+  return data_->enumerators;
 }
 
 bool DebugInfo::only_on_stack(const std::string& type) const {

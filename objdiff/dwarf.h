@@ -34,6 +34,16 @@ struct TypeLayout {
   std::vector<TypeMember> members;
 };
 
+// What makes code that was compiled for pre wrong for post, in words, or "". A new name for the same
+// place does not.
+std::string layout_difference(const TypeLayout& pre, const TypeLayout& post);
+
+struct Enumerator {
+  int64_t value = 0;
+  std::string file;  // where its enum is declared
+  unsigned line = 0;
+};
+
 // The lines of an inlined function that have code, counted from its declaration.
 struct InlinedLines {
   std::set<int> lines;
@@ -67,6 +77,8 @@ class DebugInfo {
   bool is_assembly() const;
   // Named structures and unions that are defined here, by "struct NAME".
   const std::map<std::string, TypeLayout>& types() const;
+  // Enumerators of all enums, by name.
+  const std::map<std::string, Enumerator>& enumerators() const;
   // Types that only ever live in local variables here: some function has one on its stack, and no
   // structure, global or static variable contains or points to one.
   bool only_on_stack(const std::string& type) const;

@@ -11,6 +11,7 @@
 #include "objdiff/elf_read.h"
 #include "objdiff/run_image.h"
 #include "objdiff/run_pre.h"
+#include "objdiff/run_types.h"
 
 namespace ksplice {
 namespace {
@@ -107,28 +108,39 @@ void check_map(const Options& options, const RunImage& image) {
   throw Refused({refusal});
 }
 
-RunImage read_target(const Options& options) {
+struct Target {
+  RunImage image;
+  std::vector<RunTypes> types;  // of the kernel, then of the module
+};
+
+Target read_target(const Options& options) {
   RunImage vmlinux = read_run_image(options.image, options.cache);
   if (vmlinux.is_module())
     throw Error("bad_image", options.image + ": is a module; --image takes a kernel");
   check_map(options, vmlinux);
-  if (options.module.empty()) return vmlinux;
+  std::vector<RunTypes> types;
+  types.reserve(2);  // the second refers to the first
+  types.emplace_back(vmlinux);
+  if (options.module.empty()) return {std::move(vmlinux), std::move(types)};
   RunImage module = read_run_image(options.module);
   if (!module.is_module())
     throw Error("bad_image", options.module + ": is no module; --module takes a .ko file");
   if (module.release != vmlinux.release)
     throw Error("bad_image", fmt::format("{} was built for kernel {}, but {} is {}", options.module,
                                          module.release, options.image, vmlinux.release));
-  return module;
+  types.emplace_back(module, &types.front());
+  return {std::move(module), std::move(types)};
 }
 
 int run_match(const Options& options, bool json) {
-  RunImage image = read_target(options);
+  const auto [image, types] = read_target(options);
   nlohmann::json objects = nlohmann::json::array();
   bool refused = false;
   for (const std::string& path : options.objects) {
     Object pre = read_object(path);
     MatchResult result = match_run_pre(pre, image);
+    if (auto wrong = check_types(pre, nullptr, types.back()))
+      result.contradictions.push_back(std::move(*wrong));
     refused |= !result.contradictions.empty();
     for (const FunctionMatch& match : result.functions)
       refused |= match.status == MatchStatus::Mismatched;
@@ -157,7 +169,8 @@ int run_match(const Options& options, bool json) {
 void add_match_command(CLI::App& app, Command* command) {
   auto options = std::make_shared<Options>();
   CLI::App* match = app.add_subcommand(
-      "match", "match the functions and read-only data of pre objects against a kernel or module");
+      "match",
+      "match the functions, read-only data and types of pre objects against a kernel or module");
   match->add_option("--image", options->image, "the kernel: vmlinuz or vmlinux")->required();
   match->add_option("--module", options->module, "match against this module's .ko file");
   match->add_option("--system-map", options->system_map, "check this System.map against the image");

@@ -204,6 +204,7 @@ RunImage load_vmlinux(const Object& object) {
   image.release = image.banner.substr(prefix.size());
   image.release = image.release.substr(0, image.release.find(' '));
   read_exports(image);
+  if (const Section* btf = object.find_section(".BTF")) image.btf = btf->data;
   return image;
 }
 
@@ -322,6 +323,7 @@ RunImage load_module(const Object& object) {
   image.symbols = elf_symbols(object, addrs);
   index_symbols(image);
   read_exports(image);
+  if (const Section* btf = object.find_section(".BTF")) image.btf = btf->data;
   return image;
 }
 

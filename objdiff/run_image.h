@@ -75,6 +75,7 @@ class RunImage {
   std::vector<RunSection> sections;  // by address
   std::vector<RunSymbol> symbols;    // by address, then name
   std::set<std::string> exports;     // EXPORT_SYMBOL and EXPORT_SYMBOL_GPL, from __ksymtab*
+  std::vector<uint8_t> btf;          // its types (run_types.h); empty if it was built without
 
   bool is_module() const { return target != "vmlinux"; }
   std::vector<const RunSymbol*> find_symbols(const std::string& name) const;

@@ -28,6 +28,7 @@ inline constexpr Code Codes[] = {
     {"call_failed", "a hook of the update refused"},
     {"cold_update_loaded", "a module that was skipped by --partial was loaded since"},
     {"bad_system_map", "the System.map given is not that of the kernel image"},
+    {"wrong_type", "a type or constant of the source is not the one that the kernel has"},
     // of the differ
     {"data_changed", "the initial value of existing data changed"},
     {"data_resized", "an existing object grew or shrank"},
@@ -59,6 +60,7 @@ inline constexpr Code Codes[] = {
     {"pre_build_failed", "a unit does not compile even without the patch"},
     {"prepare_failed", "kbuild cannot be made ready for the source and configuration"},
     {"module_failed", "kbuild cannot link the modules of the update"},
+    {"wrong_source", "the source is not of the version that the kernel was built from"},
     {"wrong_toolchain", "the compiler is not the one that built the kernel"},
     {"no_compiler", "no compiler is installed that could have built the kernel"},
     {"bad_config", "the configuration directory is incomplete or of several kernels"},

@@ -21,6 +21,7 @@ expect 'hint: .*binutils' "$WORK/err"
 refused_with 's/^CONFIG_LD_VERSION=.*/CONFIG_LD_VERSION=23502/' wrong_toolchain 'the linker that built the kernel is ld 2\.35'
 refused_with 's/(Debian 12\.[^)]*) 12\.2\.0/(Debian 10.2.1-6) 10.2.1/' wrong_toolchain 'the compiler that built the kernel is gcc-12 \(Debian 10'
 refused_with 's/^CONFIG_CC_VERSION_TEXT=.*/CONFIG_CC_VERSION_TEXT="Debian clang version 14.0.6"/' bad_config 'LLVM=1'
+refused_with 's/^CONFIG_HZ=.*/CONFIG_HZ=1000/' wrong_toolchain 'the configuration that built the kernel is HZ=250, in .*; here is HZ=1000, in .*'
 echo 'CC=no-such-gcc-77' >"$WORK/config/flags"
 refused_with '' no_compiler 'no-such-gcc-77'
 echo 'LLVM=-77' >"$WORK/config/flags"

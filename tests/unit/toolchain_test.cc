@@ -29,6 +29,43 @@ TEST(Banner, NamesAnotherCompilerThanTheConfiguration) {
   EXPECT_EQ(other_compiler_of_banner(start + "x, y)", ""), "");
 }
 
+TEST(Banner, NamesAnotherVersionThanTheSource) {
+  TempDir tree;
+  auto other = [&](const std::string& banner, const std::string& makefile) {
+    write_file(tree.path() / "Makefile", "# SPDX\n" + makefile + "EXTRAVERSION =\n");
+    return other_version(banner, tree.path());
+  };
+  const std::string source = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 192\n";
+  const std::string start = "Linux version 6.1.0-57-cloud-amd64 (a@b) (gcc-12, GNU ld) #1 SMP ";
+  EXPECT_EQ(other(start + "Debian 6.1.192-3 (2026-11-20)", source), "");
+  EXPECT_EQ(other(start + "Debian 6.1.190-1 (2026-10-20)", source), "6.1.190");
+  EXPECT_EQ(other(start + "Debian 6.1.19-1 (2023-03-01)", source), "6.1.19");
+  EXPECT_EQ(other(start + "Debian 6.12.192-1~deb12u1 (2026-11-20)", source), "6.12.192");
+  EXPECT_EQ(
+      other(start + "Debian 6.1-1 (2022-12-20)", "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 0\n"),
+      "");
+  // Not Debian's: the release, whose last part others keep at 0.
+  EXPECT_EQ(other("Linux version 6.1.192 (a@b) (gcc) #2 SMP today", source), "");
+  EXPECT_EQ(other("Linux version 6.1.191-mine (a@b) (gcc) #2 SMP today", source), "6.1.191");
+  EXPECT_EQ(other("Linux version 6.1.0-9-generic (a@b) (gcc) #9-Ubuntu SMP", source), "");
+  EXPECT_EQ(other("Linux version 6.8.0-9-generic (a@b) (gcc) #9-Ubuntu SMP", source), "6.8.0");
+}
+
+TEST(CompareTools, HoldsTheConfigurationAgainstTheHeaders) {
+  TempDir headers;
+  KernelConfig kernel;
+  kernel.build = headers.path();
+  kernel.config_text = "CONFIG_HZ=1000\nCONFIG_PREEMPT=y\nCONFIG_CC_VERSION_TEXT=\"\"\n";
+  EXPECT_TRUE(compare_tools(kernel, {}).empty());  // headers without one
+  write_file(headers.path() / ".config", "CONFIG_HZ=250\nCONFIG_NUMA=y\nCONFIG_BUILD_SALT=\"x\"\n");
+  std::vector<ToolDifference> differences = compare_tools(kernel, {});
+  ASSERT_EQ(differences.size(), 1u);
+  EXPECT_EQ(differences[0].wanted.rfind("HZ=250, NUMA=y, PREEMPT off, in ", 0), 0u)
+      << differences[0].wanted;
+  EXPECT_EQ(differences[0].found.rfind("HZ=1000, NUMA off, PREEMPT=y, in ", 0), 0u)
+      << differences[0].found;
+}
+
 TEST(LostOptions, AreThoseThatChangeTheKernel) {
   std::string wanted =
       "CONFIG_A=y\nCONFIG_DEBUG_INFO_BTF_MODULES=y\nCONFIG_CC_HAS_X=y\nCONFIG_M=m\n"
@@ -45,6 +82,7 @@ TEST(UnknownOptions, AreInNoKconfigFile) {
   write_file(tree.path() / "Kconfig", "menuconfig A\n\tbool \"a\"\n\tdepends on NOWHERE\n");
   write_file(tree.path() / "lib/Kconfig.debug", "config B\n");
   write_file(tree.path() / "lib/notes", "config NOWHERE\n");
+  std::filesystem::create_directory_symlink(".", tree.path() / "lib/source");  // as in obj
   EXPECT_EQ(options_unknown_to(tree.path(), {"NOWHERE", "A", "B"}),
             (std::vector<std::string>{"NOWHERE"}));
 }
