@@ -68,11 +68,11 @@ void compile(const TempDir& dir, const std::string& name, const std::string& sou
   run(dir, argv);
 }
 
-Made make(const std::string& post_source) {
+Made make(const std::string& post_source, const std::string& pre_source = Pre) {
   TempDir dir;
-  compile(dir, "pre", Pre, true);
+  compile(dir, "pre", pre_source, true);
   compile(dir, "post", post_source, true);
-  compile(dir, "unit", Pre, false);
+  compile(dir, "unit", pre_source, false);
   compile(dir, "others", Others, false);
   run(dir, {"ld", "-Ttext=0xffffffff81000000", "--defsym=_text=0xffffffff81000000", "-e", "target",
             "-o", "vmlinux", "unit.o", "others.o"});
@@ -181,6 +181,60 @@ TEST(UpdateObject, UnknownExternalIsRefused) {
   ASSERT_EQ(made.update.refusals.size(), 1u);
   EXPECT_EQ(made.update.refusals[0].code, "failed_to_find");
   EXPECT_EQ(made.update.refusals[0].symbol, "nowhere");
+}
+
+// "CODE SYMBOL" of all that the update object refuses when target calls what declaration adds.
+std::string refused_with(const std::string& declaration, const std::string& use) {
+  std::string post = replaced("return helper(x) +", "return helper(x) + " + use + " +");
+  post.insert(post.find("int target"), declaration + "\n");
+  std::string text;
+  for (const Refusal& refusal : make(post).update.refusals)
+    text += refusal.code + " " + refusal.symbol + "\n";
+  return text;
+}
+
+TEST(UpdateObject, CodeThatIsFreedAfterBootIsRefused) {
+  const std::string body =
+      "__attribute__((noinline)) static int fresh(int x) { return hidden(x); }";
+  EXPECT_EQ(refused_with("__attribute__((section(\".init.text\")))" + body, "fresh(x)"),
+            "init_code fresh\n");
+  EXPECT_EQ(refused_with(body, "fresh(x)"), "");
+}
+
+TEST(UpdateObject, DataThatIsFreedAfterBootAreRefused) {
+  EXPECT_EQ(
+      refused_with("__attribute__((section(\".init.data\"))) static int fresh = 3;", "fresh++"),
+      "init_data fresh\n");
+  EXPECT_EQ(refused_with("static int fresh = 3;", "fresh++"), "");
+}
+
+TEST(UpdateObject, WritableDataWithoutANameAreRefused) {
+  auto use = [](const std::string& name) {
+    return "({ asm volatile(\"incl 9f(%rip)\\n.pushsection .data,\\\"aw\\\"\\n" + name +
+           "9: .long 5\\n.popsection\"); 1; })";
+  };
+  EXPECT_EQ(refused_with("", use("")), "unnamed_data .data+0x0\n");
+  EXPECT_EQ(refused_with("", use("mine: .type mine,@object\\n.size mine,4\\n")), "");
+}
+
+// Functions that share a section: the assembler joins them with branches of one byte.
+TEST(UpdateObject, ShortBranchIntoAnotherFunctionIsRefused) {
+  auto source = [](const std::string& call, const std::string& jump) {
+    const std::string shared = "__attribute__((noinline, section(\".sched.text\"))) ";
+    return std::string("extern int exported(const char*, ...);\n") + shared +
+           "static int neighbour(int x) { int y; asm volatile(\".Linside: incl %0\" : \"=r\"(y) : "
+           "\"0\"(x)); return y; }\n" +
+           shared + "int target(int x) { exported(\"" + call + "\"); " + jump +
+           " return neighbour(x) + 1; }\n";
+  };
+  auto refusals = [&](const std::string& jump) {
+    std::string text;
+    for (const Refusal& refusal : make(source("post", jump), source("pre", jump)).update.refusals)
+      text += refusal.code + " " + refusal.symbol + "\n";
+    return text;
+  };
+  EXPECT_EQ(refusals("asm volatile(\"jc .Linside\");"), "unresolved_branch target\n");
+  EXPECT_EQ(refusals("asm volatile(\"jc 1f; nop; 1:\");"), "");
 }
 
 // The image with one bit of the function changed, and the update that is then made.
