@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "create/progress.h"
 #include "objdiff/diff_refusals.h"
 
 namespace ksplice {
@@ -18,10 +19,24 @@ bool changes_more_than_start(const std::deque<ChangedUnit>& units) {
   return false;
 }
 
+bool is_in(const std::vector<std::string>& list, const std::string& word) {
+  return std::count(list.begin(), list.end(), word) != 0;
+}
+
+// The variable that a refusal is about, if nothing but pointers of it changed.
+DataDiff* find_pointers(std::deque<ChangedUnit>& units, const Refusal& refusal) {
+  if (refusal.code != "data_changed") return nullptr;
+  for (ChangedUnit& unit : units) {
+    if (unit.name != refusal.object) continue;
+    for (DataDiff& data : unit.diff.data)
+      if (data.name == refusal.symbol && !data.pointers.empty()) return &data;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
-std::vector<std::string> settle_consent(const Options& options,
-                                        const std::deque<ChangedUnit>& units,
+std::vector<std::string> settle_consent(const Options& options, std::deque<ChangedUnit>& units,
                                         std::vector<Refusal>& refusals) {
   std::vector<std::string> notes;
   const bool more = changes_more_than_start(units);
@@ -35,14 +50,22 @@ std::vector<std::string> settle_consent(const Options& options,
       refusal.advice += "; or, if the rest of the patch does not need it, use --leave-out-init";
     } else if (refusal.code == "init_changed") {
       refusal.advice += "; nothing else changes, so there is nothing to replace";
-    } else if (refusal.code == "always_busy" &&
-               std::count(options.allow_busy.begin(), options.allow_busy.end(), refusal.symbol) !=
-                   0) {
+    } else if (refusal.code == "always_busy" && is_in(options.allow_busy, refusal.symbol)) {
       notes.push_back(
           fmt::format("{} may be running at the switch: tasks in it go on in the old "
                       "code",
                       refusal.symbol));
       return true;
+    } else if (DataDiff* data = find_pointers(units, refusal)) {
+      if (is_in(options.change_pointers, data->name)) {
+        data->in_place = true;
+        notes.push_back(fmt::format("switched with the code: {} of {}",
+                                    counted(data->pointers.size(), "pointer"), data->name));
+        return true;
+      }
+      refusal.advice += fmt::format(
+          "; or, if everything that uses {0} reads it anew each time, use --change-pointers={0}",
+          data->name);
     }
     return false;
   });

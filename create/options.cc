@@ -57,6 +57,8 @@ void add_input_options(CLI::App& app, Options& options) {
              "leave changed start and exit code out: it has run already");
   group.add("--allow-busy", options.allow_busy, "FUNCTION",
             "tasks may be in it at the switch; may be repeated");
+  group.add("--change-pointers", options.change_pointers, "VARIABLE",
+            "switch the pointers in it that the patch changes; may be repeated");
   group.add("--module-source", options.module_source, "DIR",
             "the change is to the out-of-tree module in DIR");
   group.flag("--build-modules", options.build_modules,

@@ -16,11 +16,12 @@ struct Options {
   std::vector<std::filesystem::path> configs;  // empty: the running host's kernel
   std::filesystem::path source, output = ".", cache;
   std::filesystem::path init_config;
-  std::string kernel;                       // release, with init_config
-  std::vector<std::filesystem::path> from;  // package files, with init_config
-  std::vector<std::string> only_targets;    // "%" stands for anything
-  std::vector<std::string> allow_busy;      // functions; consent to always_busy
-  std::vector<std::string> on_top_of;       // tarballs, in order of application; or "none"
+  std::string kernel;                        // release, with init_config
+  std::vector<std::filesystem::path> from;   // package files, with init_config
+  std::vector<std::string> only_targets;     // "%" stands for anything
+  std::vector<std::string> allow_busy;       // functions; consent to always_busy
+  std::vector<std::string> change_pointers;  // variables; consent to data_changed
+  std::vector<std::string> on_top_of;        // tarballs, in order of application; or "none"
   std::string id, description;
   unsigned jobs = 0;
   int verbose = 0;

@@ -30,8 +30,8 @@ struct ToolDifference {
   std::string package;  // to install; may be empty
 };
 
-// Compiler, assembler, linker, compiler plugins and pahole, by the configuration, and this by the one
-// in the kernel's headers. What it does not name is not compared.
+// Compiler, assembler, linker, compiler plugins and pahole, by the configuration, and this by the
+// one in the kernel's headers. What it does not name is not compared.
 std::vector<ToolDifference> compare_tools(const KernelConfig& kernel, const Toolchain& toolchain);
 
 // Throws Error("wrong_toolchain") for differences, or returns them as notes if skip.
@@ -40,8 +40,8 @@ std::vector<std::string> check_tools(const std::vector<ToolDifference>& differen
 // The compiler in the image's banner, where it is another than the configuration's; else empty.
 std::string other_compiler_of_banner(const std::string& banner, const std::string& config_text);
 
-// The version that the image's banner gives, where the Makefile of the source in tree gives another;
-// else empty. A distribution's revision of a version shows in neither.
+// The version that the image's banner gives, where the Makefile of the source in tree gives
+// another; else empty. A distribution's revision of a version shows in neither.
 std::string other_version(const std::string& banner, const std::filesystem::path& tree);
 
 // Options that the kernel has and kbuild switches off here, because a tool cannot serve them.

@@ -266,6 +266,7 @@ static void ksplice_release(struct ksplice_update *update, struct ksplice_batch 
 	list_for_each_entry(member, &update->members, list) {
 		if (member->batch != batch)
 			continue;
+		ksplice_unmap_pointers(member);
 		member->batch = NULL;
 		if (dropped)
 			ksplice_unpin(member);
@@ -304,10 +305,15 @@ static struct ksplice_batch *ksplice_prepare(struct ksplice_update *update)
 		return ERR_PTR(ret);
 	}
 	list_add_tail(&batch->list, &update->batches);
-	list_for_each_entry(member, &update->members, list)
-		if (!member->batch)
-			member->batch = batch;
-	ret = ksplice_find_owner(update, batch);
+	list_for_each_entry(member, &update->members, list) {
+		if (member->batch)
+			continue;
+		member->batch = batch;
+		if (!ret)
+			ret = ksplice_map_pointers(update, member);
+	}
+	if (!ret)
+		ret = ksplice_find_owner(update, batch);
 	if (ret) {
 		ksplice_release(update, batch);
 		return ERR_PTR(ret);

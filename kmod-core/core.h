@@ -65,6 +65,7 @@ struct ksplice_member {
 	struct module *target;		/* pinned while applied; NULL for vmlinux */
 	u32 nr_pinned;			/* of the object's needs: pinned while applied */
 	struct ksplice_batch *batch;	/* not NULL while armed */
+	u64 **pointers;			/* writable aliases of the object's pointers */
 	bool hooked;			/* its first hooks of this operation have been called */
 };
 
@@ -187,6 +188,11 @@ static inline const struct ksplice_need *ksplice_needs(const struct ksplice_obje
 	return (const struct ksplice_need *)(unsigned long)object->needs;
 }
 
+static inline const struct ksplice_pointer *ksplice_pointers(const struct ksplice_object *object)
+{
+	return (const struct ksplice_pointer *)(unsigned long)object->pointers;
+}
+
 static inline struct module *ksplice_need_module(const struct ksplice_need *need)
 {
 	return (struct module *)(unsigned long)need->module;
@@ -199,6 +205,15 @@ static inline const struct ksplice_run *ksplice_function_run(const struct ksplic
 
 /* verify.c */
 int ksplice_verify(struct ksplice_update *update, struct ksplice_member *member);
+
+/* pointers.c */
+int ksplice_verify_pointers(struct ksplice_update *update, struct ksplice_member *member);
+int ksplice_map_pointers(struct ksplice_update *update, struct ksplice_member *member);
+void ksplice_unmap_pointers(struct ksplice_member *member);
+const struct ksplice_pointer *ksplice_wrong_pointer(const struct ksplice_member *member, bool on);
+void ksplice_switch_pointers(struct ksplice_member *member, bool on);
+int ksplice_report_pointer(struct ksplice_update *update, const struct ksplice_pointer *pointer,
+			   bool on);
 
 /* text_match.c */
 int ksplice_match_range(const struct ksplice_range *range, unsigned long addr, const u8 *live);

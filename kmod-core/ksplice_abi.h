@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#define KSPLICE_ABI_VERSION 2
+#define KSPLICE_ABI_VERSION 3
 
 /*
  * Kinds of ranges in run code that the kernel rewrites itself. Each accepts the bytes of a listed
@@ -85,6 +85,17 @@ struct ksplice_need {
 	__u64 module;		/* struct module * of its update module */
 };
 
+/*
+ * A pointer in existing data that is switched with the code: it must have the one value before, and
+ * has the other after.
+ */
+struct ksplice_pointer {
+	__u64 name;		/* const char *: "fq_codel_qdisc_ops+0x38" */
+	__u64 addr;		/* in the target's data, a multiple of 8 */
+	__u64 old_value;
+	__u64 new_value;
+};
+
 /* Hooks, in the order of the original's names; see ksplice-patch.h. */
 enum ksplice_hook_kind {
 	KSPLICE_HOOK_PRE_APPLY,
@@ -136,10 +147,11 @@ struct ksplice_object {
 	__u64 runs;		/* const struct ksplice_run * */
 	__u64 functions;	/* const struct ksplice_function * */
 	__u64 needs;		/* const struct ksplice_need * */
+	__u64 pointers;		/* const struct ksplice_pointer * */
 	__u32 nr_runs;
 	__u32 nr_functions;
 	__u32 nr_needs;
-	__u32 reserved;
+	__u32 nr_pointers;
 	struct ksplice_hook_table hooks[KSPLICE_NR_HOOKS];
 };
 

@@ -218,6 +218,19 @@ static int ksplice_check_needs(const struct ksplice_object *object, const struct
 	return 0;
 }
 
+static int ksplice_check_pointers(const struct ksplice_object *object, const struct module *module)
+{
+	const struct ksplice_pointer *pointers = ksplice_pointers(object);
+	u32 i;
+
+	if (!ksplice_good_table(module, object->pointers, object->nr_pointers, sizeof(*pointers)))
+		return ksplice_refuse("table of pointers");
+	for (i = 0; i < object->nr_pointers; i++)
+		if (!ksplice_good_string(module, pointers[i].name) || (pointers[i].addr & 7))
+			return ksplice_refuse("pointer %u", i);
+	return 0;
+}
+
 static int ksplice_check_hooks(const struct ksplice_object *object, const struct module *module)
 {
 	unsigned int kind;
@@ -261,6 +274,8 @@ int ksplice_check_object(const struct ksplice_object *object, const struct modul
 		ret = ksplice_check_functions(object, module);
 	if (!ret)
 		ret = ksplice_check_needs(object, module);
+	if (!ret)
+		ret = ksplice_check_pointers(object, module);
 	if (!ret)
 		ret = ksplice_check_hooks(object, module);
 	return ret;

@@ -3,10 +3,10 @@
  * The switch: turns a whole update on or off at one instant, or not at all.
  *
  * A try is a scan of all tasks while the machine runs, and, if nobody is in the way, stop_machine()
- * with the rest of the scan, the check hooks, the store that switches, and the hooks that belong to
+ * with the rest of the scan, the check hooks, the stores that switch, and the hooks that belong to
  * that instant. Tries go on with growing pauses until one succeeds or the limits of the update
  * (attempts, timeout_ms) are reached. Time under stop_machine depends on the number of tasks that
- * ran meanwhile, not on the number of functions.
+ * ran meanwhile, not on the number of functions (pointers in data, which are few, take a store each).
  */
 #include <linux/delay.h>
 #include <linux/jiffies.h>
@@ -95,14 +95,28 @@ struct ksplice_switch {
 	struct ksplice_walk *walk;
 	bool on;
 	bool hook_failed;
+	const struct ksplice_pointer *wrong;	/* that did not have the expected value */
 	u64 ns;
 };
 
+static int ksplice_check_pointers_stopped(struct ksplice_switch *data)
+{
+	struct ksplice_member *member;
+
+	list_for_each_entry(member, &data->update->members, list)
+		if (!data->wrong && ksplice_takes_part(member, data->batch))
+			data->wrong = ksplice_wrong_pointer(member, data->on);
+	return data->wrong ? -EINVAL : 0;
+}
+
 static int ksplice_try_stopped(struct ksplice_switch *data)
 {
+	struct ksplice_member *member;
 	struct ksplice_batch *batch;
 	int ret = ksplice_scan_stopped(data->walk);
 
+	if (!ret)
+		ret = ksplice_check_pointers_stopped(data);
 	if (ret)
 		return ret;
 	ret = ksplice_call_hooks(data->update, data->batch,
@@ -116,6 +130,9 @@ static int ksplice_try_stopped(struct ksplice_switch *data)
 	else
 		list_for_each_entry(batch, &data->update->batches, list)
 			WRITE_ONCE(batch->active, false);
+	list_for_each_entry(member, &data->update->members, list)
+		if (ksplice_takes_part(member, data->batch))
+			ksplice_switch_pointers(member, data->on);
 	ksplice_call_hooks(data->update, data->batch,
 			   data->on ? KSPLICE_HOOK_APPLY : KSPLICE_HOOK_REVERSE);
 	return 0;
@@ -166,6 +183,8 @@ static int ksplice_try_all(struct ksplice_switch *data)
 		if (data->hook_failed)
 			return ksplice_abort(update, KSPLICE_CALL_FAILED,
 					     "a check hook refuses: %d", ret);
+		if (data->wrong)
+			return ksplice_report_pointer(update, data->wrong, data->on);
 		if (ret == -EDEADLK || update->tries >= update->attempts ||
 		    time_after(jiffies, end))
 			return ksplice_report_busy(update, data->walk, ret);

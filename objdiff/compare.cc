@@ -664,6 +664,35 @@ Difference Comparer::functions(const Atom& pre, const Atom& post) {
   return difference;
 }
 
+namespace {
+
+// A pointer that is relocated, or a null one.
+bool is_pointer(const Section& section, uint64_t place) {
+  auto relocation = first_relocation(section, place);
+  if (relocation != section.relocations.end() && relocation->offset < place + 8)
+    return relocation->offset == place && relocation->type == R_X86_64_64;
+  return section.type != SHT_NOBITS && place + 8 <= section.data.size() &&
+         std::all_of(section.data.begin() + place, section.data.begin() + place + 8,
+                     [](uint8_t byte) { return byte == 0; });
+}
+
+}  // namespace
+
+std::vector<uint64_t> Comparer::changed_pointers(const Atom& pre, const Atom& post) {
+  if (pre.size != post.size || pre.offset % 8 != 0 || post.offset % 8 != 0) return {};
+  std::vector<uint64_t> offsets;
+  for (uint64_t at = 0; at < pre.size; at += 8) {
+    const uint64_t size = std::min<uint64_t>(8, pre.size - at);
+    if (same_content(*pre.section, pre.offset + at, *post.section, post.offset + at, size, {}))
+      continue;
+    if (size < 8 || !is_pointer(*pre.section, pre.offset + at) ||
+        !is_pointer(*post.section, post.offset + at))
+      return {};
+    offsets.push_back(at);
+  }
+  return offsets;
+}
+
 Difference Comparer::data(const Atom& pre, const Atom& post) {
   Difference difference;
   const uint64_t size = std::min(pre.size, post.size);

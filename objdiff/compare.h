@@ -53,6 +53,9 @@ class Comparer {
   // The same for two variables: size, content, references. Line numbers in descriptors do not
   // count.
   Difference data(const Atom& pre, const Atom& post);
+  // The offsets at which one variable has a pointer (or null) and the other has another one; empty
+  // if they differ in anything else.
+  std::vector<uint64_t> changed_pointers(const Atom& pre, const Atom& post);
 
  private:
   struct Stream {

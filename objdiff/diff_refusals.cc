@@ -280,16 +280,6 @@ class Judge {
     return text;
   }
 
-  static bool refers_to_code(const Atoms& atoms, const Atom& atom) {
-    for (const Relocation* relocation : atoms.relocations(atom)) {
-      const Reference reference = atoms.resolve(*atom.section, *relocation);
-      if (reference.atom != nullptr && reference.atom->is_function()) return true;
-      // What an undefined symbol is, the object does not say: with doubt, a function.
-      if (reference.atom == nullptr) return true;
-    }
-    return false;
-  }
-
   // Whether new code may bring its own copy: local, read-only, without code pointers, and named by
   // nothing but code (or by other constants that come along).
   bool is_private_constant(const Atom& pre, const Atom& post) {
@@ -544,6 +534,16 @@ bool is_assembly(const Object& object, const DebugInfo& debug) {
   for (const auto& symbol : object.symbols)
     if (symbol->type == STT_FILE) return false;
   return true;
+}
+
+bool refers_to_code(const Atoms& atoms, const Atom& atom) {
+  for (const Relocation* relocation : atoms.relocations(atom)) {
+    const Reference reference = atoms.resolve(*atom.section, *relocation);
+    if (reference.atom != nullptr && reference.atom->is_function()) return true;
+    // What an undefined symbol is, the object does not say: with doubt, a function.
+    if (reference.atom == nullptr) return true;
+  }
+  return false;
 }
 
 bool is_init_section(const std::string& name) {

@@ -30,6 +30,9 @@ std::vector<Refusal> find_refusals(const DiffContext& context);
 // Whether the object was made from assembly, by its debug information or by what compilers leave.
 bool is_assembly(const Object& object, const DebugInfo& debug);
 
+// Whether a datum points to code, as tables of operations do.
+bool refers_to_code(const Atoms& atoms, const Atom& atom);
+
 // Sections that the kernel frees after start, or never keeps: .init.*, .exit.*, .meminit.* ...
 bool is_init_section(const std::string& name);
 

@@ -34,8 +34,8 @@ struct TypeLayout {
   std::vector<TypeMember> members;
 };
 
-// What makes code that was compiled for pre wrong for post, in words, or "". A new name for the same
-// place does not.
+// What makes code that was compiled for pre wrong for post, in words, or "". A new name for the
+// same place does not.
 std::string layout_difference(const TypeLayout& pre, const TypeLayout& post);
 
 struct Enumerator {

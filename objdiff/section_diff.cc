@@ -103,7 +103,10 @@ class Differ {
         if (const Difference difference = comparer_.data(*pre, post)) {
           data.status = DiffStatus::Changed;
           data.offset = difference.offset;
-          if (is_local_constant(post)) changed_constants_.insert(&post);
+          data.pointers = comparer_.changed_pointers(*pre, post);
+          // Live objects point to a table of operations: its users never get a copy of their own.
+          const bool is_table = refers_to_code(pre_, *pre) || refers_to_code(post_, post);
+          if (is_local_constant(post) && !is_table) changed_constants_.insert(&post);
         }
       } else {
         data.status = DiffStatus::New;

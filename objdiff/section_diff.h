@@ -43,6 +43,10 @@ struct DataDiff {
   const Symbol* pre = nullptr;  // null for New, and for anonymous data
   const Symbol* post = nullptr;
   uint64_t offset = 0;  // of the first difference, for Changed
+  // Offsets of the pointers that differ, for Changed and only if nothing else differs.
+  std::vector<uint64_t> pointers;
+  // These pointers are to be switched where the running kernel has them (the user's decision).
+  bool in_place = false;
 };
 
 struct ObjectDiff {

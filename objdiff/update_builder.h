@@ -58,6 +58,9 @@ class UpdateBuilder {
   void select_seeds(UnitState& unit);
   void drain_queue();
   void copy_relocation(const Piece& piece, const Relocation& relocation);
+  // What the relocation means in the update object: a symbol (null: refused) and an addend.
+  std::pair<Symbol*, int64_t> meaning(UnitState& unit, const Section& from,
+                                      const Relocation& relocation);
   Target resolve(UnitState& unit, const Section& from, const Relocation& relocation);
   Target resolve_function(UnitState& unit, const Atom& atom);
   bool refuse_other_callee(UnitState& unit, const Atom& atom);
@@ -109,6 +112,8 @@ class UpdateBuilder {
   void add_fields(const RunCode& run, uint64_t bytes_at, uint64_t run_offset,
                   const std::vector<RunField>& fields);
   uint64_t add_needs();
+  void add_switched_pointers(UnitState& unit);
+  void add_switched_pointer(UnitState& unit, const DataDiff& data, uint64_t addr, uint64_t offset);
   void add_object_record();
   uint64_t add_string(const std::string& text);
   Section* table(const std::string& name);

@@ -192,6 +192,7 @@ void UpdateBuilder::select_seeds(UnitState& unit) {
     out_.replaced.push_back(function.name);
   }
   add_hooks(unit);
+  add_switched_pointers(unit);
 }
 
 void UpdateBuilder::drain_queue() {
@@ -206,26 +207,31 @@ void UpdateBuilder::drain_queue() {
   }
 }
 
-void UpdateBuilder::copy_relocation(const Piece& piece, const Relocation& relocation) {
-  Target target = resolve(*piece.unit, *piece.from, relocation);
-  if (target.symbol == nullptr) return;  // refused
+std::pair<Symbol*, int64_t> UpdateBuilder::meaning(UnitState& unit, const Section& from,
+                                                   const Relocation& relocation) {
+  Target target = resolve(unit, from, relocation);
   // The addend counts from where the original symbol was; keep it counting from the same byte.
-  int64_t from_base = relocation.addend;
-  if (relocation.symbol->section != nullptr)
-    from_base += static_cast<int64_t>(relocation.symbol->value) - target.base;
+  int64_t addend = relocation.addend;
+  if (target.symbol != nullptr && relocation.symbol->section != nullptr)
+    addend += static_cast<int64_t>(relocation.symbol->value) - target.base;
+  return {target.symbol, addend};
+}
+
+void UpdateBuilder::copy_relocation(const Piece& piece, const Relocation& relocation) {
+  auto [symbol, from_base] = meaning(*piece.unit, *piece.from, relocation);
+  if (symbol == nullptr) return;  // refused
   // objtool tells jumps within a function and annotations by their section symbols, as the
   // assembler writes them.
-  if (target.symbol->section != nullptr &&
-      (relocation.symbol->is_section() || !piece.from->is_exec())) {
-    from_base += static_cast<int64_t>(target.symbol->value);
-    target.symbol = section_symbol(target.symbol->section);
+  if (symbol->section != nullptr && (relocation.symbol->is_section() || !piece.from->is_exec())) {
+    from_base += static_cast<int64_t>(symbol->value);
+    symbol = section_symbol(symbol->section);
   }
-  if ((piece.from->flags & SHF_LINK_ORDER) != 0 && target.symbol->section != nullptr) {
+  if ((piece.from->flags & SHF_LINK_ORDER) != 0 && symbol->section != nullptr) {
     piece.to->flags |= SHF_LINK_ORDER;
-    piece.to->link = target.symbol->section;
+    piece.to->link = symbol->section;
   }
   piece.to->relocations.push_back(
-      {relocation.offset - piece.begin, relocation.type, target.symbol, from_base});
+      {relocation.offset - piece.begin, relocation.type, symbol, from_base});
 }
 
 Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Relocation& relocation) {
@@ -318,9 +324,10 @@ Target UpdateBuilder::resolve_named_data(UnitState& unit, const Atom* atom, cons
   DiffStatus status = found == unit.data.end() ? DiffStatus::Same : found->second->status;
   bool is_new = !unit.unit->diff->correlation.contains(&symbol) || status == DiffStatus::New;
   bool is_constant = !symbol.section->is_write();
+  bool in_place = found != unit.data.end() && found->second->in_place;
   int64_t base =
       atom != nullptr ? static_cast<int64_t>(atom->entry) : static_cast<int64_t>(symbol.value);
-  if (!is_new && !(is_constant && status == DiffStatus::Changed)) {
+  if (!is_new && !(is_constant && status == DiffStatus::Changed && !in_place)) {
     // An object without a byte (a lock_class_key without lockdep) may be alone in a section that
     // the loader leaves out; all that matters of it is that it has an address.
     bool is_nothing = symbol.section->size == 0 && image_.is_module();

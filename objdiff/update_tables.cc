@@ -9,6 +9,7 @@
 //                       listed in the finalization
 //   .ksplice.strings, .ksplice.hooks
 //   .ksplice.needs      struct ksplice_need: updates that this one stands on
+//   .ksplice.pointers   struct ksplice_pointer: pointers in existing data, switched with the code
 #include <elf.h>
 #include <fmt/core.h>
 
@@ -177,6 +178,77 @@ uint64_t UpdateBuilder::add_needs() {
   return out_.needs.size();
 }
 
+namespace {
+
+const Relocation* relocation_at(const Section& section, uint64_t place) {
+  for (const Relocation& relocation : section.relocations)
+    if (relocation.offset == place) return &relocation;
+  return nullptr;
+}
+
+}  // namespace
+
+// One pointer of a variable at addr. Its old value is what the image has, and must be what pre
+// says.
+void UpdateBuilder::add_switched_pointer(UnitState& unit, const DataDiff& data, uint64_t addr,
+                                         uint64_t offset) {
+  const std::string name = fmt::format("{}+{:#x}", data.name, offset);
+  auto bytes = image_.read(addr + offset, 8);
+  uint64_t old_value = 0;
+  if (bytes) std::memcpy(&old_value, bytes->data(), sizeof old_value);
+  const Atoms pre_atoms(*unit.unit->pre);
+  const Relocation* was = relocation_at(*data.pre->section, data.pre->value + offset);
+  std::optional<uint64_t> expected = 0;
+  const Symbol* old_symbol = nullptr;
+  if (was != nullptr) {
+    const Reference reference = pre_atoms.resolve(*data.pre->section, *was);
+    old_symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
+    auto found = unit.unit->match->addresses.find(old_symbol);
+    expected = std::nullopt;
+    if (found != unit.unit->match->addresses.end())
+      expected = found->second + static_cast<uint64_t>(reference.offset);
+  }
+  if (!bytes || expected != old_value) {
+    refuse(unit, "no_match", data.post->section, data.name, offset,
+           fmt::format("the pointer {} in {} cannot be proven to be the one before the patch", name,
+                       image_.path),
+           "change it in a ksplice_apply hook and restore it in ksplice_reverse");
+    return;
+  }
+  Section* pointers = table(".ksplice.pointers");
+  uint64_t at = append(pointers, ksplice_pointer{});
+  add_pointer(pointers, at + offsetof(ksplice_pointer, name), table(".ksplice.strings"),
+              add_string(name));
+  auto refer = [&](size_t field, Symbol* symbol, int64_t addend) {
+    if (symbol != nullptr)
+      pointers->relocations.push_back({at + field, R_X86_64_64, symbol, addend});
+  };
+  refer(offsetof(ksplice_pointer, addr), run_symbol(data.name, addr), static_cast<int64_t>(offset));
+  if (old_value != 0)
+    refer(offsetof(ksplice_pointer, old_value), run_symbol(old_symbol->name, old_value), 0);
+  if (const Relocation* is = relocation_at(*data.post->section, data.post->value + offset)) {
+    auto [symbol, addend] = meaning(unit, *data.post->section, *is);
+    refer(offsetof(ksplice_pointer, new_value), symbol, addend);
+  }
+}
+
+// Pointers that the user of ksplice-create has consented to switch where the kernel has them.
+void UpdateBuilder::add_switched_pointers(UnitState& unit) {
+  for (const DataDiff& data : unit.unit->diff->data) {
+    if (!data.in_place) continue;
+    std::optional<uint64_t> addr = run_address(unit, *data.post);
+    if (!addr || *addr % 8 != 0 || is_init_section(data.section)) {
+      refuse(
+          unit, "failed_to_find", data.post->section, data.name, 0,
+          fmt::format("the pointers of {} are to be switched, and where it is in {} is not known",
+                      data.name, image_.path),
+          "nothing in the running code that was matched mentions it");
+      continue;
+    }
+    for (uint64_t offset : data.pointers) add_switched_pointer(unit, data, *addr, offset);
+  }
+}
+
 void UpdateBuilder::add_object_record() {
   Section* object = table(".ksplice.object");
   Section* strings = table(".ksplice.strings");
@@ -186,6 +258,8 @@ void UpdateBuilder::add_object_record() {
   record.nr_runs = static_cast<uint32_t>(table(".ksplice.runs")->size / sizeof(ksplice_run));
   record.nr_functions = static_cast<uint32_t>(replaced_.size());
   record.nr_needs = static_cast<uint32_t>(add_needs());
+  record.nr_pointers =
+      static_cast<uint32_t>(table(".ksplice.pointers")->size / sizeof(ksplice_pointer));
   static const char* const HookSections[] = KSPLICE_HOOK_SECTIONS;
   for (size_t kind = 0; kind < KSPLICE_NR_HOOKS; ++kind)
     record.hooks[kind].nr = hooks_[HookSections[kind]].size();
@@ -199,6 +273,8 @@ void UpdateBuilder::add_object_record() {
   add_pointer(object, offsetof(ksplice_object, functions), table(".ksplice.functions"), 0);
   if (record.nr_needs != 0)
     add_pointer(object, offsetof(ksplice_object, needs), table(".ksplice.needs"), 0);
+  if (record.nr_pointers != 0)
+    add_pointer(object, offsetof(ksplice_object, pointers), table(".ksplice.pointers"), 0);
   if (image_.is_module())
     object->relocations.push_back(
         {offsetof(ksplice_object, target_module), R_X86_64_64,

@@ -1,6 +1,5 @@
 // live objects point to a table of functions
 // expect: changed data ops
-// expect: changed function f constant
 // expect: refused data_changed ops
 #include "kernel.h"
 

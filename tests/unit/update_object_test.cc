@@ -3,6 +3,7 @@
 #include "objdiff/update_object.h"
 
 #include <elf.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -85,6 +86,7 @@ Made make(const std::string& post_source, const std::string& pre_source = Pre) {
   made.image.exports.insert("exported");
   made.image.exports.insert("__fentry__");
   made.diff = diff_objects(made.pre, made.post);
+  for (DataDiff& data : made.diff.data) data.in_place = !data.pointers.empty();
   made.match = match_run_pre(made.pre, made.image);
   Unit unit{"unit.o", &made.pre, &made.post, &made.diff, &made.match};
   made.update = make_update_object({unit}, made.image, made.image, {"abc", "text", 1});
@@ -235,6 +237,72 @@ TEST(UpdateObject, ShortBranchIntoAnotherFunctionIsRefused) {
   };
   EXPECT_EQ(refusals("asm volatile(\"jc .Linside\");"), "unresolved_branch target\n");
   EXPECT_EQ(refusals("asm volatile(\"jc 1f; nop; 1:\");"), "");
+}
+
+// A table of operations, with an entry more in post: first is there before, second is new.
+const char* const Table = R"(
+struct ops { long version; int (*one)(int); int (*two)(int); int (*three)(int); };
+extern int hidden(int);
+static __attribute__((noinline)) int first(int x) { return hidden(x) + 1; }
+%s
+struct ops table = { VERSION, first, TWO, THREE };
+int target(int x) { return table.one(x) + first(x); }
+)";
+const char* const Second = "static int second(int x) { return hidden(x) + 2; }";
+
+Made make_table(const std::string& version, const std::string& two, const std::string& three) {
+  auto source = [](const std::string& defines, const std::string& more) {
+    std::string text = Table;
+    return defines + text.replace(text.find("%s"), 2, more);
+  };
+  return make(source("#define VERSION " + version + "\n#define TWO " + two + "\n#define THREE " +
+                         three + "\n",
+                     Second),
+              source("#define VERSION 3\n#define TWO 0\n#define THREE first\n", ""));
+}
+
+TEST(UpdateObject, PointersOfATableAreSwitchedInPlace) {
+  Made made = make_table("3", "second", "0");
+  ASSERT_TRUE(made.update.refusals.empty()) << made.update.refusals[0].message;
+  EXPECT_TRUE(made.update.replaced.empty());
+  EXPECT_EQ(made.update.added, std::vector<std::string>{"second"});
+  const Section* pointers = made.update.object.find_section(".ksplice.pointers");
+  ASSERT_NE(pointers, nullptr);
+  EXPECT_EQ(pointers->size, 2 * sizeof(ksplice_pointer));
+  std::string text;
+  for (const Relocation& relocation : pointers->relocations)
+    if (!relocation.symbol->name.empty())
+      text += fmt::format("{}: {}{:+}\n", relocation.offset, relocation.symbol->name,
+                          relocation.addend);
+  EXPECT_EQ(text, "8: table+16\n24: second+0\n40: table+24\n48: first+0\n");
+  ksplice_object head;
+  std::memcpy(&head, made.update.object.find_section(".ksplice.object")->data.data(), sizeof head);
+  EXPECT_EQ(head.nr_pointers, 2u);
+}
+
+TEST(UpdateObject, OtherChangesOfATableAreNotForPointers) {
+  // With the version, more than pointers changed.
+  Made made = make_table("4", "second", "0");
+  for (const DataDiff& data : made.diff.data)
+    if (data.name == "table") EXPECT_TRUE(data.pointers.empty());
+  EXPECT_EQ(make_table("3", "0", "first").update.object.find_section(".ksplice.pointers")->size,
+            0u);
+}
+
+TEST(UpdateObject, PointerThatTheImageHasOtherwiseIsRefused) {
+  Made made = make_table("3", "second", "0");
+  const RunSymbol* table = made.image.unique_symbol("table");
+  for (uint64_t offset : {16, 24}) {
+    RunImage wrong = made.image;
+    for (RunSection& section : wrong.sections)
+      if (section.addr <= table->addr && table->addr < section.addr + section.data.size())
+        section.data[table->addr - section.addr + offset] ^= 0x10;
+    Unit unit{"unit.o", &made.pre, &made.post, &made.diff, &made.match};
+    UpdateObject update = make_update_object({unit}, wrong, wrong, {"abc", "", 1});
+    ASSERT_EQ(update.refusals.size(), 1u);
+    EXPECT_EQ(update.refusals[0].code, "no_match");
+    EXPECT_EQ(update.refusals[0].offset, offset);
+  }
 }
 
 // The image with one bit of the function changed, and the update that is then made.

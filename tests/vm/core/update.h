@@ -64,7 +64,7 @@ static struct ksplice_function functions[] = { UPDATE_FUNCTIONS(ONE_FUNCTION) };
 
 struct ksplice_object ksplice_update_object = {
 	KSPLICE_ABI_VERSION, UPDATE_OBJECTS, P(UPDATE_ID), P("test update"), P(UPDATE_TARGET), 0,
-	P(runs), P(functions), UPDATE_NEEDS, NR_RUNS, NR_FUNCTIONS, UPDATE_NR_NEEDS, 0, UPDATE_HOOKS
+	P(runs), P(functions), UPDATE_NEEDS, 0, NR_RUNS, NR_FUNCTIONS, UPDATE_NR_NEEDS, 0, UPDATE_HOOKS
 };
 module_param_named(target_module, ksplice_update_object.target_module, ullong, 0);
 
