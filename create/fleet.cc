@@ -33,6 +33,27 @@ Finalization finalize_core(const std::vector<std::string>& names, const RunImage
   return result;
 }
 
+// The first reason for which a function is replaced, in a few words; the manifest has them all.
+std::string why(const std::string& function, const std::string& target,
+                const std::deque<ChangedUnit>& units) {
+  for (const ChangedUnit& unit : units) {
+    if (unit.target != target) continue;
+    for (const FunctionDiff& diff : unit.diff.functions) {
+      if (diff.name != function || diff.reasons.empty()) continue;
+      const Reason& reason = diff.reasons.front();
+      // Of code, detail is an instruction; of what was inlined it begins with a name.
+      std::string text = reason.kind;
+      if (reason.kind == "inlined") text += " " + reason.detail.substr(0, reason.detail.find(':'));
+      if (reason.kind != "inlined" && reason.kind != "code" && !reason.detail.empty())
+        text += " " + reason.detail;
+      std::string_view source = reason.source;  // as from kbuild's output folder
+      while (source.starts_with("../")) source.remove_prefix(3);
+      return source.empty() ? text : fmt::format("{} ({})", text, source);
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string kernel_folder(const Package& package, const std::string& release,
@@ -62,7 +83,10 @@ KernelPart make_part(const std::vector<TargetUpdate>& targets, const std::deque<
     described.final = folder + target.target + ".final.json";
     part.files[described.file] = read_file(modules.updates[target.target]);
     put_text(described.final, write_finalization(target.update.finalization));
-    part.summary.targets.push_back({target.target, target.update.replaced, target.update.added});
+    TargetSummary summary{target.target, target.update.replaced, {}, target.update.added};
+    for (const std::string& function : summary.replaced)
+      summary.why.push_back(why(function, target.target, units));
+    part.summary.targets.push_back(std::move(summary));
     part.kernel.targets.push_back(std::move(described));
   }
   part.summary.release = release;

@@ -15,6 +15,7 @@ namespace ksplice {
 struct TargetSummary {
   std::string name;                   // "vmlinux" or a module
   std::vector<std::string> replaced;  // functions that will be redirected
+  std::vector<std::string> why;       // why each is, in the same order: "code (mm/slab.c:12)"
   std::vector<std::string> added;     // new functions and data
 };
 

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "create/config_dir.h"
@@ -67,6 +68,9 @@ void print_kernel(const KernelSummary& kernel, Progress& progress) {
     progress.summary("replaces",
                      fmt::format("{} of {}: {}", counted(target.replaced.size(), "function"),
                                  target.name, listed(target.replaced, limit)));
+    for (size_t i = 0; i < std::min(limit, target.replaced.size()); ++i)
+      if (!target.why[i].empty())
+        progress.summary("because", fmt::format("{}: {}", target.replaced[i], target.why[i]));
     if (!target.added.empty())
       progress.summary("adds", fmt::format("to {}: {}", target.name, listed(target.added, limit)));
   }

@@ -30,6 +30,8 @@ ln -s "$SOURCE" "$WORK/source link"
 cd "$(dirname "$CONFIG")"
 
 update "" --config=config/ --patch=- --patch-opt=-p0 "$WORK/source link" <"$WORK/p0-crlf.patch"
+"$create" --id=text --config="$CONFIG" --patch="$WORK/code.patch" --output="$WORK" "$SOURCE" &>"$WORK/text"
+expect '^because +version_proc_show: code \(fs/proc/version\.c:[0-9]+\)$' "$WORK/text"
 update "proc: say ä" --config="$CONFIG" --patch="$WORK/patch" --patch="$WORK/mail" "$SOURCE/"
 cp "$WORK/version.c" "$SOURCE/$file.fixed"
 update given --config="$CONFIG" --diffext=fixed --description=given "$SOURCE"
