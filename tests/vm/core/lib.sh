@@ -52,6 +52,8 @@ upper cmdline
 busy cmdline
 writer cmdline
 worker cmdline
+table table_update
+above_table table_update
 load_vmlinux syscalls_update
 load_versions versions_update
 multi_vmlinux cmdline

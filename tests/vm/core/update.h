@@ -10,12 +10,13 @@
  *	#define UPDATE_RUNS(R) R(name) ...		code that is only verified; may be left out
  *	#define UPDATE_HOOKS { { P(array), n }, ... }	may be left out
  *	#define UPDATE_STANDS_ON "one"			may be left out
+ *	#define UPDATE_POINTER new			a pointer in data that becomes new; may be left out
  *
  * Where the old code is comes with the parameter code=name:address:size/..., which must be given; the
  * expected bytes are those found there at that time. The parameters target_module= and on= give the addresses
- * of the modules that are patched and stood on. The parameter corrupt=name then breaks one, and
+ * of the modules that are patched and stood on, pointer= and was= where the pointer is and what it is now. The parameter corrupt=name then breaks one, and
  * poke=TABLE:OFFSET:VALUE/... changes a byte of a table by exclusive or: o the object (before its
- * hooks), r the runs, f the functions, g the ranges.
+ * hooks), r the runs, f the functions, g the ranges, p the pointers.
  */
 #include <linux/module.h>
 #include <linux/string.h>
@@ -42,6 +43,17 @@ module_param_named(on, needs[0].module, ullong, 0);
 #define UPDATE_NR_NEEDS 0
 #endif
 
+#ifdef UPDATE_POINTER
+static struct ksplice_pointer pointers[] = { { P("the table"), 0, 0, P(UPDATE_POINTER) } };
+module_param_named(pointer, pointers[0].addr, ullong, 0);
+module_param_named(was, pointers[0].old_value, ullong, 0);
+#define UPDATE_POINTERS P(pointers)
+#define UPDATE_NR_POINTERS 1
+#else
+#define UPDATE_POINTERS 0
+#define UPDATE_NR_POINTERS 0
+#endif
+
 #define ONE_FUNCTION(old, new) RUN_##old,
 #define ONE_RUN(name) RUN_##name,
 enum { UPDATE_FUNCTIONS(ONE_FUNCTION) NR_FUNCTIONS, BEFORE_RUNS = NR_FUNCTIONS - 1,
@@ -64,7 +76,8 @@ static struct ksplice_function functions[] = { UPDATE_FUNCTIONS(ONE_FUNCTION) };
 
 struct ksplice_object ksplice_update_object = {
 	KSPLICE_ABI_VERSION, UPDATE_OBJECTS, P(UPDATE_ID), P("test update"), P(UPDATE_TARGET), 0,
-	P(runs), P(functions), UPDATE_NEEDS, 0, NR_RUNS, NR_FUNCTIONS, UPDATE_NR_NEEDS, 0, UPDATE_HOOKS
+	P(runs), P(functions), UPDATE_NEEDS, UPDATE_POINTERS, NR_RUNS, NR_FUNCTIONS, UPDATE_NR_NEEDS,
+	UPDATE_NR_POINTERS, UPDATE_HOOKS
 };
 module_param_named(target_module, ksplice_update_object.target_module, ullong, 0);
 
@@ -138,6 +151,12 @@ static int set_poke(const char *value, const struct kernel_param *kp)
 			start = (u8 *)functions;
 			size = sizeof(functions);
 			break;
+#ifdef UPDATE_POINTER
+		case 'p':
+			start = (u8 *)pointers;
+			size = sizeof(pointers);
+			break;
+#endif
 		case 'g':
 			start = (u8 *)ranges;
 			size = sizeof(ranges);
