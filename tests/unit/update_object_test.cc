@@ -285,6 +285,12 @@ TEST(UpdateObject, OtherChangesOfATableAreNotForPointers) {
   Made made = make_table("4", "second", "0");
   for (const DataDiff& data : made.diff.data)
     if (data.name == "table") EXPECT_TRUE(data.pointers.empty());
+  for (const char* section : {".data..percpu", ".data"}) {
+    const std::string start = "extern int hidden(int);\n__attribute__((section(\"" +
+                              std::string(section) + "\"))) int (*pointer)(int) = ";
+    Made one = make(start + "hidden;\n", start + "0;\n");
+    EXPECT_EQ(one.diff.data[0].pointers.size(), section == std::string(".data") ? 1u : 0u);
+  }
   EXPECT_EQ(make_table("3", "0", "first").update.object.find_section(".ksplice.pointers")->size,
             0u);
 }
