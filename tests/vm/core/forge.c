@@ -1,5 +1,6 @@
 /*
- * forge MODULE.ko NAME OPTIONS TIMES SEED: loads the update module with its tables changed at random,
+ * forge MODULE.ko NAME OPTIONS TIMES SEED TABLES: loads the update module with its tables (letters of
+ * poke=, in update.h; one twice is changed twice as often) changed at random,
  * and has whatever the core accepts checked, applied, read and reversed. Prints how many were refused
  * at registration, refused later, and applied.
  */
@@ -67,7 +68,7 @@ int main(int argc, char **argv)
 	static char image[8 << 20];
 	int refused = 0, later = 0, applied = 0;
 
-	if (argc != 6)
+	if (argc != 7)
 		return 2;
 	int fd = open(argv[1], O_RDONLY);
 	ssize_t size = read(fd, image, sizeof(image));
@@ -78,7 +79,7 @@ int main(int argc, char **argv)
 
 		for (int pokes = 1 + random() % 3; pokes; pokes--)
 			n += snprintf(options + n, sizeof(options) - n, "/%c:%ld:%ld" + (options[n - 1] == '='),
-				      "ooorrrffgg"[random() % 10], random() % 4096,
+				      argv[6][random() % strlen(argv[6])], random() % 4096,
 				      random() % 2 ? 1 << random() % 8 : 1 + random() % 255);
 		if (syscall(SYS_init_module, image, size, options)) {
 			refused++;
