@@ -14,18 +14,20 @@ edit() {
   true
 }
 
+# Both edits at once: kbuild is prepared once.
+edit fs/proc/internal.h '/^struct proc_dir_entry {/s/$/\n\tunsigned long planted;/'
 edit net/ipv4/tcp_ipv4.c '/^int tcp_v4_rcv/,/^}/s/skb->pkt_type != PACKET_HOST/skb->pkt_type != PACKET_OTHERHOST/'
 refused_create 3 no_match --patch="$SOURCE_TREE/examples/tcp-drop-6688/tcp-drop-6688.patch" "$WORK/source"
 expect 'tcp_v4_rcv' "$WORK/err"
 expect '[+ ]0x[0-9a-f]+' "$WORK/err"
 expect '(cmp|test|and|mov)' "$WORK/err"
+expect_no 'wrong_type' "$WORK/err" # this unit has nothing to do with the header's change
 
-# A member that no code of the function uses yet: all code matches, and the new code would read beside it.
-make_patch drivers/net/loopback.c '/^static u32 always_on/,/^}/s/return 1;/return dev->group + 1;/'
-edit include/linux/netdevice.h 's/^\tint\t\t\tgroup;/\tunsigned long planted;\n&/'
+# A type that the function does not use yet: its code matches, and the new code would read the wrong member.
+make_patch fs/proc/uptime.c '/^static int uptime_proc_show/,/^}/s/return 0;/return PDE(file_inode(m->file))->proc_dops ? 0 : 1;/'
 refused_create 3 wrong_type --patch="$WORK/patch" "$WORK/source"
-expect 'struct net_device of the source is not the running kernel.s: .*member planted was added' "$WORK/err"
-expect 'include/linux/netdevice.h:[0-9]+' "$WORK/err"
+expect 'struct proc_dir_entry of the source is not the running kernel.s: .*member planted was added' "$WORK/err"
+expect 'fs/proc/internal.h:[0-9]+' "$WORK/err"
 expect_no 'no_match' "$WORK/err"
 
 edit Makefile 's/^SUBLEVEL = .*/SUBLEVEL = 999/'
