@@ -429,6 +429,14 @@ RunLocation RunImage::locate(uint64_t addr) const {
   throw Error("internal", fmt::format("{}: address {:#x} is outside everything", path, addr));
 }
 
+bool RunImage::is_freed(uint64_t addr) const {
+  const RunSection* section = section_at(addr);
+  if (section == nullptr || !section->owner.empty()) return false;
+  if (is_module()) return section->name.starts_with(".init");
+  const RunSymbol *begin = unique_symbol("__init_begin"), *end = unique_symbol("__init_end");
+  return begin != nullptr && end != nullptr && addr >= begin->addr && addr < end->addr;
+}
+
 std::optional<uint64_t> RunImage::import_address(const std::string& name) const {
   for (const auto& [addr, text] : imports)
     if (text == name) return addr;

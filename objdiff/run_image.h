@@ -88,6 +88,8 @@ class RunImage {
   const RunSection* section_at(uint64_t addr) const;
   // Throws Error("internal") for an address outside everything.
   RunLocation locate(uint64_t addr) const;
+  // Whether addr is in memory that is freed after the start of the kernel or the module.
+  bool is_freed(uint64_t addr) const;
   // Address of a symbol that a module imports (made up, stable in this image), or nullopt.
   std::optional<uint64_t> import_address(const std::string& name) const;
 

@@ -29,7 +29,7 @@ struct Target {
 // One unit with the lookups that selection needs.
 struct UnitState {
   const Unit* unit = nullptr;
-  std::unique_ptr<Atoms> atoms;
+  std::unique_ptr<Atoms> atoms, pre_atoms;
   std::map<const Symbol*, const FunctionDiff*> functions;  // by post symbol
   std::map<const Symbol*, const DataDiff*> data;           // by post symbol
   std::map<std::pair<const Section*, uint64_t>, Symbol*>
@@ -62,6 +62,10 @@ class UpdateBuilder {
   std::pair<Symbol*, int64_t> meaning(UnitState& unit, const Section& from,
                                       const Relocation& relocation);
   Target resolve(UnitState& unit, const Section& from, const Relocation& relocation);
+  bool refuse_freed(UnitState& unit, const Section& from, const Relocation& relocation,
+                    const Reference& reference);
+  bool referred_before(const UnitState& unit, const Section& from, uint64_t offset,
+                       const Symbol& symbol) const;
   Target resolve_function(UnitState& unit, const Atom& atom);
   bool refuse_other_callee(UnitState& unit, const Atom& atom);
   Target resolve_named_data(UnitState& unit, const Atom* atom, const Symbol& symbol);

@@ -144,6 +144,7 @@ void UpdateBuilder::add_unit(const Unit& unit) {
   UnitState& state = units_.emplace_back();
   state.unit = &unit;
   state.atoms = std::make_unique<Atoms>(*unit.post);
+  state.pre_atoms = std::make_unique<Atoms>(*unit.pre);
   for (const FunctionDiff& function : unit.diff->functions)
     if (function.post != nullptr) state.functions[function.post] = &function;
   for (const auto& [symbol, function] : state.functions)
@@ -236,6 +237,7 @@ void UpdateBuilder::copy_relocation(const Piece& piece, const Relocation& reloca
 
 Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Relocation& relocation) {
   Reference reference = unit.atoms->resolve(from, relocation);
+  if (refuse_freed(unit, from, relocation, reference)) return {};
   if (reference.symbol != nullptr) {
     if (reference.symbol->shndx == SHN_ABS) return {absolute_symbol(reference.symbol->name, {}), 0};
     if (std::optional<Target> added = defined_anew(unit, *reference.symbol)) return *added;
@@ -259,6 +261,49 @@ Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Reloca
   }
   if (atom.kind == AtomKind::Data) return resolve_named_data(unit, &atom, *atom.symbol);
   return resolve_unnamed(unit, atom, reference);
+}
+
+// Whether the function or datum at offset in from was already, before the patch, one that refers to
+// the symbol.
+bool UpdateBuilder::referred_before(const UnitState& unit, const Section& from, uint64_t offset,
+                                    const Symbol& symbol) const {
+  const std::map<const Symbol*, const Symbol*>& correlation = unit.unit->diff->correlation;
+  const Atom* user = unit.atoms->at(&from, offset);
+  if (user == nullptr || user->symbol == nullptr) return false;
+  auto wanted = correlation.find(&symbol), before = correlation.find(user->symbol);
+  if (wanted == correlation.end() || before == correlation.end()) return false;
+  const Atom* pre = unit.pre_atoms->of(before->second);
+  if (pre == nullptr) return false;
+  for (const Relocation* relocation : unit.pre_atoms->relocations(*pre)) {
+    const Reference reference = unit.pre_atoms->resolve(*pre->section, *relocation);
+    if ((reference.atom != nullptr ? reference.atom->symbol : reference.symbol) == wanted->second)
+      return true;
+  }
+  return false;
+}
+
+// Existing code and data that are freed after the start. A function that refers to them already
+// (__ref: it looks first whether they are still there) may go on doing so.
+bool UpdateBuilder::refuse_freed(UnitState& unit, const Section& from, const Relocation& relocation,
+                                 const Reference& reference) {
+  const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
+  if (symbol == nullptr || symbol->shndx == SHN_ABS) return false;
+  const RunImage* image = &image_;
+  std::optional<uint64_t> addr = run_address(unit, *symbol);
+  if (!addr && symbol->is_undefined())
+    for (const RunImage* each : {&image_, &vmlinux_})
+      if (const RunSymbol* global = addr ? nullptr : only_global(*each, symbol->name)) {
+        image = each;
+        addr = global->addr;
+      }
+  if (!addr || !image->is_freed(*addr)) return false;
+  if (referred_before(unit, from, relocation.offset, *symbol)) return false;
+  const RunSection* section = image->section_at(*addr);
+  refuse(unit, section->exec ? "init_code" : "init_data", &from, symbol->name, relocation.offset,
+         fmt::format("new code in {} uses {} in {}, which is freed after boot", from.name,
+                     symbol->name, section->name),
+         "call or copy something that stays; what is freed may be anything by now");
+  return true;
 }
 
 // A function or datum that the patch adds to another unit of this target.

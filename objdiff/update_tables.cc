@@ -196,12 +196,11 @@ void UpdateBuilder::add_switched_pointer(UnitState& unit, const DataDiff& data, 
   auto bytes = image_.read(addr + offset, 8);
   uint64_t old_value = 0;
   if (bytes) std::memcpy(&old_value, bytes->data(), sizeof old_value);
-  const Atoms pre_atoms(*unit.unit->pre);
   const Relocation* was = relocation_at(*data.pre->section, data.pre->value + offset);
   std::optional<uint64_t> expected = 0;
   const Symbol* old_symbol = nullptr;
   if (was != nullptr) {
-    const Reference reference = pre_atoms.resolve(*data.pre->section, *was);
+    const Reference reference = unit.pre_atoms->resolve(*data.pre->section, *was);
     old_symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
     auto found = unit.unit->match->addresses.find(old_symbol);
     expected = std::nullopt;
