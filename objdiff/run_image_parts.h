@@ -1,4 +1,4 @@
-// The steps of laying out an image, shared by run_image.cc and lower_update.cc only.
+// The steps of laying out an image, shared by run_image.cc, lower_update.cc and tests only.
 #pragma once
 
 #include <cstdint>

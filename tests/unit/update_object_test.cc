@@ -15,6 +15,7 @@
 #include "objdiff/base/process.h"
 #include "objdiff/elf_read.h"
 #include "objdiff/elf_write.h"
+#include "objdiff/run_image_parts.h"
 
 namespace ksplice {
 namespace {
@@ -83,6 +84,12 @@ Made make(const std::string& post_source, const std::string& pre_source = Pre) {
   normalise(made.pre);
   normalise(made.post);
   made.image = read_run_image((dir.path() / "vmlinux").string());
+  for (const RunSection& section : made.image.sections)
+    if (section.name.starts_with(".init")) {  // one of them, in these tests
+      made.image.symbols.push_back({"__init_begin", section.addr, 0, 'T'});
+      made.image.symbols.push_back({"__init_end", section.addr + section.size, 0, 'T'});
+    }
+  index_symbols(made.image);
   made.image.exports.insert("exported");
   made.image.exports.insert("__fentry__");
   made.diff = diff_objects(made.pre, made.post);
@@ -208,6 +215,30 @@ TEST(UpdateObject, DataThatIsFreedAfterBootAreRefused) {
       refused_with("__attribute__((section(\".init.data\"))) static int fresh = 3;", "fresh++"),
       "init_data fresh\n");
   EXPECT_EQ(refused_with("static int fresh = 3;", "fresh++"), "");
+}
+
+// Existing things, that were there when the kernel started.
+TEST(UpdateObject, ExistingCodeAndDataThatAreFreedAreRefused) {
+  auto refusals = [](const std::string& start, const std::string& pre, const std::string& post) {
+    auto source = [&](const std::string& use) {
+      return "extern int hidden(int);\n" + start + "int target(int x) { return hidden(x) + " + use +
+             "; }\n";
+    };
+    std::string text;
+    for (const Refusal& refusal : make(source(post), source(pre)).update.refusals)
+      text += refusal.code + " " + refusal.symbol + "\n";
+    return text;
+  };
+  const std::string code =
+      "__attribute__((noinline, section(\".init.text\"))) int start(int x) { return hidden(x) ^ 9; "
+      "}\n";
+  EXPECT_EQ(refusals(code, "1", "start(x)"), "init_code start\n");
+  EXPECT_EQ(refusals(code, "start(x)", "start(x + 1)"), "");  // __ref
+  const std::string data =
+      "__attribute__((section(\".init.data\"))) int early = 3;\n"
+      "int user(int x) { return hidden(x) + early; }\n";
+  EXPECT_EQ(refusals(data, "1", "early"), "init_data early\n");
+  EXPECT_EQ(refusals(data, "early", "early + 1"), "");
 }
 
 TEST(UpdateObject, WritableDataWithoutANameAreRefused) {
