@@ -15,7 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "objdiff/run_image.h"
+#include "objdiff/image/run_image.h"
 
 namespace ksplice {
 

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <sstream>
 
-#include "create/package.h"
+#include "create/package/package.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/process.h"
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "apply/host.h"
-#include "create/package.h"
+#include "create/package/package.h"
 
 namespace ksplice {
 

@@ -6,7 +6,7 @@
 #include "apply/load.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
-#include "objdiff/finalize.h"
+#include "objdiff/update/finalize.h"
 
 namespace ksplice {
 

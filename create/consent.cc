@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "create/progress.h"
-#include "objdiff/diff_refusals.h"
+#include "objdiff/diff/diff_refusals.h"
 
 namespace ksplice {
 

@@ -25,7 +25,7 @@
 #include "create/kbuild.h"
 #include "create/lower.h"
 #include "create/overlay.h"
-#include "create/package.h"
+#include "create/package/package.h"
 #include "create/pairs.h"
 #include "create/patch.h"
 #include "create/source_tarball.h"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "create/package.h"
+#include "create/package/package.h"
 #include "create/targets.h"
 #include "create/update_module.h"
 #include "objdiff/base/error.h"

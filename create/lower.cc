@@ -7,7 +7,7 @@
 #include <map>
 
 #include "objdiff/base/error.h"
-#include "objdiff/lower_update.h"
+#include "objdiff/update/lower_update.h"
 
 namespace ksplice {
 

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "create/options.h"
-#include "create/package.h"
+#include "create/package/package.h"
 #include "create/progress.h"
-#include "objdiff/run_image.h"
+#include "objdiff/image/run_image.h"
 
 namespace ksplice {
 

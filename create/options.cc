@@ -9,7 +9,7 @@
 #include <string_view>
 #include <thread>
 
-#include "create/package.h"
+#include "create/package/package.h"
 #include "objdiff/base/error.h"
 
 namespace ksplice {

@@ -7,11 +7,11 @@
 #include <set>
 
 #include "create/lower.h"
-#include "objdiff/atoms.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/process.h"
-#include "objdiff/elf_read.h"
-#include "objdiff/run_pre.h"
+#include "objdiff/match/run_pre.h"
+#include "objdiff/object/atoms.h"
+#include "objdiff/object/elf_read.h"
 
 namespace ksplice {
 

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "create/config_dir.h"
-#include "create/package.h"
+#include "create/package/package.h"
 #include "create/pairs.h"
-#include "objdiff/run_image.h"
-#include "objdiff/run_types.h"
-#include "objdiff/section_diff.h"
-#include "objdiff/update_object.h"
+#include "objdiff/diff/section_diff.h"
+#include "objdiff/image/run_image.h"
+#include "objdiff/image/run_types.h"
+#include "objdiff/update/update_object.h"
 
 namespace ksplice {
 

@@ -9,7 +9,7 @@
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
-#include "objdiff/elf_write.h"
+#include "objdiff/object/elf_write.h"
 
 namespace ksplice {
 

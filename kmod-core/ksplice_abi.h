@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The interface between update modules and the core (ksplice.ko). The only file that C++ and
- * kernel code share: objdiff/update_object.cc writes these structures into an update object as
+ * kernel code share: objdiff/update/update_object.cc writes these structures into an update object as
  * ELF data with relocations, the core reads them.
  *
  * One update has one update module per target. Each registers one struct ksplice_object; when all

@@ -5,8 +5,8 @@
 
 #include "objdiff/base/error.h"
 #include "objdiff/commands.h"
-#include "objdiff/elf_read.h"
-#include "objdiff/section_diff.h"
+#include "objdiff/diff/section_diff.h"
+#include "objdiff/object/elf_read.h"
 
 namespace ksplice {
 

@@ -6,13 +6,13 @@
 #include <iostream>
 #include <memory>
 
+#include "objdiff/arch/x86/x86.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/commands.h"
-#include "objdiff/elf_read.h"
-#include "objdiff/pre_index.h"
-#include "objdiff/run_image.h"
-#include "objdiff/x86.h"
+#include "objdiff/image/run_image.h"
+#include "objdiff/match/pre_index.h"
+#include "objdiff/object/elf_read.h"
 
 namespace ksplice {
 namespace {

@@ -8,10 +8,10 @@
 
 #include "objdiff/base/tool.h"
 #include "objdiff/commands.h"
-#include "objdiff/elf_read.h"
-#include "objdiff/run_image.h"
-#include "objdiff/run_pre.h"
-#include "objdiff/run_types.h"
+#include "objdiff/image/run_image.h"
+#include "objdiff/image/run_types.h"
+#include "objdiff/match/run_pre.h"
+#include "objdiff/object/elf_read.h"
 
 namespace ksplice {
 namespace {

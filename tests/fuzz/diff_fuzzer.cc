@@ -7,8 +7,8 @@
 #include <cstring>
 #include <span>
 
-#include "objdiff/elf_read.h"
-#include "objdiff/section_diff.h"
+#include "objdiff/diff/section_diff.h"
+#include "objdiff/object/elf_read.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 8) return 0;

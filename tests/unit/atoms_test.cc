@@ -1,4 +1,4 @@
-#include "objdiff/atoms.h"
+#include "objdiff/object/atoms.h"
 
 #include <elf.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
-#include "objdiff/elf_read.h"
+#include "objdiff/object/elf_read.h"
 
 namespace ksplice {
 namespace {

@@ -1,5 +1,5 @@
 // Deltas: made and applied, and every way to lie in one refused without harm (run under ASan too).
-#include "create/delta.h"
+#include "create/package/delta.h"
 
 #include <gtest/gtest.h>
 

@@ -16,11 +16,11 @@
 #include <fstream>
 #include <sstream>
 
-#include "objdiff/atoms.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
-#include "objdiff/elf_read.h"
-#include "objdiff/section_diff.h"
+#include "objdiff/diff/section_diff.h"
+#include "objdiff/object/atoms.h"
+#include "objdiff/object/elf_read.h"
 
 namespace ksplice {
 namespace {

@@ -9,8 +9,8 @@
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
-#include "objdiff/elf_read.h"
-#include "objdiff/elf_write.h"
+#include "objdiff/object/elf_read.h"
+#include "objdiff/object/elf_write.h"
 
 namespace ksplice {
 namespace {

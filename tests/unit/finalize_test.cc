@@ -1,4 +1,4 @@
-#include "objdiff/finalize.h"
+#include "objdiff/update/finalize.h"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
-#include "objdiff/elf_read.h"
+#include "objdiff/object/elf_read.h"
 
 namespace ksplice {
 namespace {

@@ -1,4 +1,4 @@
-#include "objdiff/kallsyms.h"
+#include "objdiff/image/kallsyms.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // Updates on top of updates: from sources and a linked image to update object a, and from there to
 // update objects that are made with a in place.
-#include "objdiff/lower_update.h"
+#include "objdiff/update/lower_update.h"
 
 #include <elf.h>
 #include <gtest/gtest.h>
@@ -8,12 +8,12 @@
 #include <algorithm>
 #include <memory>
 
-#include "objdiff/atoms.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/tool.h"
-#include "objdiff/elf_read.h"
-#include "objdiff/elf_write.h"
+#include "objdiff/object/atoms.h"
+#include "objdiff/object/elf_read.h"
+#include "objdiff/object/elf_write.h"
 #include "tests/unit/compile.h"
 
 namespace ksplice {

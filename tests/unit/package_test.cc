@@ -1,5 +1,5 @@
 // The tarball: written twice the same, read back whole, and every way to lie in one refused.
-#include "create/package.h"
+#include "create/package/package.h"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>

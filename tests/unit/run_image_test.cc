@@ -1,4 +1,4 @@
-#include "objdiff/run_image.h"
+#include "objdiff/image/run_image.h"
 
 #include <bzlib.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include <functional>
 
 #include "objdiff/base/error.h"
-#include "objdiff/decompress.h"
+#include "objdiff/image/decompress.h"
 #include "tests/unit/compile.h"
 
 namespace ksplice {

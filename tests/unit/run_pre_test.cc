@@ -1,4 +1,4 @@
-#include "objdiff/run_pre.h"
+#include "objdiff/match/run_pre.h"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
-#include "objdiff/run_ranges.h"
+#include "objdiff/match/run_ranges.h"
 
 #include <gtest/gtest.h>
 
 #include "kmod-core/ksplice_abi.h"
-#include "objdiff/elf_read.h"
+#include "objdiff/object/elf_read.h"
 #include "tests/unit/compile.h"
 
 namespace ksplice {

@@ -1,11 +1,11 @@
 // Types in the debug information of small objects against BTF that pahole makes, as for a kernel.
-#include "objdiff/run_types.h"
+#include "objdiff/image/run_types.h"
 
 #include <gtest/gtest.h>
 
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
-#include "objdiff/elf_read.h"
+#include "objdiff/object/elf_read.h"
 
 namespace ksplice {
 namespace {

@@ -1,4 +1,4 @@
-#include "objdiff/section_diff.h"
+#include "objdiff/diff/section_diff.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include "objdiff/base/codes.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
-#include "objdiff/elf_read.h"
+#include "objdiff/object/elf_read.h"
 
 namespace ksplice {
 namespace {

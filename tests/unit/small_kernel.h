@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include "objdiff/elf_read.h"
-#include "objdiff/run_image.h"
-#include "objdiff/run_pre.h"
+#include "objdiff/image/run_image.h"
+#include "objdiff/match/run_pre.h"
+#include "objdiff/object/elf_read.h"
 #include "tests/unit/compile.h"
 
 namespace ksplice::test {

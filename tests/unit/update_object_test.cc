@@ -1,6 +1,6 @@
 // From two small sources and a linked image to an update object: what is copied, imported, made
 // absolute or refused, and that the tables say so.
-#include "objdiff/update_object.h"
+#include "objdiff/update/update_object.h"
 
 #include <elf.h>
 #include <fmt/format.h>
@@ -10,12 +10,12 @@
 #include <set>
 
 #include "kmod-core/ksplice_abi.h"
-#include "objdiff/atoms.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
-#include "objdiff/elf_read.h"
-#include "objdiff/elf_write.h"
-#include "objdiff/run_image_parts.h"
+#include "objdiff/image/run_image_parts.h"
+#include "objdiff/object/atoms.h"
+#include "objdiff/object/elf_read.h"
+#include "objdiff/object/elf_write.h"
 
 namespace ksplice {
 namespace {

@@ -1,10 +1,10 @@
-#include "objdiff/x86.h"
+#include "objdiff/arch/x86/x86.h"
 
 #include <elf.h>
 #include <gtest/gtest.h>
 
 #include "objdiff/base/error.h"
-#include "objdiff/elf_read.h"
+#include "objdiff/object/elf_read.h"
 #include "tests/unit/compile.h"
 
 namespace ksplice {

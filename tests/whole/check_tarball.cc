@@ -18,10 +18,10 @@
 #include "create/fleet.h"
 #include "create/kbuild.h"
 #include "create/overlay.h"
-#include "objdiff/atoms.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/tool.h"
-#include "objdiff/elf_read.h"
+#include "objdiff/object/atoms.h"
+#include "objdiff/object/elf_read.h"
 
 namespace ksplice {
 namespace {

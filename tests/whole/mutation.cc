@@ -17,12 +17,12 @@
 #include <map>
 #include <random>
 
+#include "objdiff/arch/x86/x86.h"
 #include "objdiff/base/tool.h"
-#include "objdiff/elf_read.h"
-#include "objdiff/run_image.h"
-#include "objdiff/run_pre.h"
-#include "objdiff/run_tables.h"
-#include "objdiff/x86.h"
+#include "objdiff/image/run_image.h"
+#include "objdiff/image/run_tables.h"
+#include "objdiff/match/run_pre.h"
+#include "objdiff/object/elf_read.h"
 
 namespace ksplice {
 namespace {

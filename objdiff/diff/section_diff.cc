@@ -1,0 +1,402 @@
+// The differ's stages in order. Each is a step over plain values: atoms (atoms.h), correlation
+// (correlate.h), comparison (compare.h), closure over fragments and constants (here), and what must
+// be refused (diff_refusals.h).
+//
+// Example: a patch adds a check to tcp_v4_send_check_x, which gcc inlines into tcp_v4_rcv. The name
+// tables say that both objects have tcp_v4_rcv; the comparison finds the first instruction that
+// differs; tcp_v4_rcv.cold is Changed with it as a fragment, because code jumps between the two;
+// the string that the new check prints is part of the function and not reported by itself.
+//
+// Not seen here: what other units refer to, and whether pre is what runs; run_pre.h proves that.
+#include "objdiff/diff/section_diff.h"
+
+#include <elf.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+#include "objdiff/diff/compare.h"
+#include "objdiff/diff/correlate.h"
+#include "objdiff/diff/diff_refusals.h"
+#include "objdiff/object/atoms.h"
+#include "objdiff/object/dwarf.h"
+#include "objdiff/object/special_tables.h"
+
+namespace ksplice {
+
+namespace {
+
+bool is_reported(const Atom& atom) {
+  return atom.symbol != nullptr && (atom.kind == AtomKind::Function || atom.kind == AtomKind::Data);
+}
+
+class Differ {
+ public:
+  Differ(const Object& pre, const Object& post)
+      : pre_(pre),
+        post_(post),
+        pre_tables_(pre_),
+        post_tables_(post_),
+        pre_debug_(pre),
+        post_debug_(post),
+        correlation_(correlate(pre_, post_, pre_tables_, post_tables_, pre_debug_, post_debug_)),
+        comparer_(pre_, post_, correlation_, pre_tables_, post_tables_, &pre_debug_, &post_debug_) {
+  }
+
+  ObjectDiff run() {
+    compare_functions();
+    compare_data();
+    users_of_changed_constants();
+    fragments();
+    carry_unredirectable();
+    fragments();
+    list_removed();
+    explain();
+    correlate_symbols();
+    DiffContext context{pre_,         post_,      correlation_, pre_tables_,
+                        post_tables_, pre_debug_, post_debug_,  diff_};
+    diff_.refusals = find_refusals(context);
+    conclude();
+    return std::move(diff_);
+  }
+
+ private:
+  void compare_functions() {
+    for (const Atom& post : post_.all()) {
+      if (!is_reported(post) || !post.is_function()) continue;
+      FunctionDiff function;
+      function.name = post.name;
+      function.section = post.section->name;
+      function.post = post.symbol;
+      if (const Atom* pre = correlation_.pre(&post)) {
+        function.pre = pre->symbol;
+        if (Difference difference = comparer_.functions(*pre, post)) {
+          function.status = DiffStatus::Changed;
+          Reason reason;
+          reason.kind = difference.kind == DifferenceKind::Code       ? "code"
+                        : difference.kind == DifferenceKind::Constant ? "constant"
+                                                                      : "special";
+          reason.detail = difference.detail;
+          reason.before = difference.before;
+          reason.offset = difference.offset;
+          function.reasons.push_back(std::move(reason));
+        }
+      } else {
+        function.status = DiffStatus::New;
+        function.reasons.push_back({"new", "", "", 0, ""});
+      }
+      index_[&post] = diff_.functions.size();
+      diff_.functions.push_back(std::move(function));
+    }
+  }
+
+  void compare_data() {
+    for (const Atom& post : post_.all()) {
+      if (!is_reported(post) || post.is_function()) continue;
+      DataDiff data;
+      data.name = post.name;
+      data.section = post.section->name;
+      data.post = post.symbol;
+      if (const Atom* pre = correlation_.pre(&post)) {
+        data.pre = pre->symbol;
+        if (const Difference difference = comparer_.data(*pre, post)) {
+          data.status = DiffStatus::Changed;
+          data.offset = difference.offset;
+          data.pointers = comparer_.changed_pointers(*pre, post);
+          // Live objects point to a table of operations: its users never get a copy of their own.
+          const bool is_table = refers_to_code(pre_, *pre) || refers_to_code(post_, post);
+          if (is_local_constant(post) && !is_table) changed_constants_.insert(&post);
+        }
+      } else {
+        data.status = DiffStatus::New;
+      }
+      diff_.data.push_back(std::move(data));
+    }
+  }
+
+  // A function that refers to a changed local constant is changed with it, and so is a constant
+  // that refers to one.
+  void users_of_changed_constants() {
+    bool more = !changed_constants_.empty();
+    while (more) {
+      more = false;
+      for (const Atom& atom : post_.all()) {
+        const bool constant = is_local_constant(atom) && !changed_constants_.contains(&atom);
+        auto function = index_.find(&atom);
+        const bool same = function != index_.end() &&
+                          diff_.functions[function->second].status == DiffStatus::Same;
+        if (!constant && !same) continue;
+        for (const Relocation* relocation : post_.relocations(atom)) {
+          const Reference reference = post_.resolve(*atom.section, *relocation);
+          if (reference.atom == nullptr || !changed_constants_.contains(reference.atom)) continue;
+          if (constant) {
+            changed_constants_.insert(&atom);
+            mark_data_changed(atom);
+            more = true;
+          } else {
+            FunctionDiff& entry = diff_.functions[function->second];
+            entry.status = DiffStatus::Changed;
+            entry.reasons.push_back(
+                {"constant", reference.atom->name, "", relocation->offset - atom.entry, ""});
+          }
+          break;
+        }
+      }
+    }
+  }
+
+  void mark_data_changed(const Atom& atom) {
+    for (DataDiff& data : diff_.data)
+      if (data.post == atom.symbol && data.status == DiffStatus::Same)
+        data.status = DiffStatus::Changed;
+  }
+
+  // foo and foo.cold are one function in two places.
+  void fragments() {
+    std::map<std::string, size_t> by_name;
+    for (size_t i = 0; i < diff_.functions.size(); ++i) by_name[diff_.functions[i].name] = i;
+    for (size_t i = 0; i < diff_.functions.size(); ++i) {
+      const std::string parent = fragment_parent(diff_.functions[i].name);
+      auto found = by_name.find(parent);
+      if (parent.empty() || found == by_name.end()) continue;
+      FunctionDiff& fragment = diff_.functions[i];
+      FunctionDiff& whole = diff_.functions[found->second];
+      if (whole.status != DiffStatus::Same && fragment.status == DiffStatus::Same) {
+        fragment.status = DiffStatus::Changed;
+        fragment.reasons.push_back({"fragment", whole.name, "", 0, ""});
+      } else if (whole.status == DiffStatus::Same && fragment.status != DiffStatus::Same) {
+        whole.status = DiffStatus::Changed;
+        whole.reasons.push_back({"fragment", fragment.name, "", 0, ""});
+      }
+    }
+  }
+
+  // An inline function that was not inlined has no ftrace site (linux/compiler_types.h makes inline
+  // imply notrace), and is called from this unit only: when all its callers are replaced, nobody
+  // runs the old one any more. Functions that the author made notrace are refused instead.
+  void carry_unredirectable() {
+    for (bool more = true; more;) {
+      more = false;
+      for (size_t i = 0; i < diff_.functions.size(); ++i) {
+        FunctionDiff& function = diff_.functions[i];
+        if (function.status != DiffStatus::Changed || function.pre == nullptr) continue;
+        const Atom* post = post_.of(function.post);
+        const Atom* pre = pre_.of(function.pre);
+        if (!can_carry(*pre, *post)) continue;
+        const std::vector<size_t> callers = callers_of(post);
+        if (callers.empty()) continue;
+        function.status = DiffStatus::New;
+        function.carried = true;
+        function.pre = nullptr;
+        carried_.insert(post);
+        function.reasons.push_back(
+            {"carried", "has no ftrace site; its callers are replaced", "", 0, ""});
+        more = true;
+        for (size_t caller : callers) {
+          FunctionDiff& user = diff_.functions[caller];
+          if (user.status != DiffStatus::Same) continue;
+          user.status = DiffStatus::Changed;
+          user.reasons.push_back({"callee", function.name, "", 0, ""});
+        }
+        // Its fragment comes along as new, too.
+        for (FunctionDiff& fragment : diff_.functions) {
+          if (fragment.post == nullptr || fragment_parent(fragment.name) != function.name) continue;
+          carried_.insert(post_.of(fragment.post));
+          fragment.status = DiffStatus::New;
+          fragment.carried = true;
+          fragment.pre = nullptr;
+        }
+      }
+    }
+  }
+
+  bool can_carry(const Atom& pre, const Atom& post) const {
+    if (!fragment_parent(pre.name).empty() || pre_tables_.has_ftrace_site(pre)) return false;
+    if (is_init_section(pre.section->name) || is_assembly_unit()) return false;
+    if (pre.symbol->bind != STB_LOCAL || post.symbol->bind != STB_LOCAL) return false;
+    if (!post.section->name.starts_with(".text")) return false;
+    const std::string plain = plain_name(post.name) + ".";
+    bool compiler_made = false;
+    for (const char* mark : {".constprop.", ".isra.", ".part."})
+      compiler_made |= plain.find(mark) != std::string::npos;
+    const std::optional<SourceLine> line = post_debug_.line_at(post.section, post.entry);
+    if (!compiler_made && !(line && line->file.ends_with(".h"))) return false;
+    // A site elsewhere in the unit shows that functions are traced here at all.
+    if (!traced_unit()) return false;
+    return !address_taken(pre_, pre) && !address_taken(post_, post);
+  }
+
+  bool traced_unit() const {
+    return std::any_of(pre_.all().begin(), pre_.all().end(), [&](const Atom& atom) {
+      return atom.is_function() && pre_tables_.has_ftrace_site(atom);
+    });
+  }
+
+  bool is_assembly_unit() const { return is_assembly(post_.object(), post_debug_); }
+
+  // Whether anything but a direct call or jump names the function.
+  static bool address_taken(const Atoms& atoms, const Atom& function) {
+    for (const auto& section : atoms.object().sections) {
+      if (!section->is_alloc() || is_table(section->name)) continue;
+      if (is_special_section(*section)) continue;
+      for (const Relocation& relocation : section->relocations) {
+        const Reference reference = atoms.resolve(*section, relocation);
+        if (reference.atom != &function) continue;
+        const Atom* from = atoms.at(section.get(), relocation.offset);
+        if (from == &function || (from != nullptr && fragment_parent(from->name) == function.name))
+          continue;
+        const Instruction* instruction =
+            section->is_exec() ? atoms.code(*section)->at(relocation.offset) : nullptr;
+        if (instruction == nullptr || !instruction->is_branch()) return true;
+      }
+    }
+    return false;
+  }
+
+  // Places in diff_.functions of those that call function in post, without start code.
+  std::vector<size_t> callers_of(const Atom* function) const {
+    std::vector<size_t> result;
+    for (const auto& [atom, place] : index_) {
+      if (atom == function || is_init_section(atom->section->name)) continue;
+      if (fragment_parent(atom->name) == function->name) continue;
+      for (const Relocation* relocation : post_.relocations(*atom))
+        if (post_.resolve(*atom->section, *relocation).atom == function) {
+          result.push_back(place);
+          break;
+        }
+    }
+    std::sort(result.begin(), result.end());
+    return result;
+  }
+
+  void list_removed() {
+    std::set<std::string> gone_fragments;
+    for (const Atom& pre : pre_.all()) {
+      if (!is_reported(pre) || correlation_.post(&pre) != nullptr) continue;
+      if (pre.is_function()) {
+        FunctionDiff function;
+        function.name = pre.name;
+        function.section = pre.section->name;
+        function.status = DiffStatus::Removed;
+        function.pre = pre.symbol;
+        diff_.functions.push_back(std::move(function));
+        if (const std::string parent = fragment_parent(pre.name); !parent.empty())
+          gone_fragments.insert(parent);
+      } else {
+        DataDiff data;
+        data.name = pre.name;
+        data.section = pre.section->name;
+        data.status = DiffStatus::Removed;
+        data.pre = pre.symbol;
+        diff_.data.push_back(std::move(data));
+      }
+    }
+  }
+
+  void explain() {
+    for (FunctionDiff& function : diff_.functions) {
+      if (function.post == nullptr) continue;
+      for (Reason& reason : function.reasons) {
+        const Section* section = function.post->section;
+        const uint64_t place = function.post->value + reason.offset;
+        if (std::optional<SourceLine> line = post_debug_.line_at(section, place))
+          reason.source = fmt::format("{}:{}", line->file, line->line);
+        if (reason.kind != "code") continue;
+        const std::string inlined = changed_inlined(function, place);
+        if (inlined.empty()) continue;
+        reason.kind = "inlined";
+        reason.detail = fmt::format("{}: {}", inlined, reason.detail);
+      }
+    }
+  }
+
+  // The function inlined at place (in post's section) or elsewhere in function that is the reason
+  // for the difference, or "" for its own code. Registers are given out anew when anything changes,
+  // so what is inlined at the first differing instruction need not be what changed. An edit moves
+  // the lines behind it: where most lines differ, the edit is, in the unit's own file rather than
+  // in a header, whose small functions lose and gain lines by themselves. One that leaves the lines
+  // alone is where the instruction is.
+  std::string changed_inlined(const FunctionDiff& function, uint64_t place) const {
+    const Atom& post = *post_.of(function.post);
+    const Atom& pre = *correlation_.pre(&post);  // a carried function has one, too
+    auto was = pre_debug_.lines_by_inlined(pre.section, pre.entry, pre.end());
+    auto now = post_debug_.lines_by_inlined(post.section, post.entry, post.end());
+    auto moved = [&](const std::string& name) {
+      std::vector<int> lines;
+      std::ranges::set_symmetric_difference(was[name].lines, now[name].lines,
+                                            std::back_inserter(lines));
+      return std::pair(!lines.empty() && !now[name].in_header, lines.size());
+    };
+    const std::string here = post_debug_.inlined_at(post.section, place);
+    std::string most = moved("") > moved(here) ? "" : here;
+    for (const auto& [name, unused] : now)
+      if (was.contains(name) && moved(name) > moved(most)) most = name;
+    return most;
+  }
+
+  // The old body of a carried function stays, for no one; nothing of post is it.
+  const Atom* partner(const Atom* post) const {
+    return post == nullptr || carried_.contains(post) ? nullptr : correlation_.pre(post);
+  }
+
+  void correlate_symbols() {
+    std::map<std::string, const Symbol*> undefined, absolute;
+    for (const auto& symbol : pre_.object().symbols) {
+      if (symbol->is_undefined())
+        undefined[symbol->name] = symbol.get();
+      else if (symbol->section == nullptr && symbol->type != STT_FILE)
+        absolute[symbol->name] = symbol.get();
+    }
+    for (const auto& symbol : post_.object().symbols) {
+      if (symbol->is_section() || symbol->type == STT_FILE) continue;
+      if (symbol->section == nullptr) {
+        const auto& table = symbol->is_undefined() ? undefined : absolute;
+        auto found = table.find(symbol->name);
+        if (found != table.end()) diff_.correlation[symbol.get()] = found->second;
+        continue;
+      }
+      const Atom* post = post_.of(symbol.get());
+      const Atom* pre = partner(post);
+      if (pre == nullptr) continue;
+      if (symbol.get() == post->symbol) {
+        diff_.correlation[symbol.get()] = pre->symbol;
+        continue;
+      }
+      // Another name of the same thing.
+      std::vector<const Symbol*> names = pre->aliases;
+      names.push_back(pre->symbol);
+      for (const Symbol* name : names)
+        if (plain_name(name->name) == plain_name(symbol->name))
+          diff_.correlation[symbol.get()] = name;
+    }
+  }
+
+  void conclude() {
+    diff_.identical = diff_.refusals.empty();
+    for (const FunctionDiff& function : diff_.functions)
+      if (function.status != DiffStatus::Same) diff_.identical = false;
+    for (const DataDiff& data : diff_.data)
+      if (data.status != DiffStatus::Same) diff_.identical = false;
+  }
+
+  const Atoms pre_;
+  const Atoms post_;
+  const SpecialTables pre_tables_;
+  const SpecialTables post_tables_;
+  const DebugInfo pre_debug_;
+  const DebugInfo post_debug_;
+  const Correlation correlation_;
+  Comparer comparer_;
+  ObjectDiff diff_;
+  std::map<const Atom*, size_t>
+      index_;  // by address, only for look-up; post function -> place in diff_.functions
+  std::set<const Atom*> changed_constants_;
+  std::set<const Atom*> carried_;
+};
+
+}  // namespace
+
+ObjectDiff diff_objects(const Object& pre, const Object& post) { return Differ(pre, post).run(); }
+
+}  // namespace ksplice

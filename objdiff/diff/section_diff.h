@@ -1,0 +1,70 @@
+// Compares pre and post objects of one unit: which functions and data changed, are new or gone,
+// why, and what must be refused.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "objdiff/base/error.h"
+#include "objdiff/object/object.h"
+
+namespace ksplice {
+
+enum class DiffStatus { Same, Changed, New, Removed };
+
+struct Reason {
+  // "code", "inlined", "constant", "special", "fragment", "new", "callee", "carried"
+  std::string kind;
+  // Callee, constant, special section or parent; for code: the first differing instruction.
+  std::string detail;
+  std::string source;   // "net/ipv4/tcp_ipv4.c:2012" if line tables are there
+  uint64_t offset = 0;  // in the post function
+  std::string before;   // for code and constants: what pre has in place of detail
+};
+
+struct FunctionDiff {
+  std::string name;  // as in post (pre for Removed)
+  DiffStatus status = DiffStatus::Same;
+  std::string section;
+  const Symbol* pre = nullptr;   // null for New
+  const Symbol* post = nullptr;  // null for Removed
+  // Changed, but it cannot be redirected (no ftrace site): a copy of its own is brought along
+  // (status New, pre null, not correlated), and every function that calls it is Changed.
+  bool carried = false;
+  std::vector<Reason> reasons;
+};
+
+struct DataDiff {
+  std::string name;
+  DiffStatus status = DiffStatus::Same;
+  std::string section;
+  const Symbol* pre = nullptr;  // null for New, and for anonymous data
+  const Symbol* post = nullptr;
+  uint64_t offset = 0;  // of the first difference, for Changed
+  // Offsets of the pointers that differ, for Changed and only if nothing else differs.
+  std::vector<uint64_t> pointers;
+  // These pointers are to be switched where the running kernel has them (the user's decision).
+  bool in_place = false;
+};
+
+struct ObjectDiff {
+  bool identical = true;  // nothing changed, new or removed, and no refusals
+  std::vector<FunctionDiff>
+      functions;  // all functions and fragments (Same ones too), post order, then removed
+  std::vector<DataDiff> data;  // all named data objects (Same ones too)
+  // post symbol -> pre symbol of the same thing: functions, data, static locals, undefined symbols.
+  std::map<const Symbol*, const Symbol*> correlation;
+  std::vector<Refusal> refusals;
+};
+
+ObjectDiff diff_objects(const Object& pre, const Object& post);
+
+// The JSON of `ksplice-objdiff diff --json` (only entries that are not Same), see its man page.
+// explain adds source line and offset to every reason.
+std::string diff_to_json(const ObjectDiff& diff, bool explain);
+// The same for people; explain adds the reasons.
+std::string diff_to_text(const ObjectDiff& diff, bool explain);
+
+}  // namespace ksplice

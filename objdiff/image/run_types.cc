@@ -1,0 +1,266 @@
+#include "objdiff/image/run_types.h"
+
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstring>
+#include <string_view>
+#include <unordered_map>
+
+#include "objdiff/base/file.h"
+
+namespace ksplice {
+namespace {
+
+constexpr int MaxDepth = 64;  // of nested types; deeper ones are cut off
+
+struct FreeBtf {
+  void operator()(btf* types) const { btf__free(types); }
+};
+using Btf = std::unique_ptr<btf, FreeBtf>;
+
+// base: of the kernel, for a module's, whose types count on from there.
+Btf parse(const RunImage& image, btf* base) {
+  libbpf_set_print(nullptr);
+  Btf types;
+  if (base == nullptr) {
+    types.reset(btf__new(image.btf.data(), static_cast<uint32_t>(image.btf.size())));
+  } else {  // libbpf 1.1 takes a module's from a file only
+    TempDir folder;
+    write_file(folder.path() / "btf", image.btf);
+    types.reset(btf__parse_raw_split((folder.path() / "btf").c_str(), base));
+  }
+  if (types == nullptr)
+    throw Error("bad_image",
+                fmt::format("{}: its BTF cannot be read: {}", image.path, std::strerror(errno)));
+  return types;
+}
+
+// The type behind typedefs and qualifiers; null for void and for a damaged reference.
+const btf_type* strip(const btf* types, uint32_t id) {
+  for (int depth = 0; depth < MaxDepth; ++depth) {
+    const btf_type* type = id == 0 ? nullptr : btf__type_by_id(types, id);
+    if (type == nullptr || !(btf_is_mod(type) || btf_is_typedef(type) || btf_is_type_tag(type)))
+      return type;
+    id = type->type;
+  }
+  return nullptr;
+}
+
+std::string name_of(const btf* types, const btf_type* type) {
+  const char* name = btf__name_by_offset(types, type->name_off);
+  return name == nullptr ? "" : name;
+}
+
+const char* word_of(const btf_type* type) { return btf_is_union(type) ? "union" : "struct"; }
+
+// An array of arrays is one array in DWARF; one of a typedef of an array is not.
+std::pair<uint64_t, uint32_t> flat_array(const btf* types, const btf_type* type) {
+  uint64_t count = 1;
+  for (int depth = 0; depth < MaxDepth; ++depth) {
+    const auto* array = btf_array(type);
+    count *= array->nelems;
+    type = btf__type_by_id(types, array->type);
+    if (type == nullptr || !btf_is_array(type)) return {count, array->type};
+  }
+  return {0, 0};
+}
+
+uint64_t size_of(const btf* types, uint32_t id, int depth = 0) {
+  const btf_type* type = strip(types, id);
+  if (depth > MaxDepth || type == nullptr) return 0;
+  if (btf_is_ptr(type)) return 8;
+  if (btf_is_array(type)) {
+    const auto [count, element] = flat_array(types, type);
+    return count * size_of(types, element, depth + 1);
+  }
+  const bool sized =
+      btf_is_composite(type) || btf_is_int(type) || btf_is_any_enum(type) || btf_is_float(type);
+  return sized ? type->size : 0;
+}
+
+// As TypeMember::type.
+std::string canonical(const btf* types, uint32_t id, int depth = 0) {
+  const btf_type* type = strip(types, id);
+  if (depth > MaxDepth || type == nullptr) return "void";
+  if (btf_is_ptr(type)) return "pointer";
+  if (btf_is_float(type)) return fmt::format("float of {} bytes", type->size);
+  if (btf_is_int(type) || btf_is_any_enum(type)) return fmt::format("int of {} bytes", type->size);
+  if (btf_is_array(type)) {
+    const auto [count, element] = flat_array(types, type);
+    return fmt::format("array of {} {}", count, canonical(types, element, depth + 1));
+  }
+  const std::string name = name_of(types, type);
+  const bool is_union = btf_is_fwd(type) ? btf_kflag(type) : btf_is_union(type);
+  return fmt::format("{} {}", is_union ? "union" : "struct",
+                     name.empty() ? fmt::format("of {} bytes", type->size) : name);
+}
+
+// As the members of a TypeLayout.
+void collect_members(const btf* types, const btf_type* type, uint64_t base,
+                     const std::string& prefix, std::vector<TypeMember>& members, int depth = 0) {
+  if (depth > MaxDepth) return;
+  const btf_member* list = btf_members(type);
+  for (uint32_t i = 0; i < btf_vlen(type); ++i) {
+    const char* text = btf__name_by_offset(types, list[i].name_off);
+    const std::string name = text == nullptr ? "" : text;
+    const uint64_t offset = base + btf_member_bit_offset(type, i);
+    const btf_type* inner = strip(types, list[i].type);
+    if (inner != nullptr && btf_is_composite(inner) && name_of(types, inner).empty()) {
+      collect_members(types, inner, offset, name.empty() ? prefix : prefix + name + ".", members,
+                      depth + 1);
+      continue;
+    }
+    const uint64_t bits = btf_member_bitfield_size(type, i);
+    members.push_back({.name = prefix + name,
+                       .offset = offset,
+                       .size = bits != 0 ? bits : size_of(types, list[i].type) * 8,
+                       .type = canonical(types, list[i].type)});
+  }
+}
+
+}  // namespace
+
+struct RunTypes::Data {
+  Btf types;
+  const Data* kernel = nullptr;
+  std::unordered_multimap<std::string, uint32_t> aggregates;  // "struct foo": its number
+  std::unordered_map<std::string, std::set<int64_t>> enumerators;
+
+  void index(uint32_t first) {
+    const btf* all = types.get();
+    for (uint32_t id = first; id < btf__type_cnt(all); ++id) {
+      const btf_type* type = btf__type_by_id(all, id);
+      if (btf_is_composite(type)) {
+        if (const std::string name = name_of(all, type); !name.empty())
+          aggregates.emplace(fmt::format("{} {}", word_of(type), name), id);
+      } else if (btf_is_any_enum(type)) {
+        for (uint32_t i = 0; i < btf_vlen(type); ++i) add_enumerator(type, i);
+      }
+    }
+  }
+
+  void add_enumerator(const btf_type* type, uint32_t i) {
+    const bool wide = btf_is_enum64(type);
+    const char* name = btf__name_by_offset(
+        types.get(), wide ? btf_enum64(type)[i].name_off : btf_enum(type)[i].name_off);
+    if (name == nullptr) return;
+    enumerators[name].insert(wide ? static_cast<int64_t>(btf_enum64_value(&btf_enum64(type)[i]))
+                                  : btf_enum(type)[i].val);
+  }
+};
+
+RunTypes::RunTypes(const RunImage& image, const RunTypes* kernel)
+    : data_(std::make_unique<Data>()) {
+  if (kernel != nullptr) data_->kernel = kernel->data_.get();
+  if (image.btf.empty() || (kernel != nullptr && !kernel->present())) return;
+  btf* base = kernel == nullptr ? nullptr : kernel->data_->types.get();
+  data_->types = parse(image, base);
+  data_->index(base == nullptr ? 1 : btf__type_cnt(base));
+}
+
+RunTypes::~RunTypes() = default;
+RunTypes::RunTypes(RunTypes&&) noexcept = default;
+
+bool RunTypes::present() const { return data_->types != nullptr; }
+
+std::vector<TypeLayout> RunTypes::layouts(const std::string& name) const {
+  std::vector<TypeLayout> result;
+  for (const Data* data = data_.get(); data != nullptr; data = data->kernel) {
+    const auto [first, last] = data->aggregates.equal_range(name);
+    for (auto it = first; it != last; ++it) {
+      const btf_type* type = btf__type_by_id(data->types.get(), it->second);
+      TypeLayout& layout = result.emplace_back();
+      layout.name = name;
+      layout.size = type->size;
+      collect_members(data->types.get(), type, 0, "", layout.members);
+    }
+  }
+  return result;
+}
+
+std::set<int64_t> RunTypes::values(const std::string& enumerator) const {
+  std::set<int64_t> result;
+  for (const Data* data = data_.get(); data != nullptr; data = data->kernel)
+    if (auto found = data->enumerators.find(enumerator); found != data->enumerators.end())
+      result.insert(found->second.begin(), found->second.end());
+  return result;
+}
+
+namespace {
+
+Refusal wrong_type(const Object& object, const std::string& symbol, const std::string& message,
+                   const std::string& place) {
+  Refusal refusal;
+  refusal.code = "wrong_type";
+  refusal.object = object.path;
+  refusal.symbol = symbol;
+  refusal.message = message;
+  refusal.found = place;
+  refusal.advice = "give the source and the configuration that the running kernel was built from";
+  return refusal;
+}
+
+std::optional<Refusal> check_layout(const Object& object, const TypeLayout& layout,
+                                    const RunTypes& run) {
+  std::string difference;
+  for (const TypeLayout& candidate : run.layouts(layout.name)) {
+    difference = layout_difference(candidate, layout);
+    if (difference.empty()) return std::nullopt;
+  }
+  if (difference.empty()) return std::nullopt;
+  return wrong_type(
+      object, layout.name,
+      fmt::format("{} of the source is not the running kernel's: {}", layout.name, difference),
+      fmt::format("{}:{}", layout.file, layout.line));
+}
+
+std::optional<Refusal> check_enumerator(const Object& object, const std::string& name,
+                                        const Enumerator& enumerator, const RunTypes& run) {
+  const std::set<int64_t> values = run.values(name);
+  if (values.empty() || values.contains(enumerator.value)) return std::nullopt;
+  // Before it knew enum64 (6.1), BTF kept the lower halves of wide ones.
+  if (values.contains(static_cast<int32_t>(enumerator.value))) return std::nullopt;
+  return wrong_type(object, name,
+                    fmt::format("the constant {} is {} in the source and {} in the running kernel",
+                                name, enumerator.value, fmt::join(values, " or ")),
+                    fmt::format("{}:{}", enumerator.file, enumerator.line));
+}
+
+bool is_header(const std::string& file) { return file.ends_with(".h"); }
+
+// One of the headers that the kernel and all modules share, named as from kbuild's output folder.
+bool is_shared_header(std::string_view file) {
+  while (file.starts_with("../")) file.remove_prefix(3);
+  return file.starts_with("include/") || file.starts_with("arch/x86/include/");
+}
+
+}  // namespace
+
+std::optional<Refusal> check_types(const Object& pre, const Object* post, const RunTypes& run) {
+  const DebugInfo before(pre);
+  // The private types of a module without BTF may have the names of some in the kernel.
+  auto is_known = [&](const std::string& file) { return run.present() || is_shared_header(file); };
+  for (const auto& [name, layout] : before.types())
+    if (is_known(layout.file))
+      if (auto refusal = check_layout(pre, layout, run)) return refusal;
+  for (const auto& [name, enumerator] : before.enumerators())
+    if (is_known(enumerator.file))
+      if (auto refusal = check_enumerator(pre, name, enumerator, run)) return refusal;
+  if (post == nullptr) return std::nullopt;
+  // What pre has too is compared by the differ. What a patch makes anew may have the name of
+  // something that is private elsewhere.
+  const DebugInfo after(*post);
+  for (const auto& [name, layout] : after.types())
+    if (!before.types().contains(name) && is_header(layout.file) && is_known(layout.file))
+      if (auto refusal = check_layout(*post, layout, run)) return refusal;
+  for (const auto& [name, enumerator] : after.enumerators())
+    if (!before.enumerators().contains(name) && is_header(enumerator.file) &&
+        is_known(enumerator.file))
+      if (auto refusal = check_enumerator(*post, name, enumerator, run)) return refusal;
+  return std::nullopt;
+}
+
+}  // namespace ksplice

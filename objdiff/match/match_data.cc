@@ -1,0 +1,124 @@
+// Compares read-only data: named objects with all that they point to, and merged strings and
+// constants by content.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "objdiff/match/match_code.h"
+
+namespace ksplice {
+
+bool is_understood(uint32_t type) {
+  switch (type) {
+    case 1:   // R_X86_64_64
+    case 2:   // R_X86_64_PC32
+    case 4:   // R_X86_64_PLT32
+    case 10:  // R_X86_64_32
+    case 11:  // R_X86_64_32S
+    case 24:  // R_X86_64_PC64
+      return true;
+    default:
+      return false;
+  }
+}
+
+int64_t read_field(std::span<const uint8_t> bytes, unsigned size, bool is_signed) {
+  uint64_t value = 0;
+  std::memcpy(&value, bytes.data(), size);
+  if (is_signed && size == 4) return static_cast<int32_t>(value);
+  return static_cast<int64_t>(value);
+}
+
+std::string Matcher::compare_merged(const Section& section, int64_t offset, uint64_t addr) const {
+  if (offset < 0 || static_cast<uint64_t>(offset) >= section.data.size())
+    return "a reference leads out of " + section.name;
+  std::span<const uint8_t> pre = std::span(section.data).subspan(static_cast<uint64_t>(offset));
+  uint64_t align = std::max<uint64_t>(section.align, 1);
+  if (static_cast<uint64_t>(offset) % align == 0 && addr % align != 0)
+    return fmt::format("a constant is not aligned to {} bytes", align);
+  uint64_t length;
+  if (section.is_strings() && section.entsize <= 1) {
+    auto zero = std::find(pre.begin(), pre.end(), 0);
+    length = static_cast<uint64_t>(zero - pre.begin()) + 1;
+  } else {
+    uint64_t entry = std::max<uint64_t>(1, section.entsize);
+    length = entry - static_cast<uint64_t>(offset) % entry;
+    // Strings of wide characters end with a zero one.
+    while (section.is_strings() && length <= pre.size() &&
+           !std::all_of(pre.begin() + static_cast<long>(length - entry),
+                        pre.begin() + static_cast<long>(length), [](uint8_t b) { return b == 0; }))
+      length += entry;
+  }
+  length = std::min<uint64_t>(length, pre.size());
+  auto run = image_.read(addr, length);
+  if (run && std::equal(run->begin(), run->end(), pre.begin())) return "";
+  if (!section.is_strings()) return fmt::format("a constant of {} bytes has another value", length);
+  std::string text(reinterpret_cast<const char*>(pre.data()), length - 1);
+  return fmt::format("the string \"{}\" has another content", text);
+}
+
+Comparison Matcher::compare_data(const Entity& entity, uint64_t addr) const {
+  Comparison result;
+  result.addr = addr;
+  result.run_size = entity.end - entity.begin;
+  auto fail = [&](uint64_t offset, const std::string& what) {
+    result.difference = {offset, offset, what, entity.name()};
+    return result;
+  };
+  const Section& section = *entity.section;
+  auto run = image_.read(addr, result.run_size);
+  if (!run) return fail(0, "the place has no data");
+  std::span<const uint8_t> pre = std::span(section.data).subspan(entity.begin, result.run_size);
+  uint64_t checked = 0;
+  auto equal_until = [&](uint64_t end) {
+    for (; checked < end; checked++)
+      if (pre[checked] != (*run)[checked]) return false;
+    return true;
+  };
+  auto relocation =
+      std::lower_bound(section.relocations.begin(), section.relocations.end(), entity.begin,
+                       [](const Relocation& item, uint64_t value) { return item.offset < value; });
+  for (; relocation != section.relocations.end() && relocation->offset < entity.end; ++relocation) {
+    uint64_t field = relocation->offset - entity.begin;
+    unsigned size = reloc_size(relocation->type);
+    if (size == 0) continue;
+    if (!is_understood(relocation->type))
+      return fail(field, "a relocation " + reloc_name(relocation->type) + " is not understood");
+    if (field < checked || !equal_until(field)) return fail(checked, "read-only data differs");
+    if (field + size > pre.size()) return fail(field, "a field is cut off");
+    checked = field + size;
+    int64_t value = read_field(run->subspan(field, size), size, reloc_is_signed(relocation->type));
+    uint64_t target_addr = static_cast<uint64_t>(value);
+    if (reloc_is_pc_relative(relocation->type)) target_addr += addr + field;
+    PreTarget target = pre_.resolve(*relocation, nullptr);
+    target_addr += static_cast<uint64_t>(target.bias);
+    if (target.merged != nullptr) {
+      target_addr -= static_cast<uint64_t>(target.beyond);
+      std::string what = compare_merged(*target.merged, target.offset, target_addr);
+      if (!what.empty()) return fail(field, what);
+      result.merged.push_back({{target.merged, static_cast<uint64_t>(target.offset)}, target_addr});
+      continue;
+    }
+    if (target.entity == nullptr) return fail(field, "a reference leads nowhere");
+    if (target.entity->kind == Entity::Kind::Absolute) {
+      if (target_addr !=
+          target.entity->symbols.front()->value + static_cast<uint64_t>(target.offset))
+        return fail(field, fmt::format("the constant {} has another value", target.entity->name()));
+      continue;
+    }
+    bool is_code =
+        target.entity->kind == Entity::Kind::Function || target.entity->kind == Entity::Kind::Code;
+    if (is_code && target.offset != 0) {
+      result.inner.push_back({target.entity, target.offset, target_addr, field});
+    } else {
+      result.sightings.push_back(
+          {target.entity, target_addr - static_cast<uint64_t>(target.offset), field});
+    }
+  }
+  if (!equal_until(pre.size())) return fail(checked, "read-only data differs");
+  result.same = true;
+  return result;
+}
+
+}  // namespace ksplice

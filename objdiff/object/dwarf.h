@@ -1,0 +1,98 @@
+// What the debug information of an object says. The only user of libdw.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "objdiff/object/object.h"
+
+namespace ksplice {
+
+struct SourceLine {
+  std::string file;  // as the compiler was given it, without a leading source folder
+  unsigned line = 0;
+};
+
+// One member of a type. offset and size in bits.
+struct TypeMember {
+  std::string name;
+  uint64_t offset = 0;
+  uint64_t size = 0;  // of the bit field, or of the type
+  std::string type;   // canonical: "int 4", "pointer", "struct foo", "array of 4 struct foo"
+};
+
+struct TypeLayout {
+  std::string name;  // "struct foo", "union bar"
+  std::string file;  // where it is declared
+  unsigned line = 0;
+  uint64_t size = 0;
+  std::vector<TypeMember> members;
+};
+
+// What makes code that was compiled for pre wrong for post, in words, or "". A new name for the
+// same place does not.
+std::string layout_difference(const TypeLayout& pre, const TypeLayout& post);
+
+struct Enumerator {
+  int64_t value = 0;
+  std::string file;  // where its enum is declared
+  unsigned line = 0;
+};
+
+// The lines of an inlined function that have code, counted from its declaration.
+struct InlinedLines {
+  std::set<int> lines;
+  bool in_header = false;
+};
+
+// Reads an object's .debug_* sections. Every query gives an empty answer when there are none.
+class DebugInfo {
+ public:
+  // object must outlive this. Malformed debug information counts as none.
+  explicit DebugInfo(const Object& object);
+  ~DebugInfo();
+  DebugInfo(const DebugInfo&) = delete;
+  DebugInfo& operator=(const DebugInfo&) = delete;
+
+  bool present() const;
+  // The row of the line table that covers offset in section.
+  std::optional<SourceLine> line_at(const Section* section, uint64_t offset) const;
+  // Whether an instruction at or shortly behind offset, before end, belongs to that line.
+  bool has_line(const Section* section, uint64_t begin, uint64_t end, unsigned line,
+                uint64_t offset) const;
+  // The innermost function that is inlined at offset, or "".
+  std::string inlined_at(const Section* section, uint64_t offset) const;
+  // The source lines of a function's code by the function inlined there (innermost, "" for its
+  // own), counted from that function's declaration, so that code further up does not matter.
+  std::map<std::string, InlinedLines> lines_by_inlined(const Section* section, uint64_t begin,
+                                                       uint64_t end) const;
+  // What compiled the unit, with its options (DW_AT_producer), or "".
+  std::string producer() const;
+  // Whether the unit was written in assembly (DW_LANG_Mips_Assembler).
+  bool is_assembly() const;
+  // Named structures and unions that are defined here, by "struct NAME".
+  const std::map<std::string, TypeLayout>& types() const;
+  // Enumerators of all enums, by name.
+  const std::map<std::string, Enumerator>& enumerators() const;
+  // Types that only ever live in local variables here: some function has one on its stack, and no
+  // structure, global or static variable contains or points to one.
+  bool only_on_stack(const std::string& type) const;
+  // The function in which the variable at offset in section is declared; "" if none, or not known.
+  std::string function_of_variable(const Section* section, uint64_t offset) const;
+  // What lies at the byte offset of a variable with its own storage: ".ops.read", "[2].name"; "" if
+  // that is not known, or two variables (static locals) share the name.
+  std::string member_at(const std::string& variable, uint64_t offset) const;
+  // Functions and variables whose declaration uses the type, sorted.
+  std::vector<std::string> users_of(const std::string& type) const;
+
+ private:
+  struct Data;
+  std::unique_ptr<Data> data_;
+};
+
+}  // namespace ksplice

@@ -1,0 +1,160 @@
+// The update object while it is made; internal to update_object.cc, update_special.cc and
+// update_tables.cc.
+//
+// A "piece" is a range of a post section that goes into the update object: an atom, or the part of
+// a special section that one kept entry refers to. Pieces enter a queue when something included
+// refers to them; the queue ends when everything that the changed functions need is there.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "objdiff/object/atoms.h"
+#include "objdiff/update/update_object.h"
+
+namespace ksplice {
+
+// What a reference becomes in the update object: symbol, and the offset in the post section (or
+// symbol) that the symbol stands for.
+struct Target {
+  Symbol* symbol = nullptr;
+  int64_t base = 0;
+};
+
+// One unit with the lookups that selection needs.
+struct UnitState {
+  const Unit* unit = nullptr;
+  std::unique_ptr<Atoms> atoms, pre_atoms;
+  std::map<const Symbol*, const FunctionDiff*> functions;  // by post symbol
+  std::map<const Symbol*, const DataDiff*> data;           // by post symbol
+  std::map<std::pair<const Section*, uint64_t>, Symbol*>
+      placed;  // first byte of a piece -> its symbol
+  // Where references point into sections without symbols (.altinstr_aux, .fixup): ends of pieces.
+  std::map<const Section*, std::set<uint64_t>> cuts;
+};
+
+struct Piece {
+  UnitState* unit = nullptr;
+  const Section* from = nullptr;
+  uint64_t begin = 0, end = 0;
+  Section* to = nullptr;
+};
+
+class UpdateBuilder {
+ public:
+  UpdateBuilder(const RunImage& image, const RunImage& vmlinux, const UpdateInfo& info)
+      : image_(image), vmlinux_(vmlinux), info_(info) {}
+  UpdateObject build(const std::vector<Unit>& units);
+  UpdateObject build_check(const std::vector<Unit>& units);
+
+ private:
+  // update_object.cc
+  void add_unit(const Unit& unit);
+  void select_seeds(UnitState& unit);
+  void drain_queue();
+  void copy_relocation(const Piece& piece, const Relocation& relocation);
+  // What the relocation means in the update object: a symbol (null: refused) and an addend.
+  std::pair<Symbol*, int64_t> meaning(UnitState& unit, const Section& from,
+                                      const Relocation& relocation);
+  Target resolve(UnitState& unit, const Section& from, const Relocation& relocation);
+  bool refuse_freed(UnitState& unit, const Section& from, const Relocation& relocation,
+                    const Reference& reference);
+  bool referred_before(const UnitState& unit, const Section& from, uint64_t offset,
+                       const Symbol& symbol) const;
+  Target resolve_function(UnitState& unit, const Atom& atom);
+  bool refuse_other_callee(UnitState& unit, const Atom& atom);
+  Target resolve_named_data(UnitState& unit, const Atom* atom, const Symbol& symbol);
+  Target resolve_unnamed(UnitState& unit, const Atom& atom, const Reference& reference);
+  std::optional<Target> defined_anew(const UnitState& user, const Symbol& symbol);
+  Symbol* kernel_symbol(const std::string& name);
+  // What an applied update added to vmlinux is no place for the update of a module: the module of
+  // that update would not be pinned by it.
+  bool is_foreign(uint64_t vmlinux_addr) const {
+    return image_.is_module() && !vmlinux_.owner_of(vmlinux_addr).empty();
+  }
+  Symbol* target_module_symbol();
+  Symbol* param_symbol(const RunLocation& location);
+  Symbol* undefined_symbol(UnitState& unit, const Symbol& symbol);
+  Symbol* include_atom(UnitState& unit, const Atom& atom);
+  Symbol* include_new(UnitState& unit, const Atom& atom);
+  Symbol* include_piece(UnitState& unit, const Section& from, uint64_t begin, uint64_t end,
+                        uint64_t entry, const std::string& name, uint8_t type);
+  void refuse_loose_branches(const UnitState& unit, const Section& from, uint64_t begin,
+                             uint64_t end, const std::string& name);
+  bool is_included(UnitState& unit, const Atom& atom) const {
+    return unit.placed.contains({atom.section, atom.offset});
+  }
+  std::optional<uint64_t> run_address(UnitState& unit, const Symbol& post_symbol) const;
+  Symbol* absolute_symbol(const std::string& name, const RunLocation& location);
+  Symbol* run_symbol(const std::string& name, uint64_t addr);
+  Symbol* import_symbol(const Symbol& like);
+  void need_static_call_key(const std::string& trampoline);
+  void refuse(const UnitState& unit, const std::string& code, const Section* section,
+              const std::string& symbol, uint64_t offset, const std::string& message,
+              const std::string& advice);
+
+  // update_special.cc
+  void add_special_sections(UnitState& unit);
+  void add_entries(UnitState& unit, const Section& section, uint64_t entry_size);
+  bool entry_refers_to_included(UnitState& unit, const Section& section, uint64_t begin,
+                                uint64_t end);
+  bool is_included_code(UnitState& unit, const Section& from, const Relocation& relocation);
+  void rewrite_runtime_pointers(UnitState& unit, const Section& section);
+  void refuse_unknown_section(UnitState& unit, const Section& section);
+  void add_hooks(UnitState& unit);
+
+  // update_tables.cc
+  void add_tables();
+  void rename_shadowed_symbols();
+  uint64_t add_run(const FunctionMatch& match);
+  uint64_t add_ranges(const RunCode& run);
+  void add_fields(const RunCode& run, uint64_t bytes_at, uint64_t run_offset,
+                  const std::vector<RunField>& fields);
+  uint64_t add_needs();
+  void add_switched_pointers(UnitState& unit);
+  void add_switched_pointer(UnitState& unit, const DataDiff& data, uint64_t addr, uint64_t offset);
+  void add_object_record();
+  uint64_t add_string(const std::string& text);
+  Section* table(const std::string& name);
+  void add_pointer(Section* section, uint64_t offset, Section* to, uint64_t to_offset);
+
+  Symbol* section_symbol(Section* section);
+  Section* new_section(const std::string& name, uint32_t type, uint64_t flags, uint64_t align);
+  Symbol* new_symbol(const std::string& name, uint8_t bind, uint8_t type, Section* section,
+                     uint64_t value, uint64_t size);
+
+  const RunImage& image_;
+  const RunImage& vmlinux_;
+  const UpdateInfo& info_;
+  UpdateObject out_;
+  std::deque<UnitState> units_;
+  std::deque<Piece> queue_;
+  std::map<std::string, std::pair<UnitState*, const Symbol*>> new_globals_;  // of all units
+  std::map<std::string, Symbol*> undefined_;
+  std::map<std::tuple<std::string, std::string, std::string, int64_t, bool>, Symbol*> absolute_;
+  std::set<std::string> absolute_names_;
+  std::set<std::tuple<std::string, std::string, uint64_t>> refused_;  // one refusal per place
+  std::set<std::pair<const Section*, uint64_t>> runtime_sites_;       // rewritten
+  std::map<const Section*, Symbol*> section_symbols_;
+  std::map<std::string, Section*> tables_;
+  struct Replaced {
+    UnitState* unit;
+    const FunctionDiff* diff;
+    const FunctionMatch* match;
+    Symbol* body;
+  };
+  std::vector<Replaced> replaced_;
+  std::map<std::string, std::vector<Symbol*>> hooks_;  // by section name
+};
+
+// True for the out-of-line part of a function that gcc splits off and that belongs to it: foo.cold.
+bool is_fragment(const std::string& name);
+// "foo" of "foo.cold", "foo.part.0" of "foo.part.0.cold".
+std::string cold_parent(const std::string& name);
+
+}  // namespace ksplice

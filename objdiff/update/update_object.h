@@ -1,0 +1,77 @@
+// Makes the update object of one target: the ELF object that carries the new code, the tables of
+// kmod-core/ksplice_abi.h, and (beside it) what the finalizer must fill in on the host.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "objdiff/diff/section_diff.h"
+#include "objdiff/image/run_image.h"
+#include "objdiff/match/run_pre.h"
+#include "objdiff/object/object.h"
+
+namespace ksplice {
+
+// An absolute symbol (SHN_ABS) of the update object whose value is filled in on the host.
+struct FinalSymbol {
+  std::string name;  // in the object's symbol table; unique among the absolute ones
+  RunLocation location;
+};
+
+// A field of the section .ksplice.bytes to be filled in on the host: the little-endian value
+// target + addend, minus place if pc_relative.
+struct FinalField {
+  uint64_t offset = 0;  // in .ksplice.bytes
+  uint8_t size = 4;
+  bool pc_relative = false;
+  RunLocation target;
+  int64_t addend = 0;
+  RunLocation place;  // run location of the field; used if pc_relative
+};
+
+struct Finalization {
+  std::vector<FinalSymbol> symbols;
+  std::vector<FinalField> fields;
+};
+
+// JSON text of a finalization and back; throws Error("bad_file") on malformed text.
+// {"symbols":[{"name":..,"target":..,"section":..,"import":..,"offset":..,"percpu":..}],
+//  "fields":[{"offset":..,"size":..,"pcrel":..,"target":{location},"addend":..,"place":{location}}]}
+std::string write_finalization(const Finalization& finalization);
+Finalization read_finalization(const std::string& text);
+
+// One compiled unit with everything learnt about it.
+struct Unit {
+  std::string name;  // "net/ipv4/tcp_ipv4.o"
+  const Object* pre = nullptr;
+  const Object* post = nullptr;
+  const ObjectDiff* diff = nullptr;
+  const MatchResult* match = nullptr;
+};
+
+struct UpdateInfo {
+  std::string id, description;
+  uint32_t nr_objects = 1;
+};
+
+struct UpdateObject {
+  Object object;  // defines ksplice_update_object; before objtool and the final link
+  Finalization finalization;
+  std::vector<std::string> replaced;  // names of functions that are redirected
+  std::vector<std::string> added;     // new functions and data brought along
+  std::vector<std::string> needs;     // update modules of image.lowers that it stands on
+  std::vector<Refusal> refusals;      // if not empty, the object must not be used
+};
+
+// Takes all units of one target that have changes. vmlinux is the kernel's image, image that of
+// the target (the same for vmlinux).
+UpdateObject make_update_object(const std::vector<Unit>& units, const RunImage& image,
+                                const RunImage& vmlinux, const UpdateInfo& info);
+
+// An update that replaces nothing: it says of every matched function of the units, but for those of
+// init sections, what the running kernel must have there, so that `ksplice-apply --check` proves
+// it. Units need no post and no diff.
+UpdateObject make_check_object(const std::vector<Unit>& units, const RunImage& image,
+                               const RunImage& vmlinux, const UpdateInfo& info);
+
+}  // namespace ksplice

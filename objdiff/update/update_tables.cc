@@ -1,0 +1,372 @@
+// Writes the tables of kmod-core/ksplice_abi.h into the update object, as data with relocations.
+//
+//   .ksplice.object     ksplice_update_object
+//   .ksplice.runs       struct ksplice_run: code that must be there, functions and fragments
+//   .ksplice.functions  struct ksplice_function: what is redirected
+//   .ksplice.ranges     struct ksplice_range
+//   .ksplice.bytes      expected bytes and variants; fields that depend on the boot are zero here
+//   and
+//                       listed in the finalization
+//   .ksplice.strings, .ksplice.hooks
+//   .ksplice.needs      struct ksplice_need: updates that this one stands on
+//   .ksplice.pointers   struct ksplice_pointer: pointers in existing data, switched with the code
+#include <elf.h>
+#include <fmt/core.h>
+
+#include <cstddef>
+#include <cstring>
+
+#include "kmod-core/ksplice_abi.h"
+#include "objdiff/diff/diff_refusals.h"
+#include "objdiff/update/update_builder.h"
+
+namespace ksplice {
+
+namespace {
+
+template <typename Record>
+uint64_t append(Section* section, const Record& record) {
+  uint64_t at = section->data.size();
+  const uint8_t* bytes = reinterpret_cast<const uint8_t*>(&record);
+  section->data.insert(section->data.end(), bytes, bytes + sizeof record);
+  section->size = section->data.size();
+  return at;
+}
+
+RunLocation advanced(RunLocation location, int64_t by) {
+  location.offset += by;
+  return location;
+}
+
+}  // namespace
+
+Section* UpdateBuilder::table(const std::string& name) {
+  Section*& section = tables_[name];
+  if (section == nullptr) section = new_section(name, SHT_PROGBITS, SHF_ALLOC, 8);
+  return section;
+}
+
+void UpdateBuilder::add_pointer(Section* section, uint64_t offset, Section* to,
+                                uint64_t to_offset) {
+  section->relocations.push_back(
+      {offset, R_X86_64_64, section_symbol(to), static_cast<int64_t>(to_offset)});
+}
+
+uint64_t UpdateBuilder::add_string(const std::string& text) {
+  Section* strings = table(".ksplice.strings");
+  uint64_t at = strings->data.size();
+  strings->data.insert(strings->data.end(), text.begin(), text.end());
+  strings->data.push_back(0);
+  strings->size = strings->data.size();
+  return at;
+}
+
+void UpdateBuilder::add_fields(const RunCode& run, uint64_t bytes_at, uint64_t run_offset,
+                               const std::vector<RunField>& fields) {
+  for (const RunField& field : fields) {
+    FinalField final;
+    final.offset = bytes_at + field.offset;
+    final.size = field.size;
+    final.pc_relative = field.pc_relative;
+    final.target = field.target;
+    final.addend = field.addend;
+    final.place = advanced(run.location, static_cast<int64_t>(run_offset + field.offset));
+    out_.finalization.fields.push_back(final);
+  }
+}
+
+// What a module imports need not be exported: objtool names the key of a static call whose
+// trampoline alone is.
+Symbol* UpdateBuilder::param_symbol(const RunLocation& location) {
+  if (location.import.empty())
+    return absolute_symbol(fmt::format("ksplice_param_{}_{:x}", location.section, location.offset),
+                           location);
+  if (Symbol* known = kernel_symbol(location.import)) return known;
+  Symbol like;
+  like.name = location.import;
+  like.bind = STB_GLOBAL;
+  return import_symbol(like);
+}
+
+// Returns the offset of the first range's record.
+uint64_t UpdateBuilder::add_ranges(const RunCode& run) {
+  Section* ranges = table(".ksplice.ranges");
+  Section* bytes = table(".ksplice.bytes");
+  uint64_t first = ranges->data.size();
+  for (const RunRange& range : run.ranges) {
+    uint64_t variants_at = bytes->data.size();
+    for (const RunVariant& variant : range.variants) {
+      bytes->data.push_back(variant.length);
+      add_fields(run, bytes->data.size(), range.offset, variant.fields);
+      bytes->data.insert(bytes->data.end(), variant.bytes.begin(), variant.bytes.end());
+    }
+    bytes->size = bytes->data.size();
+    ksplice_range record = {};
+    record.offset = range.offset;
+    record.length = range.length;
+    record.kind = range.kind;
+    record.nr_variants = static_cast<uint8_t>(range.variants.size());
+    record.param = range.param_number;
+    uint64_t at = append(ranges, record);
+    add_pointer(ranges, at + offsetof(ksplice_range, variants), bytes, variants_at);
+    if (!range.param.target.empty()) {
+      Symbol* param = param_symbol(range.param);
+      ranges->relocations.push_back({at + offsetof(ksplice_range, param), R_X86_64_64, param,
+                                     range.param.import.empty() ? 0 : range.param.offset});
+    }
+  }
+  return first;
+}
+
+// Returns the offset of the run's record.
+uint64_t UpdateBuilder::add_run(const FunctionMatch& match) {
+  const RunCode& run = match.run;
+  Section* runs = table(".ksplice.runs");
+  Section* bytes = table(".ksplice.bytes");
+  uint64_t bytes_at = bytes->data.size();
+  add_fields(run, bytes_at, 0, run.fields);
+  bytes->data.insert(bytes->data.end(), run.bytes.begin(), run.bytes.end());
+  bytes->size = bytes->data.size();
+  uint64_t ranges_at = add_ranges(run);
+  ksplice_run record = {};
+  record.size = static_cast<uint32_t>(run.bytes.size());
+  record.nr_ranges = static_cast<uint32_t>(run.ranges.size());
+  uint64_t at = append(runs, record);
+  add_pointer(runs, at + offsetof(ksplice_run, name), table(".ksplice.strings"),
+              add_string(run.name));
+  runs->relocations.push_back(
+      {at + offsetof(ksplice_run, addr), R_X86_64_64, absolute_symbol(run.name, run.location), 0});
+  add_pointer(runs, at + offsetof(ksplice_run, bytes), bytes, bytes_at);
+  add_pointer(runs, at + offsetof(ksplice_run, ranges), table(".ksplice.ranges"), ranges_at);
+  return at;
+}
+
+// It stands on an applied update if an address in that update's module is in it anywhere: of code
+// that it replaces, or of functions and data that it uses. Returns the number of records.
+uint64_t UpdateBuilder::add_needs() {
+  std::set<std::string> used;
+  auto use = [&](const RunLocation& location, const std::string& name) {
+    used.insert(location.target);
+    if (location.target == image_.target || location.section != ".data..percpu") return;
+    Refusal refusal;
+    refusal.code = "failed_to_find";
+    refusal.symbol = name;
+    refusal.message = fmt::format(
+        "{} is per-cpu data of {}, and the kernel does not tell where a module has its per-cpu "
+        "data",
+        name, location.target);
+    refusal.advice = "undo that update, and make one update of both patches";
+    out_.refusals.push_back(refusal);
+  };
+  for (const FinalSymbol& symbol : out_.finalization.symbols) use(symbol.location, symbol.name);
+  for (const FinalField& field : out_.finalization.fields) use(field.target, "a datum");
+  for (const RunLower& lower : image_.lowers) {
+    if (!used.contains(lower.module)) continue;
+    out_.needs.push_back(lower.module);
+    Section* needs = table(".ksplice.needs");
+    uint64_t at = append(needs, ksplice_need{});
+    add_pointer(needs, at + offsetof(ksplice_need, id), table(".ksplice.strings"),
+                add_string(lower.id));
+    Symbol* module =
+        absolute_symbol("ksplice_needed_" + lower.module, {.target = lower.module,
+                                                           .section = ".gnu.linkonce.this_module",
+                                                           .import = "",
+                                                           .offset = 0,
+                                                           .percpu = false});
+    needs->relocations.push_back({at + offsetof(ksplice_need, module), R_X86_64_64, module, 0});
+  }
+  return out_.needs.size();
+}
+
+namespace {
+
+const Relocation* relocation_at(const Section& section, uint64_t place) {
+  for (const Relocation& relocation : section.relocations)
+    if (relocation.offset == place) return &relocation;
+  return nullptr;
+}
+
+}  // namespace
+
+// One pointer of a variable at addr. Its old value is what the image has, and must be what pre
+// says.
+void UpdateBuilder::add_switched_pointer(UnitState& unit, const DataDiff& data, uint64_t addr,
+                                         uint64_t offset) {
+  const std::string name = fmt::format("{}+{:#x}", data.name, offset);
+  auto bytes = image_.read(addr + offset, 8);
+  uint64_t old_value = 0;
+  if (bytes) std::memcpy(&old_value, bytes->data(), sizeof old_value);
+  const Relocation* was = relocation_at(*data.pre->section, data.pre->value + offset);
+  std::optional<uint64_t> expected = 0;
+  const Symbol* old_symbol = nullptr;
+  if (was != nullptr) {
+    const Reference reference = unit.pre_atoms->resolve(*data.pre->section, *was);
+    old_symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
+    auto found = unit.unit->match->addresses.find(old_symbol);
+    expected = std::nullopt;
+    if (found != unit.unit->match->addresses.end())
+      expected = found->second + static_cast<uint64_t>(reference.offset);
+  }
+  if (!bytes || expected != old_value) {
+    refuse(unit, "no_match", data.post->section, data.name, offset,
+           fmt::format("the pointer {} in {} cannot be proven to be the one before the patch", name,
+                       image_.path),
+           "change it in a ksplice_apply hook and restore it in ksplice_reverse");
+    return;
+  }
+  Section* pointers = table(".ksplice.pointers");
+  uint64_t at = append(pointers, ksplice_pointer{});
+  add_pointer(pointers, at + offsetof(ksplice_pointer, name), table(".ksplice.strings"),
+              add_string(name));
+  auto refer = [&](size_t field, Symbol* symbol, int64_t addend) {
+    if (symbol != nullptr)
+      pointers->relocations.push_back({at + field, R_X86_64_64, symbol, addend});
+  };
+  refer(offsetof(ksplice_pointer, addr), run_symbol(data.name, addr), static_cast<int64_t>(offset));
+  if (old_value != 0)
+    refer(offsetof(ksplice_pointer, old_value), run_symbol(old_symbol->name, old_value), 0);
+  if (const Relocation* is = relocation_at(*data.post->section, data.post->value + offset)) {
+    auto [symbol, addend] = meaning(unit, *data.post->section, *is);
+    refer(offsetof(ksplice_pointer, new_value), symbol, addend);
+  }
+}
+
+// Pointers that the user of ksplice-create has consented to switch where the kernel has them.
+void UpdateBuilder::add_switched_pointers(UnitState& unit) {
+  for (const DataDiff& data : unit.unit->diff->data) {
+    if (!data.in_place) continue;
+    std::optional<uint64_t> addr = run_address(unit, *data.post);
+    if (!addr || *addr % 8 != 0 || is_init_section(data.section)) {
+      refuse(
+          unit, "failed_to_find", data.post->section, data.name, 0,
+          fmt::format("the pointers of {} are to be switched, and where it is in {} is not known",
+                      data.name, image_.path),
+          "nothing in the running code that was matched mentions it");
+      continue;
+    }
+    for (uint64_t offset : data.pointers) add_switched_pointer(unit, data, *addr, offset);
+  }
+}
+
+void UpdateBuilder::add_object_record() {
+  Section* object = table(".ksplice.object");
+  Section* strings = table(".ksplice.strings");
+  ksplice_object record = {};
+  record.abi_version = KSPLICE_ABI_VERSION;
+  record.nr_objects = info_.nr_objects;
+  record.nr_runs = static_cast<uint32_t>(table(".ksplice.runs")->size / sizeof(ksplice_run));
+  record.nr_functions = static_cast<uint32_t>(replaced_.size());
+  record.nr_needs = static_cast<uint32_t>(add_needs());
+  record.nr_pointers =
+      static_cast<uint32_t>(table(".ksplice.pointers")->size / sizeof(ksplice_pointer));
+  static const char* const HookSections[] = KSPLICE_HOOK_SECTIONS;
+  for (size_t kind = 0; kind < KSPLICE_NR_HOOKS; ++kind)
+    record.hooks[kind].nr = hooks_[HookSections[kind]].size();
+  append(object, record);
+  object->flags |= SHF_WRITE;  // the core links registered objects
+  add_pointer(object, offsetof(ksplice_object, id), strings, add_string(info_.id));
+  add_pointer(object, offsetof(ksplice_object, description), strings,
+              add_string(info_.description));
+  add_pointer(object, offsetof(ksplice_object, target), strings, add_string(image_.target));
+  add_pointer(object, offsetof(ksplice_object, runs), table(".ksplice.runs"), 0);
+  add_pointer(object, offsetof(ksplice_object, functions), table(".ksplice.functions"), 0);
+  if (record.nr_needs != 0)
+    add_pointer(object, offsetof(ksplice_object, needs), table(".ksplice.needs"), 0);
+  if (record.nr_pointers != 0)
+    add_pointer(object, offsetof(ksplice_object, pointers), table(".ksplice.pointers"), 0);
+  if (image_.is_module())
+    object->relocations.push_back(
+        {offsetof(ksplice_object, target_module), R_X86_64_64,
+         absolute_symbol("ksplice_target_module", {.target = image_.target,
+                                                   .section = ".gnu.linkonce.this_module",
+                                                   .import = "",
+                                                   .offset = 0,
+                                                   .percpu = false}),
+         0});
+  Section* hooks = table(".ksplice.hooks");
+  for (size_t kind = 0; kind < KSPLICE_NR_HOOKS; ++kind) {
+    if (record.hooks[kind].nr == 0) continue;
+    add_pointer(object, offsetof(ksplice_object, hooks) + kind * sizeof(ksplice_hook_table), hooks,
+                hooks->data.size());
+    for (Symbol* hook : hooks_[HookSections[kind]]) {
+      uint64_t at = append(hooks, uint64_t{0});
+      hooks->relocations.push_back({at, R_X86_64_64, hook, 0});
+    }
+  }
+  new_symbol("ksplice_update_object", STB_GLOBAL, STT_OBJECT, object, 0, sizeof record);
+}
+
+void UpdateBuilder::add_tables() {
+  for (const char* name : {".ksplice.runs", ".ksplice.functions", ".ksplice.ranges",
+                           ".ksplice.bytes", ".ksplice.strings"})
+    table(name);
+  Section* functions = table(".ksplice.functions");
+  for (const Replaced& replaced : replaced_) {
+    uint64_t run_at = add_run(*replaced.match);
+    ksplice_function record = {};
+    record.new_size = replaced.body->size;
+    uint64_t at = append(functions, record);
+    add_pointer(functions, at + offsetof(ksplice_function, name), table(".ksplice.strings"),
+                add_string(replaced.diff->name));
+    add_pointer(functions, at + offsetof(ksplice_function, run), table(".ksplice.runs"), run_at);
+    functions->relocations.push_back(
+        {at + offsetof(ksplice_function, new_addr), R_X86_64_64, replaced.body, 0});
+  }
+  // The old function's fragments are proven with it, and must be off every stack too.
+  for (const Replaced& replaced : replaced_)
+    for (const FunctionMatch& fragment : replaced.unit->unit->match->functions) {
+      if (!is_fragment(fragment.pre->name) ||
+          cold_parent(fragment.pre->name) != replaced.diff->pre->name)
+        continue;
+      if (fragment.status == MatchStatus::Matched)
+        add_run(fragment);
+      else
+        refuse(*replaced.unit, "no_match", fragment.pre->section, fragment.pre->name, 0,
+               fmt::format("{} belongs to {}, which the patch changes, and does not match {}{}",
+                           fragment.pre->name, replaced.diff->name, image_.path,
+                           fragment.reason.empty() ? "" : " (" + fragment.reason + ")"),
+               "build with the compiler and configuration of the running kernel");
+    }
+  add_object_record();
+  rename_shadowed_symbols();
+}
+
+UpdateObject UpdateBuilder::build_check(const std::vector<Unit>& units) {
+  for (const char* name : {".ksplice.runs", ".ksplice.functions", ".ksplice.ranges",
+                           ".ksplice.bytes", ".ksplice.strings"})
+    table(name);
+  for (const Unit& unit : units)
+    for (const FunctionMatch& match : unit.match->functions) {
+      const std::string& section = match.pre->section->name;
+      // The trampolines of static calls are the kernel's to write, and no patch changes them.
+      if (match.status != MatchStatus::Matched || match.run.bytes.empty() ||
+          is_init_section(section) || section == ".static_call.text")
+        continue;
+      add_run(match);
+      out_.replaced.push_back(match.pre->name);
+    }
+  add_object_record();
+  rename_shadowed_symbols();
+  return std::move(out_);
+}
+
+// A local body and the absolute symbol of the function that it replaces have one name; objtool
+// looks for the parent of foo.cold by name and must find the body. An import and a static thing can
+// have one name too, and the linker would take one for the other.
+void UpdateBuilder::rename_shadowed_symbols() {
+  std::set<std::string> taken;
+  for (const auto& symbol : out_.object.symbols)
+    if (!symbol->is_section() && symbol->shndx != SHN_ABS) taken.insert(symbol->name);
+  std::map<std::string, std::string> renamed;
+  for (const auto& symbol : out_.object.symbols) {
+    if (symbol->shndx != SHN_ABS || symbol->section != nullptr || !taken.contains(symbol->name))
+      continue;
+    std::string name = symbol->name + "..run";
+    renamed[symbol->name] = name;
+    symbol->name = name;
+  }
+  for (FinalSymbol& symbol : out_.finalization.symbols)
+    if (auto found = renamed.find(symbol.name); found != renamed.end()) symbol.name = found->second;
+}
+
+}  // namespace ksplice
