@@ -11,5 +11,5 @@ for source in "${sources[@]}"; do
   clang-format-14 "$source" | cmp -s - "$source" || echo "$source"
 done >"$WORK/unformatted"
 [ ! -s "$WORK/unformatted" ] || fail "not as clang-format-14 writes it: $(tr '\n' ' ' <"$WORK/unformatted")"
-mapfile -t scripts < <(grep -rlE '^#!.*\b(ba)?sh$' .ci cmake examples tests)
+mapfile -t scripts < <(grep -rlE '^#!.*\b(ba)?sh$' .ci cmake examples findings tests)
 shellcheck -x "${scripts[@]}" tests/lib.sh
