@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The parts of ksplice.ko and the order in which they meet.
+ * The parts of ksplice.ko, in the order of their files: a file calls and knows only those that are
+ * declared before it (the order of Kbuild, too; tests/tools/core_layers.sh looks). Below is what
+ * everybody needs: memory, the state of the updates, the tables of their objects, the processor. In
+ * the middle are the phases of an operation, each with its own undo. On top are the operations, the
+ * files in /sys/kernel/ksplice, and the coming and going of update modules.
  *
  * An update (struct ksplice_update, found by id) has one member per update module. Applying takes
  * all members that are not applied yet, checks them (object.c at registration, verify.c now), makes
@@ -36,7 +40,7 @@ enum ksplice_stage {
 	KSPLICE_REVERSED,
 };
 
-/* Abort codes; the words and their meaning are in ksplice_causes[] in core.c. */
+/* Abort codes; the words and their meaning are in ksplice_causes[] in state.c. */
 enum ksplice_cause {
 	KSPLICE_OK,
 	KSPLICE_NO_MATCH,
@@ -146,21 +150,23 @@ struct ksplice_update {
 	unsigned int walked;
 };
 
-/* core.c */
+/* memory.c */
+bool ksplice_alloc_fails(void);
+void *ksplice_alloc(size_t size);
+u64 __percpu *ksplice_alloc_counter(void);
+char *ksplice_copy_string(const char *text);
+
+/* state.c */
 extern struct mutex ksplice_mutex;
 extern struct list_head ksplice_updates;
 const char *ksplice_cause_word(enum ksplice_cause cause);
 const char *ksplice_stage_word(enum ksplice_stage stage);
+struct ksplice_update *ksplice_find_update(const char *id);
 __printf(3, 4) int ksplice_abort(struct ksplice_update *update, enum ksplice_cause cause,
 				 const char *fmt, ...);
 __printf(2, 3) void ksplice_note(struct ksplice_update *update, const char *fmt, ...);
-int ksplice_apply(struct ksplice_update *update);
-int ksplice_reverse(struct ksplice_update *update);
-int ksplice_check(struct ksplice_update *update);
+void ksplice_begin(struct ksplice_update *update);
 bool ksplice_listed(const char *names, const char *name);
-bool ksplice_alloc_fails(void);
-void *ksplice_alloc(size_t size);
-u64 __percpu *ksplice_alloc_counter(void);
 
 /* object.c: checks on the tables of an update object, and the typed view of them */
 int ksplice_check_object(const struct ksplice_object *object, const struct module *module);
@@ -203,8 +209,13 @@ static inline const struct ksplice_run *ksplice_function_run(const struct ksplic
 	return (const struct ksplice_run *)(unsigned long)function->run;
 }
 
-/* verify.c */
-int ksplice_verify(struct ksplice_update *update, struct ksplice_member *member);
+/* x86.c */
+int ksplice_match_range(const struct ksplice_range *range, unsigned long addr, const u8 *live);
+void ksplice_undo_kprobes(u8 *live, unsigned long addr, u32 size);
+
+/* pin.c */
+int ksplice_pin_members(struct ksplice_update *update);
+void ksplice_unpin(struct ksplice_member *member);
 
 /* pointers.c */
 int ksplice_verify_pointers(struct ksplice_update *update, struct ksplice_member *member);
@@ -215,8 +226,8 @@ void ksplice_switch_pointers(struct ksplice_member *member, bool on);
 int ksplice_report_pointer(struct ksplice_update *update, const struct ksplice_pointer *pointer,
 			   bool on);
 
-/* text_match.c */
-int ksplice_match_range(const struct ksplice_range *range, unsigned long addr, const u8 *live);
+/* verify.c */
+int ksplice_verify(struct ksplice_update *update, struct ksplice_member *member);
 
 /* redirect.c */
 extern struct list_head ksplice_batches;
@@ -248,6 +259,11 @@ int ksplice_switch(struct ksplice_update *update, struct ksplice_batch *batch, b
 
 /* shadow.c */
 void ksplice_shadow_exit(void);
+
+/* operation.c */
+int ksplice_apply(struct ksplice_update *update);
+int ksplice_reverse(struct ksplice_update *update);
+int ksplice_check(struct ksplice_update *update);
 
 /* sysfs.c */
 extern struct kset *ksplice_kset;

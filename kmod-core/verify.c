@@ -8,7 +8,6 @@
  * Held while reading: text_mutex, which every writer of kernel code holds, so that no half-written
  * instruction is seen.
  */
-#include <linux/kprobes.h>
 #include <linux/memory.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -16,38 +15,6 @@
 #include "core.h"
 
 #define KSPLICE_SHOWN 16
-
-/*
- * Puts the bytes back that kprobes have overwritten: the first byte of an instruction by int3, or
- * its first five by a jump if the probe is optimized.
- */
-static void ksplice_undo_kprobes(u8 *live, unsigned long addr, u32 size)
-{
-#ifdef CONFIG_KPROBES
-	struct kprobe *probe;
-	u32 i;
-
-	for (i = 0; i < size; i++) {
-		if (live[i] != 0xcc && live[i] != 0xe9)
-			continue;
-		preempt_disable();
-		probe = get_kprobe((void *)(addr + i));
-		if (probe && live[i] == 0xcc) {
-			live[i] = probe->opcode;
-		} else if (probe && (probe->flags & KPROBE_FLAG_OPTIMIZED)) {
-#ifdef CONFIG_OPTPROBES
-			struct optimized_kprobe *optimized =
-				container_of(probe, struct optimized_kprobe, kp);
-
-			live[i] = probe->opcode;
-			memcpy(&live[i + 1], optimized->optinsn.copied_insn,
-			       min_t(u32, DISP32_SIZE, size - i - 1));
-#endif
-		}
-		preempt_enable();
-	}
-#endif
-}
 
 /* Is this code that may be replaced: of the target, or of an update that this one stands on? */
 static bool ksplice_is_code(struct ksplice_member *member, const struct ksplice_run *run)

@@ -15,6 +15,7 @@
  */
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
+#include <linux/kprobes.h>
 #include <linux/static_call_types.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -332,4 +333,36 @@ int ksplice_match_range(const struct ksplice_range *range, unsigned long addr, c
 		break;
 	}
 	return matches ? -1 : ksplice_where(range, live);
+}
+
+/*
+ * Puts the bytes back that kprobes have overwritten: the first byte of an instruction by int3, or
+ * its first five by a jump if the probe is optimized.
+ */
+void ksplice_undo_kprobes(u8 *live, unsigned long addr, u32 size)
+{
+#ifdef CONFIG_KPROBES
+	struct kprobe *probe;
+	u32 i;
+
+	for (i = 0; i < size; i++) {
+		if (live[i] != 0xcc && live[i] != 0xe9)
+			continue;
+		preempt_disable();
+		probe = get_kprobe((void *)(addr + i));
+		if (probe && live[i] == 0xcc) {
+			live[i] = probe->opcode;
+		} else if (probe && (probe->flags & KPROBE_FLAG_OPTIMIZED)) {
+#ifdef CONFIG_OPTPROBES
+			struct optimized_kprobe *optimized =
+				container_of(probe, struct optimized_kprobe, kp);
+
+			live[i] = probe->opcode;
+			memcpy(&live[i + 1], optimized->optinsn.copied_insn,
+			       min_t(u32, DISP32_SIZE, size - i - 1));
+#endif
+		}
+		preempt_enable();
+	}
+#endif
 }

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory for the core. Everything that can be missing is asked for here, so that a test can make each
+ * single request fail.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/slab.h>
+
+#include "core.h"
+
+static int ksplice_fail_alloc;
+module_param_named(fail_alloc, ksplice_fail_alloc, int, 0600);
+MODULE_PARM_DESC(fail_alloc, "test: let the n-th allocation from now on fail");
+
+/* Asked at every place where memory can be missing, in the core or in what it calls. */
+bool ksplice_alloc_fails(void)
+{
+	return ksplice_fail_alloc > 0 && !--ksplice_fail_alloc;
+}
+
+/* Zeroed memory for kvfree(). */
+void *ksplice_alloc(size_t size)
+{
+	return ksplice_alloc_fails() ? NULL : kvzalloc(size, GFP_KERNEL);
+}
+
+u64 __percpu *ksplice_alloc_counter(void)
+{
+	return ksplice_alloc_fails() ? NULL : alloc_percpu(u64);
+}
+
+char *ksplice_copy_string(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = ksplice_alloc(size);
+
+	if (copy)
+		memcpy(copy, text, size);
+	return copy;
+}

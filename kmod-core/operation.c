@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The two operations on updates, applying and reversing, and the question whether the first would
+ * succeed: each a list of steps with an undo per step. The files that they use are described in core.h.
+ */
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+
+#include "core.h"
+
+static unsigned int ksplice_order;
+
+/* Gives up the members of a batch that was not switched on, or no longer is. */
+static void ksplice_release(struct ksplice_update *update, struct ksplice_batch *batch)
+{
+	struct ksplice_member *member;
+	bool dropped;
+
+	list_del(&batch->list);
+	dropped = ksplice_drop_batch(batch);
+	list_for_each_entry(member, &update->members, list) {
+		if (member->batch != batch)
+			continue;
+		ksplice_unmap_pointers(member);
+		member->batch = NULL;
+		if (dropped)
+			ksplice_unpin(member);
+	}
+}
+
+/*
+ * Everything up to arming, for the members that are not applied: they are pinned, proven to be for
+ * this kernel, free of foreign owners, and have a batch. Returns it or an ERR_PTR, after abort.
+ */
+static struct ksplice_batch *ksplice_prepare(struct ksplice_update *update)
+{
+	struct ksplice_member *member;
+	struct ksplice_batch *batch = NULL;
+	int ret;
+
+	if (update->nr_members < update->nr_objects && !update->partial)
+		return ERR_PTR(ksplice_abort(update, KSPLICE_TARGET_NOT_LOADED,
+					     "%u of %u update modules are loaded",
+					     update->nr_members, update->nr_objects));
+	ret = ksplice_pin_members(update);
+	if (ret)
+		return ERR_PTR(ret);
+	list_for_each_entry(member, &update->members, list) {
+		if (!member->batch && !ret)
+			ret = ksplice_verify(update, member);
+	}
+	if (!ret) {
+		batch = ksplice_make_batch(update);
+		ret = PTR_ERR_OR_ZERO(batch);
+	}
+	if (ret) {
+		list_for_each_entry(member, &update->members, list)
+			if (!member->batch)
+				ksplice_unpin(member);
+		return ERR_PTR(ret);
+	}
+	list_add_tail(&batch->list, &update->batches);
+	list_for_each_entry(member, &update->members, list) {
+		if (member->batch)
+			continue;
+		member->batch = batch;
+		if (!ret)
+			ret = ksplice_map_pointers(update, member);
+	}
+	if (!ret)
+		ret = ksplice_find_owner(update, batch);
+	if (ret) {
+		ksplice_release(update, batch);
+		return ERR_PTR(ret);
+	}
+	return batch;
+}
+
+static bool ksplice_has_work(const struct ksplice_update *update)
+{
+	const struct ksplice_member *member;
+
+	list_for_each_entry(member, &update->members, list)
+		if (!member->batch)
+			return true;
+	return false;
+}
+
+static int ksplice_may_apply(struct ksplice_update *update)
+{
+	if (update->stage == KSPLICE_REVERSED)
+		return ksplice_abort(update, KSPLICE_ALREADY_REVERSED,
+				     "it was applied and reversed; unload its modules first");
+	if (ksplice_ftrace_dead)
+		return ksplice_abort(update, KSPLICE_FTRACE_OFF,
+				     "ftrace has been shut down, as the kernel log says");
+	return 0;
+}
+
+/*
+ * Applies the members that are not applied yet: all of them, the first time. Like ksplice_reverse(),
+ * it returns -EINPROGRESS without abort if it has to be called by another task.
+ */
+int ksplice_apply(struct ksplice_update *update)
+{
+	struct ksplice_batch *batch;
+	int ret;
+
+	ksplice_begin(update);
+	ret = ksplice_may_apply(update);
+	if (ret || !ksplice_has_work(update))
+		return ret;
+	batch = ksplice_prepare(update);
+	if (IS_ERR(batch))
+		return PTR_ERR(batch);
+	ret = ksplice_call_hooks(update, batch, KSPLICE_HOOK_PRE_APPLY);
+	if (ret) {
+		ret = ksplice_abort(update, KSPLICE_CALL_FAILED, "a pre_apply hook refuses: %d",
+				    ret);
+		goto fail;
+	}
+	ret = ksplice_arm(batch);
+	if (ret)
+		goto fail;
+	ret = ksplice_switch(update, batch, true);
+	if (ret)
+		goto fail;
+	ksplice_call_hooks(update, batch, KSPLICE_HOOK_POST_APPLY);
+	if (update->stage != KSPLICE_APPLIED)
+		update->order = ++ksplice_order;
+	update->stage = KSPLICE_APPLIED;
+	pr_info("ksplice: Update %s applied successfully\n", update->id);
+	return 0;
+
+fail:
+	ksplice_call_fail_hooks(update, batch, KSPLICE_HOOK_FAIL_APPLY);
+	ksplice_release(update, batch);
+	return ret;
+}
+
+/* What ksplice_apply() would say, without hooks and without changing anything. */
+int ksplice_check(struct ksplice_update *update)
+{
+	struct ksplice_batch *batch;
+	struct ksplice_walk *walk;
+	int ret;
+
+	ksplice_begin(update);
+	ret = ksplice_may_apply(update);
+	if (ret || !ksplice_has_work(update))
+		return ret;
+	batch = ksplice_prepare(update);
+	if (IS_ERR(batch))
+		return PTR_ERR(batch);
+	walk = ksplice_make_walk(update, batch);
+	if (walk) {
+		ret = ksplice_scan(walk);
+		if (ret && !ksplice_self_busy(walk))
+			ret = ksplice_report_busy(update, walk, ret);
+		else
+			ret = 0;	/* our own task will not be there */
+	} else {
+		ret = ksplice_abort(update, KSPLICE_OUT_OF_MEMORY, "no memory to scan the tasks");
+	}
+	ksplice_free_walk(walk);
+	ksplice_release(update, batch);
+	return ret;
+}
+
+/* Is a target loaded now that was left out when the update was applied? */
+static int ksplice_check_skipped(struct ksplice_update *update)
+{
+	const char *names = update->skipped;
+
+	while (names && *names) {
+		char name[MODULE_NAME_LEN];
+		size_t word = strcspn(names, " ,\n");
+		bool loaded;
+
+		strscpy(name, names, min(word + 1, sizeof(name)));
+		preempt_disable();
+		loaded = word && find_module(name);
+		preempt_enable();
+		if (loaded)
+			return ksplice_abort(update, KSPLICE_COLD_UPDATE_LOADED,
+					     "module %s, left out when the update was applied, has been loaded since",
+					     name);
+		names += word;
+		names += strspn(names, " ,\n");
+	}
+	return 0;
+}
+
+static bool ksplice_stands_on(const struct ksplice_update *upper, const struct ksplice_update *lower)
+{
+	const struct ksplice_member *member;
+	u32 i;
+
+	if (ksplice_covers(upper, lower))
+		return true;
+	list_for_each_entry(member, &upper->members, list)
+		for (i = 0; i < member->nr_pinned; i++)
+			if (!strcmp(ksplice_str(ksplice_needs(member->object)[i].id), lower->id))
+				return true;
+	return false;
+}
+
+/* Are there updates that stand on this one? All of them are noted, and the newest comes first. */
+static int ksplice_check_above(struct ksplice_update *update)
+{
+	struct ksplice_update *above;
+	char names[128] = "";
+	size_t len = 0;
+
+	list_for_each_entry_reverse(above, &ksplice_updates, list) {
+		if (above == update || !ksplice_stands_on(above, update))
+			continue;
+		ksplice_note(update, "update %s stands on update %s\n", above->id, update->id);
+		len += scnprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "",
+				 above->id);
+	}
+	if (!len)
+		return 0;
+	return ksplice_abort(update, KSPLICE_MODULE_BUSY,
+			     "these updates stand on it and must be reversed first: %s", names);
+}
+
+static int ksplice_may_reverse(struct ksplice_update *update)
+{
+	struct ksplice_member *member;
+	int ret;
+
+	if (update->stage != KSPLICE_APPLIED)
+		return ksplice_abort(update, KSPLICE_UNEXPECTED, "it is not applied");
+	ret = ksplice_check_above(update);
+	if (ret)
+		return ret;
+	list_for_each_entry(member, &update->members, list)
+		if (member->batch && module_refcount(member->module) > 1)
+			return ksplice_abort(update, KSPLICE_MODULE_BUSY,
+					     "its module %s is used by %d others",
+					     member->module->name,
+					     module_refcount(member->module) - 1);
+	return ksplice_check_skipped(update);
+}
+
+int ksplice_reverse(struct ksplice_update *update)
+{
+	struct ksplice_batch *batch, *next;
+	int ret;
+
+	ksplice_begin(update);
+	if (update->stage == KSPLICE_REVERSED)
+		return 0;
+	ret = ksplice_may_reverse(update);
+	if (ret)
+		return ret;
+	ret = ksplice_call_hooks(update, NULL, KSPLICE_HOOK_PRE_REVERSE);
+	if (ret)
+		ret = ksplice_abort(update, KSPLICE_CALL_FAILED, "a pre_reverse hook refuses: %d",
+				    ret);
+	if (!ret)
+		ret = ksplice_switch(update, NULL, false);
+	if (ret) {
+		ksplice_call_fail_hooks(update, NULL, KSPLICE_HOOK_FAIL_REVERSE);
+		return ret;
+	}
+	ksplice_call_hooks(update, NULL, KSPLICE_HOOK_POST_REVERSE);
+	/* Callbacks that the new code has given to call_rcu() may be in its modules. */
+	rcu_barrier();
+	list_for_each_entry_safe(batch, next, &update->batches, list)
+		ksplice_release(update, batch);
+	update->stage = KSPLICE_REVERSED;
+	pr_info("ksplice: Update %s reversed successfully\n", update->id);
+	return 0;
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pins: an applied update holds its own modules, its target modules, and the modules of the updates
+ * on which it stands, so that none of them is unloaded.
+ */
+#include <linux/module.h>
+
+#include "core.h"
+
+static int ksplice_pin_target(struct ksplice_update *update, struct ksplice_member *member)
+{
+	const char *name = ksplice_str(member->object->target);
+	struct module *target, *expected;
+	bool pinned;
+
+	if (!strcmp(name, "vmlinux"))
+		return 0;
+	expected = (struct module *)(unsigned long)member->object->target_module;
+	preempt_disable();
+	target = find_module(name);
+	if (target && target->state != MODULE_STATE_LIVE)
+		target = NULL;
+	pinned = target && (!expected || target == expected) && try_module_get(target);
+	preempt_enable();
+	if (!target)
+		return ksplice_abort(update, KSPLICE_TARGET_NOT_LOADED,
+				     "module %s is not loaded", name);
+	if (!pinned)
+		return ksplice_abort(update, KSPLICE_TARGET_NOT_LOADED,
+				     "module %s was unloaded or loaded anew meanwhile", name);
+	member->target = target;
+	return 0;
+}
+
+static bool ksplice_is_applied(const struct ksplice_need *need)
+{
+	const struct ksplice_update *lower = ksplice_find_update(ksplice_str(need->id));
+	const struct ksplice_member *member;
+
+	if (!lower || lower->stage != KSPLICE_APPLIED)
+		return false;
+	list_for_each_entry(member, &lower->members, list)
+		if (member->module == ksplice_need_module(need) && member->batch)
+			return true;
+	return false;
+}
+
+/* Pins the modules of the updates that this one stands on; what is pinned is in nr_pinned. */
+static int ksplice_pin_needs(struct ksplice_update *update, struct ksplice_member *member)
+{
+	const struct ksplice_need *needs = ksplice_needs(member->object);
+
+	for (; member->nr_pinned < member->object->nr_needs; member->nr_pinned++) {
+		const struct ksplice_need *need = &needs[member->nr_pinned];
+
+		if (!ksplice_is_applied(need) || !try_module_get(ksplice_need_module(need)))
+			return ksplice_abort(update, KSPLICE_CONFLICT,
+					     "update %s, on which this one stands, is not applied to %s",
+					     ksplice_str(need->id),
+					     ksplice_str(member->object->target));
+	}
+	return 0;
+}
+
+void ksplice_unpin(struct ksplice_member *member)
+{
+	while (member->nr_pinned)
+		module_put(ksplice_need_module(
+			&ksplice_needs(member->object)[--member->nr_pinned]));
+	if (member->target)
+		module_put(member->target);
+	member->target = NULL;
+	module_put(member->module);
+}
+
+/* Pins the update modules that are not applied, with their targets. */
+int ksplice_pin_members(struct ksplice_update *update)
+{
+	struct ksplice_member *member;
+	int ret = 0;
+
+	list_for_each_entry(member, &update->members, list) {
+		if (member->batch)
+			continue;
+		if (!try_module_get(member->module)) {
+			ret = ksplice_abort(update, KSPLICE_UNEXPECTED,
+					    "update module %s is being unloaded",
+					    member->module->name);
+			goto unpin;
+		}
+		ret = ksplice_pin_target(update, member);
+		if (!ret)
+			ret = ksplice_pin_needs(update, member);
+		if (ret) {
+			ksplice_unpin(member);
+			goto unpin;
+		}
+	}
+	return 0;
+
+unpin:
+	list_for_each_entry_continue_reverse(member, &update->members, list)
+		if (!member->batch)
+			ksplice_unpin(member);
+	return ret;
+}
