@@ -239,6 +239,26 @@ bool ksplice_drop_batch(struct ksplice_batch *batch);
 bool ksplice_covers(const struct ksplice_update *upper, const struct ksplice_update *lower);
 u64 ksplice_calls(const struct ksplice_body *body);
 
+/* ranges.c */
+/* Both ends are in the range: the return address of a call at the very end is the end. */
+struct ksplice_code_range {
+	unsigned long start;
+	unsigned long end;
+	const char *name;
+};
+
+struct ksplice_ranges {
+	struct ksplice_code_range *list;
+	unsigned int nr;
+};
+
+int ksplice_switch_ranges(struct ksplice_ranges *ranges, struct ksplice_update *update,
+			  struct ksplice_batch *batch);
+int ksplice_old_ranges(struct ksplice_ranges *ranges, struct ksplice_update *update);
+void ksplice_free_ranges(struct ksplice_ranges *ranges);
+const struct ksplice_code_range *ksplice_find_range(const struct ksplice_ranges *ranges,
+						    unsigned long addr);
+
 /* safety.c */
 struct ksplice_walk *ksplice_make_walk(struct ksplice_update *update, struct ksplice_batch *batch);
 void ksplice_free_walk(struct ksplice_walk *walk);

@@ -3,14 +3,8 @@
  * Safety: is any task in code that is about to be replaced, or freed?
  *
  * The stack of every task is walked with the kernel's reliable unwinder and each return address is
- * looked up in a sorted table of address ranges. A frame in a range, or a stack that cannot be
- * walked to its end, means: not now.
- *
- * When an update is switched on, the ranges are the code that its objects say must not be on any
- * stack (struct ksplice_run: replaced functions with their .cold parts, and what they are inlined
- * in). When it is switched off, they are the text of its modules. In both cases they are also the
- * return addresses of the ftrace calls where a body goes: a task with one of these may have been sent
- * to that body by a handler that it has not yet left.
+ * looked up in the ranges of ranges.c. A frame in a range, or a stack that cannot be walked to its
+ * end, means: not now.
  *
  * The decision is made under stop_machine, where no task runs but the stoppers. To keep that short
  * most of the walking is done before, in ksplice_scan(): for each task that does not run, it keeps
@@ -23,14 +17,12 @@
  * on its own, before anything is freed), and tasks that have left the task list in do_exit() (they
  * are waited for by synchronize_rcu_tasks() before anything is freed).
  */
-#include <linux/ftrace.h>
 #include <linux/hash.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
 #include <asm/unwind.h>
 
 #include "core.h"
@@ -38,13 +30,6 @@
 #define KSPLICE_MAX_FRAMES 256
 #define KSPLICE_KEPT_FRAMES 24
 #define KSPLICE_MAX_BUSY 8
-
-/* Both ends are in the range: the return address of a call at the very end is the end. */
-struct ksplice_code_range {
-	unsigned long start;
-	unsigned long end;
-	const char *name;
-};
 
 /* A task whose stack was walked and found free while it was switched out for the count-th time. */
 struct ksplice_seen {
@@ -65,8 +50,7 @@ struct ksplice_busy {
 };
 
 struct ksplice_walk {
-	struct ksplice_code_range *ranges;
-	unsigned int nr_ranges;
+	struct ksplice_ranges ranges;
 	bool reverse;
 	const struct task_struct *leaving;	/* not looked at, see ksplice_forced_out() */
 	struct ksplice_seen *seen;	/* hash table, linear probing */
@@ -81,156 +65,19 @@ struct ksplice_walk {
 	unsigned long frames[KSPLICE_KEPT_FRAMES];
 };
 
-static void ksplice_add_range(struct ksplice_walk *walk, unsigned long start, unsigned long end,
-			      const char *name)
+/* Room to remember the tasks that there are now. */
+static int ksplice_alloc_seen(struct ksplice_walk *walk)
 {
-	struct ksplice_code_range *range = &walk->ranges[walk->nr_ranges++];
-
-	range->start = start;
-	range->end = end;
-	range->name = name;
-}
-
-static int ksplice_compare_ranges(const void *a, const void *b)
-{
-	const struct ksplice_code_range *x = a, *y = b;
-
-	if (x->start != y->start)
-		return x->start < y->start ? -1 : 1;
-	return 0;
-}
-
-/* Overlapping ranges become one, so that a binary search finds any. */
-static void ksplice_sort_ranges(struct ksplice_walk *walk)
-{
-	unsigned int from, to = 0;
-
-	sort(walk->ranges, walk->nr_ranges, sizeof(*walk->ranges), ksplice_compare_ranges, NULL);
-	for (from = 0; from < walk->nr_ranges; from++) {
-		struct ksplice_code_range *last = to ? &walk->ranges[to - 1] : NULL;
-
-		if (last && walk->ranges[from].start < last->end)
-			last->end = max(last->end, walk->ranges[from].end);
-		else
-			walk->ranges[to++] = walk->ranges[from];
-	}
-	walk->nr_ranges = to;
-}
-
-static const struct ksplice_code_range *ksplice_find_range(const struct ksplice_walk *walk,
-							   unsigned long addr)
-{
-	unsigned int low = 0, high = walk->nr_ranges;
-
-	while (low < high) {
-		unsigned int middle = (low + high) / 2;
-
-		if (walk->ranges[middle].start > addr)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	/* low - 1 starts at or before addr; if addr is only its start, low - 2 may end there. */
-	if (low && addr <= walk->ranges[low - 1].end)
-		return &walk->ranges[low - 1];
-	if (low > 1 && addr <= walk->ranges[low - 2].end)
-		return &walk->ranges[low - 2];
-	return NULL;
-}
-
-static unsigned int ksplice_count_ranges(struct ksplice_update *update,
-					 struct ksplice_batch *batch)
-{
-	struct ksplice_member *member;
-	struct ksplice_batch *other;
-	unsigned int nr = 0;
-
-	list_for_each_entry(member, &update->members, list)
-		nr += member->object->nr_runs + 1;
-	if (batch)
-		nr += 2 * batch->nr_bodies;
-	list_for_each_entry(other, &update->batches, list)
-		nr += other->nr_bodies;
-	return nr;
-}
-
-/* A task that is in the handler has the return address of the call at the site on its stack. */
-static void ksplice_add_site(struct ksplice_walk *walk, const struct ksplice_body *body)
-{
-	unsigned long ret = body->slot->ip + MCOUNT_INSN_SIZE;
-
-	ksplice_add_range(walk, ret, ret, ksplice_str(body->function->name));
-}
-
-/* The run code of a member, but for the functions that may be busy. */
-static void ksplice_add_runs(struct ksplice_walk *walk, const struct ksplice_member *member,
-			     const char *allowed)
-{
-	u32 i;
-
-	for (i = 0; i < member->object->nr_runs; i++) {
-		const struct ksplice_run *run = &ksplice_runs(member->object)[i];
-
-		if (!ksplice_listed(allowed, ksplice_str(run->name)))
-			ksplice_add_range(walk, run->addr, run->addr + run->size,
-					  ksplice_str(run->name));
-	}
-}
-
-static void ksplice_apply_ranges(struct ksplice_walk *walk, struct ksplice_update *update,
-				 struct ksplice_batch *batch)
-{
-	struct ksplice_member *member;
-	unsigned int i;
-
-	list_for_each_entry(member, &update->members, list)
-		if (!member->batch || member->batch == batch)
-			ksplice_add_runs(walk, member, update->allow_busy);
-	for (i = 0; i < batch->nr_bodies; i++) {
-		const struct ksplice_body *body = &batch->bodies[i];
-
-		/* The runs say what belongs to the body below, which the proof is about. */
-		if (body->below &&
-		    !ksplice_listed(update->allow_busy, ksplice_str(body->function->name)))
-			ksplice_add_site(walk, body);
-	}
-}
-
-static void ksplice_reverse_ranges(struct ksplice_walk *walk, struct ksplice_update *update)
-{
-	struct ksplice_member *member;
-	struct ksplice_batch *batch;
-	unsigned long start, end;
-	unsigned int i;
-
-	list_for_each_entry(member, &update->members, list)
-		if (member->batch && ksplice_text_range(member->module, &start, &end))
-			ksplice_add_range(walk, start, end, member->module->name);
-	list_for_each_entry(batch, &update->batches, list)
-		for (i = 0; i < batch->nr_bodies; i++)
-			ksplice_add_site(walk, &batch->bodies[i]);
-}
-
-static struct ksplice_walk *ksplice_alloc_walk(unsigned int nr)
-{
-	struct ksplice_walk *walk = ksplice_alloc(sizeof(*walk));
 	unsigned long nr_tasks = 0;
 	struct task_struct *group, *task;
 
-	if (!walk)
-		return NULL;
-	walk->ranges = ksplice_alloc((nr + 1) * sizeof(*walk->ranges));
 	rcu_read_lock();
 	for_each_process_thread(group, task)
 		nr_tasks++;
 	rcu_read_unlock();
 	walk->seen_mask = roundup_pow_of_two(2 * nr_tasks + 128) - 1;
 	walk->seen = ksplice_alloc((walk->seen_mask + 1) * sizeof(*walk->seen));
-	if (!walk->ranges || !walk->seen) {
-		ksplice_free_walk(walk);
-		return NULL;
-	}
-	return walk;
+	return walk->seen ? 0 : -ENOMEM;
 }
 
 /*
@@ -239,25 +86,23 @@ static struct ksplice_walk *ksplice_alloc_walk(unsigned int nr)
  */
 struct ksplice_walk *ksplice_make_walk(struct ksplice_update *update, struct ksplice_batch *batch)
 {
-	struct ksplice_walk *walk = ksplice_alloc_walk(ksplice_count_ranges(update, batch));
+	struct ksplice_walk *walk = ksplice_alloc(sizeof(*walk));
 
 	if (!walk)
 		return NULL;
 	walk->reverse = !batch;
 	walk->leaving = update->leaving;
-	if (batch)
-		ksplice_apply_ranges(walk, update, batch);
-	else
-		ksplice_reverse_ranges(walk, update);
-	ksplice_sort_ranges(walk);
-	return walk;
+	if (!ksplice_switch_ranges(&walk->ranges, update, batch) && !ksplice_alloc_seen(walk))
+		return walk;
+	ksplice_free_walk(walk);
+	return NULL;
 }
 
 void ksplice_free_walk(struct ksplice_walk *walk)
 {
 	if (!walk)
 		return;
-	kvfree(walk->ranges);
+	ksplice_free_ranges(&walk->ranges);
 	kvfree(walk->seen);
 	kvfree(walk);
 }
@@ -303,7 +148,7 @@ static int ksplice_walk_stack(struct ksplice_walk *walk, struct task_struct *tas
 			return -EINVAL;
 		if (walk->nr_frames < KSPLICE_KEPT_FRAMES)
 			walk->frames[walk->nr_frames++] = addr;
-		*found = ksplice_find_range(walk, addr);
+		*found = ksplice_find_range(&walk->ranges, addr);
 		*where = addr;
 		if (*found)
 			return -EBUSY;
@@ -330,7 +175,7 @@ static int ksplice_check_task(struct ksplice_walk *walk, struct task_struct *tas
 	/* A pending restart would call into the module after the switch. */
 	if (!ret && walk->reverse && task->restart_block.fn) {
 		where = (unsigned long)task->restart_block.fn;
-		found = ksplice_find_range(walk, where);
+		found = ksplice_find_range(&walk->ranges, where);
 		if (found)
 			ret = -EBUSY;
 	}
@@ -513,19 +358,18 @@ int ksplice_list_old(struct ksplice_update *update, char *buf)
 {
 	char text[KSYM_NAME_LEN + 64];
 	struct ksplice_walk *walk;
-	struct ksplice_member *member;
 	unsigned int i;
 	int len = 0;
 
 	if (!update->allow_busy || !*update->allow_busy || update->stage != KSPLICE_APPLIED)
 		return 0;
-	walk = ksplice_alloc_walk(ksplice_count_ranges(update, NULL));
+	walk = ksplice_alloc(sizeof(*walk));
 	if (!walk)
 		return -ENOMEM;
-	list_for_each_entry(member, &update->members, list)
-		if (member->batch)
-			ksplice_add_runs(walk, member, NULL);
-	ksplice_sort_ranges(walk);
+	if (ksplice_old_ranges(&walk->ranges, update) || ksplice_alloc_seen(walk)) {
+		ksplice_free_walk(walk);
+		return -ENOMEM;
+	}
 	ksplice_scan(walk);
 	for (i = 0; i < walk->nr_busy; i++) {
 		if (walk->busy[i].why != -EBUSY)
