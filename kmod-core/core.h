@@ -138,7 +138,7 @@ struct ksplice_update {
 	char *skipped;			/* names of targets that --partial left out */
 	char *allow_busy;		/* names of functions whose old body may stay on stacks */
 	struct task_struct *leaving;	/* unloads a module of the update by force */
-	/* an operation that goes on after the write that asked for it; see sysfs.c */
+	/* an operation that goes on after the write that asked for it; see worker.c */
 	struct work_struct work;
 	enum ksplice_stage wanted;
 	bool working;
@@ -285,9 +285,14 @@ int ksplice_apply(struct ksplice_update *update);
 int ksplice_reverse(struct ksplice_update *update);
 int ksplice_check(struct ksplice_update *update);
 
+/* worker.c */
+void ksplice_work(struct work_struct *work);
+int ksplice_operate(struct ksplice_update *update, enum ksplice_stage wanted);
+int ksplice_worker_init(void);
+void ksplice_worker_exit(void);
+
 /* sysfs.c */
 extern struct kset *ksplice_kset;
-void ksplice_work(struct work_struct *work);
 int ksplice_sysfs_init(void);
 void ksplice_sysfs_exit(void);
 extern const struct kobj_type ksplice_update_type;

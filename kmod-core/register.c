@@ -149,11 +149,19 @@ EXPORT_SYMBOL_GPL(ksplice_unregister);
 
 static int __init ksplice_init(void)
 {
-	return ksplice_sysfs_init();
+	int ret = ksplice_worker_init();
+
+	if (ret)
+		return ret;
+	ret = ksplice_sysfs_init();
+	if (ret)
+		ksplice_worker_exit();
+	return ret;
 }
 
 static void __exit ksplice_exit(void)
 {
+	ksplice_worker_exit();
 	ksplice_sysfs_exit();
 	ksplice_shadow_exit();
 }

@@ -51,7 +51,6 @@
 #include "core.h"
 
 struct kset *ksplice_kset;
-static struct workqueue_struct *ksplice_queue;
 
 struct ksplice_attribute {
 	struct attribute attr;
@@ -78,38 +77,6 @@ static int ksplice_lock(struct ksplice_update *update)
 static ssize_t stage_show(struct ksplice_update *update, char *buf)
 {
 	return sysfs_emit(buf, "%s\n", ksplice_stage_word(READ_ONCE(update->stage)));
-}
-
-/* The rest of an operation, when the task that asked for it was in the way. */
-void ksplice_work(struct work_struct *work)
-{
-	struct ksplice_update *update = container_of(work, struct ksplice_update, work);
-	int ret;
-
-	mutex_lock(&ksplice_mutex);
-	if (!update->gone) {
-		ret = update->wanted == KSPLICE_APPLIED ? ksplice_apply(update) :
-							  ksplice_reverse(update);
-		if (ret == -EINPROGRESS)
-			ksplice_abort(update, KSPLICE_CODE_BUSY,
-				      "the core's own worker is in code that is to be replaced");
-	}
-	update->working = false;
-	mutex_unlock(&ksplice_mutex);
-	kobject_put(&update->kobj);
-}
-
-static int ksplice_operate(struct ksplice_update *update, enum ksplice_stage wanted)
-{
-	int ret = wanted == KSPLICE_APPLIED ? ksplice_apply(update) : ksplice_reverse(update);
-
-	if (ret != -EINPROGRESS)
-		return ret;
-	update->wanted = wanted;
-	update->working = true;
-	kobject_get(&update->kobj);
-	queue_work(ksplice_queue, &update->work);
-	return 0;
 }
 
 static ssize_t stage_store(struct ksplice_update *update, const char *buf, size_t count)
@@ -477,19 +444,12 @@ const struct kobj_type ksplice_update_type = {
 
 int ksplice_sysfs_init(void)
 {
-	ksplice_queue = ksplice_alloc_fails() ? NULL : alloc_workqueue("ksplice", WQ_UNBOUND, 1);
-	if (!ksplice_queue)
-		return -ENOMEM;
 	ksplice_kset = ksplice_alloc_fails() ? NULL :
 		       kset_create_and_add("ksplice", NULL, kernel_kobj);
-	if (ksplice_kset)
-		return 0;
-	destroy_workqueue(ksplice_queue);
-	return -ENOMEM;
+	return ksplice_kset ? 0 : -ENOMEM;
 }
 
 void ksplice_sysfs_exit(void)
 {
-	destroy_workqueue(ksplice_queue);
 	kset_unregister(ksplice_kset);
 }
