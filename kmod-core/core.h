@@ -212,6 +212,10 @@ static inline const struct ksplice_run *ksplice_function_run(const struct ksplic
 /* x86.c */
 int ksplice_match_range(const struct ksplice_range *range, unsigned long addr, const u8 *live);
 void ksplice_undo_kprobes(u8 *live, unsigned long addr, u32 size);
+bool ksplice_in_image(unsigned long addr);
+unsigned long ksplice_site(unsigned long addr);
+int ksplice_unwind(struct task_struct *task, bool (*visit)(void *data, unsigned long addr),
+		   void *data);
 
 /* pin.c */
 int ksplice_pin_members(struct ksplice_update *update);
@@ -296,6 +300,8 @@ extern struct kset *ksplice_kset;
 int ksplice_sysfs_init(void);
 void ksplice_sysfs_exit(void);
 extern const struct kobj_type ksplice_update_type;
+
+/* register.c: ksplice_register() and ksplice_unregister() are declared in ksplice_abi.h */
 
 /* Unexported functions of the kernel that have no declaration in its public headers; the rest of
  * core_symbols.txt is declared by the headers. */

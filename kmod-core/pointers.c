@@ -25,8 +25,7 @@ static bool ksplice_is_data(const struct ksplice_member *member, unsigned long a
 	if (member->target)
 		return ksplice_within(member->target, addr, sizeof(u64)) &&
 		       !ksplice_within_text(member->target, addr, sizeof(u64));
-	return addr >= __START_KERNEL_map && addr < __START_KERNEL_map + KERNEL_IMAGE_SIZE &&
-	       !core_kernel_text(addr);
+	return ksplice_in_image(addr) && !core_kernel_text(addr);
 }
 
 static int ksplice_refuse_pointer(struct ksplice_update *update,

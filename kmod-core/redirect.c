@@ -158,9 +158,8 @@ static int ksplice_add_body(struct ksplice_batch *batch, struct ksplice_member *
 	unsigned long ip;
 
 	if (!slot) {
-		/* After an ENDBR the site is at 4. Anything later is in other code. */
-		ip = ftrace_location(addr);
-		if (!ip || ip - addr > 4)
+		ip = ksplice_site(addr);
+		if (!ip)
 			return ksplice_abort(update, KSPLICE_FAILED_TO_FIND,
 					     "function %s has no ftrace site",
 					     ksplice_str(function->name));

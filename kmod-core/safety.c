@@ -23,11 +23,9 @@
 #include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
-#include <asm/unwind.h>
 
 #include "core.h"
 
-#define KSPLICE_MAX_FRAMES 256
 #define KSPLICE_KEPT_FRAMES 24
 #define KSPLICE_MAX_BUSY 8
 
@@ -44,7 +42,6 @@ struct ksplice_busy {
 	pid_t pid;
 	int why;			/* -EBUSY in a range, -EINVAL unreliable, -EDEADLK running */
 	const char *name;
-	unsigned long addr;
 	unsigned int nr_frames;
 	unsigned long frames[KSPLICE_KEPT_FRAMES];
 };
@@ -61,7 +58,9 @@ struct ksplice_walk {
 	unsigned int nr_busy;
 	bool self_busy;			/* the task that scans is one of them */
 	struct ksplice_busy busy[KSPLICE_MAX_BUSY];
-	unsigned int nr_frames;		/* of the stack that is being walked */
+	/* of the stack that is being walked */
+	const struct ksplice_code_range *found;
+	unsigned int nr_frames;
 	unsigned long frames[KSPLICE_KEPT_FRAMES];
 };
 
@@ -107,8 +106,7 @@ void ksplice_free_walk(struct ksplice_walk *walk)
 	kvfree(walk);
 }
 
-static void ksplice_keep_busy(struct ksplice_walk *walk, const struct task_struct *task, int why,
-			      const struct ksplice_code_range *range, unsigned long addr)
+static void ksplice_keep_busy(struct ksplice_walk *walk, const struct task_struct *task, int why)
 {
 	struct ksplice_busy *busy = &walk->busy[walk->nr_busy];
 
@@ -119,49 +117,33 @@ static void ksplice_keep_busy(struct ksplice_walk *walk, const struct task_struc
 	busy->comm[TASK_COMM_LEN - 1] = 0;
 	busy->pid = task->pid;
 	busy->why = why;
-	busy->name = range ? range->name : NULL;
-	busy->addr = addr;
+	busy->name = why == -EBUSY ? walk->found->name : NULL;
 	busy->nr_frames = walk->nr_frames;
 	memcpy(busy->frames, walk->frames, sizeof(busy->frames));
 }
 
-/* Returns 0 if the stack was walked to its end, -EBUSY with *found, or -EINVAL if unreliable. */
-static int ksplice_walk_stack(struct ksplice_walk *walk, struct task_struct *task,
-			      const struct ksplice_code_range **found, unsigned long *where)
+/* Keeps one return address of the stack that is being walked. True ends the walk: in a range. */
+static bool ksplice_visit_frame(void *data, unsigned long addr)
 {
-	struct unwind_state state;
-	unsigned int n;
+	struct ksplice_walk *walk = data;
 
+	if (walk->nr_frames < KSPLICE_KEPT_FRAMES)
+		walk->frames[walk->nr_frames++] = addr;
+	walk->found = ksplice_find_range(&walk->ranges, addr);
+	return walk->found;
+}
+
+/* 0 if the stack was walked to its end, -EBUSY with walk->found, or -EINVAL if unreliable. */
+static int ksplice_walk_stack(struct ksplice_walk *walk, struct task_struct *task)
+{
 	walk->nr_frames = 0;
-	unwind_start(&state, task, NULL, NULL);
-	for (n = 0; n < KSPLICE_MAX_FRAMES && !unwind_done(&state) && !unwind_error(&state); n++) {
-		struct pt_regs *regs = unwind_get_entry_regs(&state, NULL);
-		unsigned long addr;
-
-		if (regs && user_mode(regs))
-			return 0;
-		/* An interrupted function may not have set up its frame yet. */
-		if (regs && IS_ENABLED(CONFIG_FRAME_POINTER))
-			return -EINVAL;
-		addr = unwind_get_return_address(&state);
-		if (!addr)
-			return -EINVAL;
-		if (walk->nr_frames < KSPLICE_KEPT_FRAMES)
-			walk->frames[walk->nr_frames++] = addr;
-		*found = ksplice_find_range(&walk->ranges, addr);
-		*where = addr;
-		if (*found)
-			return -EBUSY;
-		unwind_next_frame(&state);
-	}
-	return unwind_done(&state) && !unwind_error(&state) ? 0 : -EINVAL;
+	walk->found = NULL;
+	return ksplice_unwind(task, ksplice_visit_frame, walk);
 }
 
 /* As ksplice_walk_stack(), and keeps evidence. */
 static int ksplice_check_task(struct ksplice_walk *walk, struct task_struct *task)
 {
-	const struct ksplice_code_range *found = NULL;
-	unsigned long where = 0;
 	int ret;
 
 	if (task == walk->leaving)
@@ -170,17 +152,17 @@ static int ksplice_check_task(struct ksplice_walk *walk, struct task_struct *tas
 	if (!try_get_task_stack(task))
 		return 0;
 	walk->nr_walked++;
-	ret = ksplice_walk_stack(walk, task, &found, &where);
+	ret = ksplice_walk_stack(walk, task);
 	put_task_stack(task);
 	/* A pending restart would call into the module after the switch. */
 	if (!ret && walk->reverse && task->restart_block.fn) {
-		where = (unsigned long)task->restart_block.fn;
-		found = ksplice_find_range(&walk->ranges, where);
-		if (found)
+		walk->found = ksplice_find_range(&walk->ranges,
+						 (unsigned long)task->restart_block.fn);
+		if (walk->found)
 			ret = -EBUSY;
 	}
 	if (ret)
-		ksplice_keep_busy(walk, task, ret, found, where);
+		ksplice_keep_busy(walk, task, ret);
 	return ret;
 }
 
@@ -290,7 +272,7 @@ int ksplice_scan_stopped(struct ksplice_walk *walk)
 			if (task->sched_class == current->sched_class)
 				continue;
 			walk->nr_frames = 0;
-			ksplice_keep_busy(walk, task, -EDEADLK, NULL, 0);
+			ksplice_keep_busy(walk, task, -EDEADLK);
 			return -EDEADLK;
 		}
 		if (ksplice_remembered(walk, task))

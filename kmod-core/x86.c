@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * All that is of the processor: where a function's ftrace site is, how a stack is walked, what kprobes
+ * and the kernel itself write over code.
+ *
  * What a range of code may look like that the kernel rewrites itself: one of the variants that the
  * maker of the update knows, or, by its kind, what the kernel makes of it at run time. Forms are
  * those of arch/x86/kernel/alternative.c, static_call.c, ftrace.c and paravirt.c of 6.1 to 6.12:
@@ -16,11 +19,15 @@
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
+#include <linux/sched.h>
 #include <linux/static_call_types.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <asm/unwind.h>
 
 #include "core.h"
+
+#define KSPLICE_MAX_FRAMES 256
 
 static const u8 ksplice_nop5[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
 static const u8 ksplice_xor5[] = { 0x2e, 0x2e, 0x2e, 0x31, 0xc0 };
@@ -365,4 +372,49 @@ void ksplice_undo_kprobes(u8 *live, unsigned long addr, u32 size)
 		preempt_enable();
 	}
 #endif
+}
+
+/* Is the address in the kernel's own image, text or data? */
+bool ksplice_in_image(unsigned long addr)
+{
+	return addr >= __START_KERNEL_map && addr < __START_KERNEL_map + KERNEL_IMAGE_SIZE;
+}
+
+/* The ftrace site of the function at addr, or 0. */
+unsigned long ksplice_site(unsigned long addr)
+{
+	unsigned long ip = ftrace_location(addr);
+
+	/* After an ENDBR the site is at 4. Anything later is in other code. */
+	return ip && ip - addr <= 4 ? ip : 0;
+}
+
+/*
+ * Calls visit for each return address on the task's stack. Returns 0 at the stack's end, -EBUSY if
+ * visit said true, or -EINVAL if the stack cannot be walked reliably.
+ */
+int ksplice_unwind(struct task_struct *task, bool (*visit)(void *data, unsigned long addr),
+		   void *data)
+{
+	struct unwind_state state;
+	unsigned int n;
+
+	unwind_start(&state, task, NULL, NULL);
+	for (n = 0; n < KSPLICE_MAX_FRAMES && !unwind_done(&state) && !unwind_error(&state); n++) {
+		struct pt_regs *regs = unwind_get_entry_regs(&state, NULL);
+		unsigned long addr;
+
+		if (regs && user_mode(regs))
+			return 0;
+		/* An interrupted function may not have set up its frame yet. */
+		if (regs && IS_ENABLED(CONFIG_FRAME_POINTER))
+			return -EINVAL;
+		addr = unwind_get_return_address(&state);
+		if (!addr)
+			return -EINVAL;
+		if (visit(data, addr))
+			return -EBUSY;
+		unwind_next_frame(&state);
+	}
+	return unwind_done(&state) && !unwind_error(&state) ? 0 : -EINVAL;
 }
