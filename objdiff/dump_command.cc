@@ -6,12 +6,12 @@
 #include <iostream>
 #include <memory>
 
-#include "objdiff/arch/x86/x86.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/commands.h"
 #include "objdiff/image/run_image.h"
 #include "objdiff/match/pre_index.h"
+#include "objdiff/object/code.h"
 #include "objdiff/object/elf_read.h"
 
 namespace ksplice {

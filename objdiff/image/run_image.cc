@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <sstream>
 
-#include "objdiff/arch/x86/x86.h"
+#include "objdiff/arch/arch.h"
 #include "objdiff/base/bytes.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"

@@ -19,7 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "objdiff/arch/x86/x86.h"
+#include "objdiff/object/code.h"
 #include "objdiff/object/object.h"
 
 namespace ksplice {

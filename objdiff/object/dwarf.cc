@@ -11,7 +11,7 @@
 #include <cstring>
 #include <unordered_map>
 
-#include "objdiff/arch/x86/x86.h"
+#include "objdiff/arch/arch.h"
 #include "objdiff/object/elf_write.h"
 
 namespace ksplice {

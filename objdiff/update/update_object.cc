@@ -23,7 +23,7 @@
 
 #include <algorithm>
 
-#include "objdiff/arch/x86/x86.h"
+#include "objdiff/arch/arch.h"
 #include "objdiff/update/update_builder.h"
 
 namespace ksplice {

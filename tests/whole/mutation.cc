@@ -17,11 +17,11 @@
 #include <map>
 #include <random>
 
-#include "objdiff/arch/x86/x86.h"
 #include "objdiff/base/tool.h"
 #include "objdiff/image/run_image.h"
 #include "objdiff/image/run_tables.h"
 #include "objdiff/match/run_pre.h"
+#include "objdiff/object/code.h"
 #include "objdiff/object/elf_read.h"
 
 namespace ksplice {

@@ -1,9 +1,9 @@
-// x86-64 instructions and relocations: the only place that knows Capstone and R_X86_64_*.
+// What a processor must answer. arch/x86/ does so for x86-64; the sources of one processor are
+// compiled in, and everything here is a plain function or table.
 //
-// Decoding uses a length decoder of our own (AMD64 APM volume 3, appendix A; Intel SDM volume 2,
-// appendix A): it is some fifty times faster than Capstone with detail, knows where each field of
-// an instruction lies, and does not fail on instructions newer than Capstone 4.0. Its lengths are
-// checked against Capstone in x86_test. Capstone gives the text for messages.
+// In: bytes, offsets, the numbers of relocation types. Out: instructions with their lengths, fields
+// and kinds, what a relocation does, text for messages. Knows nothing of objects, images or
+// updates, and decides nothing: what to make of an instruction is the caller's.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include "objdiff/object/object.h"
 
 namespace ksplice {
 
@@ -70,51 +68,19 @@ std::vector<Instruction> decode_range(std::span<const uint8_t> code, uint64_t be
 // Condition code 0..15 of a jcc (the low nibble of its opcode), or -1.
 int condition_code(std::span<const uint8_t> code, const Instruction& instruction);
 
-// "movq   -8(%rbp), %rax" (AT&T syntax); "(bad)" for bytes that are no instruction.
-// address is that of the first byte, for branch targets.
+// "movq   -8(%rbp), %rax", as the kernel's own assembly is written; "(bad)" for bytes that are no
+// instruction. address is that of the first byte, for branch targets.
 std::string instruction_text(std::span<const uint8_t> bytes, uint64_t address);
 
-// The length that Capstone finds for the first instruction of bytes, 0 if it knows none. For tests
-// of the decoder above.
-unsigned capstone_length(std::span<const uint8_t> bytes);
+// "e8 10 00 00 00 ", for messages.
+std::string bytes_text(std::span<const uint8_t> bytes);
 
-// R_X86_64_*: how many bytes the field has (0 for NONE), whether the place is subtracted.
+// Relocation types, by their number in the ELF file: how many bytes the field has (0 for none),
+// whether the place is subtracted. Throws Error("bad_file") for a type that is not known.
 unsigned reloc_size(uint32_t type);
 bool reloc_is_pc_relative(uint32_t type);
-// Sign-extended when loaded (32S, PC32, PLT32), as against zero-extended (32).
+// Sign-extended when loaded (R_X86_64_32S), as against zero-extended (R_X86_64_32).
 bool reloc_is_signed(uint32_t type);
 std::string reloc_name(uint32_t type);  // "R_X86_64_PC32"
-
-// The instructions of an executable section, decoded once, to find the one that holds a field.
-// Decoding restarts at every function symbol, so data between functions does no harm.
-class CodeMap {
- public:
-  CodeMap(const Object& object, const Section& section);
-  // The instruction that has the byte at offset, or null.
-  const Instruction* at(uint64_t offset) const;
-  const std::vector<Instruction>& instructions() const { return instructions_; }
-
- private:
-  std::vector<Instruction> instructions_;  // by offset
-};
-
-// The offset from relocation.symbol that is really referred to: the addend, with the distance from
-// the field to the end of the instruction added back for pc-relative fields in code. For data (code
-// is null) and absolute fields it is the addend alone.
-int64_t reloc_target_offset(const Relocation& relocation, const CodeMap* code);
-
-// "symbol+0x10" of what a relocation refers to; section symbols are resolved to the symbol that
-// covers the place.
-std::string reloc_target_text(const Object& object, const Relocation& relocation,
-                              const CodeMap* code);
-
-// Up to count instructions before and after the one at offset, one per line, the one marked with
-// "=>"; relocated fields are shown by symbol. begin and end bound what is shown (usually a
-// function).
-std::string disassemble_around(const Object& object, const Section& section, uint64_t begin,
-                               uint64_t end, uint64_t offset, unsigned count = 4);
-// The same for bytes without relocations; address is that of bytes[0].
-std::string disassemble_around(std::span<const uint8_t> bytes, uint64_t address, uint64_t offset,
-                               unsigned count = 4);
 
 }  // namespace ksplice
