@@ -1,0 +1,34 @@
+// One judgement of a pair of objects while it is made; internal to find_refusals(), whose subjects
+// are in judge_*.cc.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "objdiff/diff/diff_refusals.h"
+
+namespace ksplice {
+
+struct Judgement {
+  explicit Judgement(const DiffContext& context);
+  // Adds a refusal, to which evidence may be added.
+  Refusal& refuse(std::string code, std::string section, std::string symbol, std::string message,
+                  std::string advice);
+
+  const DiffContext& context;
+  std::set<const Atom*> included;      // post functions that are Changed or New
+  std::set<const Atom*> changed_data;  // post
+  std::vector<Refusal> refusals;
+};
+
+// What happened to a thing, behind its name: "changed", "is new", "is gone".
+const char* verb(DiffStatus status);
+
+void judge_functions(Judgement& j);    // places and kinds of code that cannot be replaced
+void judge_static_keys(Judgement& j);  // keys that new code cannot be linked to
+void judge_data(Judgement& j);         // existing data, and data that cannot be told apart
+void judge_exports(Judgement& j);      // names, licenses and CRCs
+void judge_types(Judgement& j);        // layouts that live objects have
+
+}  // namespace ksplice

@@ -1,0 +1,159 @@
+// Refuses changes of data that exists in the running kernel, and data that cannot be told apart.
+#include <elf.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "objdiff/diff/judge.h"
+
+namespace ksplice {
+
+namespace {
+
+bool is_percpu_section(const std::string& name) {
+  return name.starts_with(".data..percpu") || name.starts_with(".bss..percpu");
+}
+
+bool is_tracepoint_section(const std::string& name) {
+  return name.starts_with("__tracepoints") || name == "_ftrace_events" ||
+         name == "__bpf_raw_tp_map" || name == "_ftrace_eval_map";
+}
+
+// What a datum holds at offset: the symbol that it points to, or up to eight bytes.
+std::string value_text(const Atoms& atoms, const Atom& atom, uint64_t offset) {
+  for (const Relocation* relocation : atoms.relocations(atom)) {
+    const uint64_t at = relocation->offset - atom.offset;
+    if (at > offset || offset >= at + std::max(reloc_size(relocation->type), 1U)) continue;
+    const Reference reference = atoms.resolve(*atom.section, *relocation);
+    std::string text = "address of " + (reference.atom != nullptr     ? reference.atom->name
+                                        : reference.symbol != nullptr ? reference.symbol->name
+                                                                      : "nothing");
+    return reference.offset == 0 ? text : fmt::format("{}{:+#x}", text, reference.offset);
+  }
+  if (atom.section->data.size() < atom.end()) return "zeros";
+  std::string text;
+  for (uint64_t i = offset; i < std::min(offset + 8, atom.size); ++i)
+    text += fmt::format("{}{:02x}", text.empty() ? "" : " ", atom.section->data[atom.offset + i]);
+  return text;
+}
+
+// Whether new code may bring its own copy: local, read-only, without code pointers, and named by
+// nothing but code (or by other constants that come along).
+bool is_private_constant(const Judgement& j, const Atom& pre, const Atom& post) {
+  if (pre.symbol->bind != STB_LOCAL || post.symbol->bind != STB_LOCAL) return false;
+  for (const Atom* atom : {&pre, &post}) {
+    const std::string& name = atom->section->name;
+    if (atom->section->is_write() && !name.starts_with(".data.rel.ro")) return false;
+    if (!name.starts_with(".rodata") && !name.starts_with(".data.rel.ro")) return false;
+  }
+  if (refers_to_code(j.context.pre, pre) || refers_to_code(j.context.post, post)) return false;
+  for (const Atom& user : j.context.post.all()) {
+    if (user.kind != AtomKind::Data && user.kind != AtomKind::Anonymous) continue;
+    if (j.changed_data.contains(&user) && !user.section->is_write()) continue;
+    const Atom* user_pre = j.context.correlation.pre(&user);
+    if (user.kind == AtomKind::Data && user_pre == nullptr) continue;  // new
+    for (const Relocation* relocation : j.context.post.relocations(user))
+      if (j.context.post.resolve(*user.section, *relocation).atom == &post) return false;
+  }
+  return true;
+}
+
+void judge_moved(Judgement& j, const DataDiff& data) {
+  const Atom& pre = *j.context.pre.of(data.pre);
+  const Atom& post = *j.context.post.of(data.post);
+  const std::string &from = pre.section->name, &to = post.section->name;
+  if (is_percpu_section(from) == is_percpu_section(to) &&
+      is_init_section(from) == is_init_section(to))
+    return;
+  j.refuse(
+       "data_moved", to, data.name,
+       fmt::format("{} was in {} and is in {} now: another class of memory", data.name, from, to),
+       "keep the variable as it is and add a new one beside it")
+      .expected = from;
+}
+
+void judge_datum(Judgement& j, const DataDiff& data) {
+  if (data.status == DiffStatus::Same) {
+    judge_moved(j, data);
+    return;
+  }
+  if (is_init_section(data.section)) {
+    j.refuse("init_changed", data.section, data.name,
+             fmt::format("{} is in {}, which is only used at start, and {}", data.name,
+                         data.section, verb(data.status)),
+             "leave it out of the patch; what it sets up exists already");
+    return;
+  }
+  if (is_tracepoint_section(data.section) && data.status != DiffStatus::Removed) {
+    j.refuse("tracepoint_changed", data.section, data.name,
+             fmt::format("{} in {} {}; tracepoints are registered once, at start", data.name,
+                         data.section, verb(data.status)),
+             "leave tracepoints out of the patch");
+    return;
+  }
+  if (data.status != DiffStatus::Changed) return;
+  const Atom& pre = *j.context.pre.of(data.pre);
+  const Atom& post = *j.context.post.of(data.post);
+  const uint64_t offset = data.offset;
+  if (pre.size != post.size && !is_private_constant(j, pre, post)) {
+    Refusal& refusal =
+        j.refuse("data_resized", data.section, data.name,
+                 fmt::format("{} exists in the running kernel with {} bytes and has {} now",
+                             data.name, pre.size, post.size),
+                 "keep its size; put what is new into an object of its own or a shadow variable");
+    refusal.expected = fmt::format("{} bytes", pre.size);
+    refusal.found = fmt::format("{} bytes", post.size);
+    return;
+  }
+  if (is_private_constant(j, pre, post)) return;
+  const bool code_pointers =
+      refers_to_code(j.context.pre, pre) || refers_to_code(j.context.post, post);
+  std::string what = post.section->is_write() ? "the initial value of existing writable data"
+                     : code_pointers          ? "a table of pointers that live objects point to"
+                                              : "read-only data that other data or units refer to";
+  Refusal& refusal = j.refuse(
+      "data_changed", data.section, data.name,
+      fmt::format("{}{} changed at offset {:#x}: {}", data.name,
+                  j.context.post_debug.member_at(plain_name(data.name), offset), offset, what),
+      code_pointers
+          ? "keep the table and change the functions it names, or change it in a "
+            "ksplice_apply hook and restore it in ksplice_reverse"
+          : "set the new value in a ksplice_apply hook, under the lock that guards it, and the "
+            "old one in ksplice_reverse");
+  refusal.offset = offset;
+  refusal.expected = value_text(j.context.pre, pre, offset);
+  refusal.found = value_text(j.context.post, post, offset);
+}
+
+// The first function of the update that refers to the variable, or "".
+std::string first_user(const Judgement& j, const Atom& variable) {
+  for (const Atom& atom : j.context.post.all()) {
+    if (!j.included.contains(&atom)) continue;
+    for (const Relocation* relocation : j.context.post.relocations(atom))
+      if (j.context.post.resolve(*atom.section, *relocation).atom == &variable) return atom.name;
+  }
+  return "";
+}
+
+// State that new code would read and write in the wrong place.
+void judge_ambiguous(Judgement& j) {
+  for (const Atom* variable : j.context.correlation.ambiguous) {
+    const std::string user = first_user(j, *variable);
+    if (user.empty()) continue;
+    j.refuse("ambiguous_data", variable->section->name, variable->name,
+             fmt::format("{} uses a static variable {}, and which of several of that name in the "
+                         "running kernel it is cannot be told",
+                         user, plain_name(variable->name)),
+             "compile both objects with debug information (-g), which says to what function each "
+             "belongs, or leave one of the functions that declare it as it is");
+  }
+}
+
+}  // namespace
+
+void judge_data(Judgement& j) {
+  for (const DataDiff& data : j.context.diff.data) judge_datum(j, data);
+  judge_ambiguous(j);
+}
+
+}  // namespace ksplice
