@@ -1,0 +1,85 @@
+// What DebugInfo has read of one object; internal to dwarf.cc (opening), dwarf_lines.cc (lines and
+// inlined code) and dwarf_types.cc (types, variables, enumerators), the only users of libdw.
+#pragma once
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <libelf.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "objdiff/object/dwarf.h"
+
+namespace ksplice {
+
+constexpr int MaxDwarfDepth = 64;  // of nested types and scopes; deeper ones are cut off
+
+// Without a leading "./".
+std::string tidy_path(const char* path);
+// DW_AT_name, or "".
+std::string name_of(Dwarf_Die* die);
+
+// A member's type, as far as its layout goes.
+struct MemberType {
+  std::string text;      // canonical()
+  uint64_t bits = 0;     // size
+  bool unnamed = false;  // a structure or union without a name
+};
+
+// Many members share a type, and a typedef's is some steps away: remembered by offset.
+using MemberTypes = std::unordered_map<Dwarf_Off, MemberType>;
+
+struct DebugInfo::Data {
+  explicit Data(const Object& object) : object(object) {
+    for (const auto& section : object.sections)
+      if (section->name == ".debug_info" && !section->data.empty()) has_info = true;
+  }
+  ~Data() {
+    if (dwarf != nullptr) dwarf_end(dwarf);
+    if (elf != nullptr) elf_end(elf);
+  }
+
+  struct Row {
+    uint64_t address;
+    int line;
+    const char* file;
+    bool end;
+  };
+
+  bool open();  // false if there is nothing to read
+  void read_lines();
+  void read_types();
+  void visit_scope(Dwarf_Die* scope, const std::string& function, int depth);
+  void visit_type(Dwarf_Die* die);
+  void visit_enum(Dwarf_Die* die);
+  Dwarf_Die* function_at(uint64_t address);  // whose code is there, or null
+
+  uint64_t address_of(const Section* section, uint64_t offset) const {
+    auto found = bases.find(section);
+    return found == bases.end() ? 0 : found->second + offset;
+  }
+
+  const Object& object;
+  bool has_info = false;
+  bool opened = false, lines_read = false, types_read = false, code_read = false;
+  std::unordered_map<const Section*, uint64_t> bases;  // made-up addresses of sections
+  std::vector<uint8_t> image;
+  Elf* elf = nullptr;
+  Dwarf* dwarf = nullptr;
+  std::vector<Dwarf_Die> units;
+  std::vector<Row> rows;
+  std::map<uint64_t, std::pair<uint64_t, Dwarf_Die>> code;  // functions, by begin: end
+  std::map<std::string, TypeLayout> types;
+  std::map<std::string, Enumerator> enumerators;
+  MemberTypes member_types;
+  std::set<std::string> on_stack, held;
+  std::map<std::string, std::set<std::string>> users;
+  std::unordered_map<uint64_t, std::string> functions;  // by a variable's address
+  std::multimap<std::string, Dwarf_Die> variables;  // with storage of their own, and their types
+};
+
+}  // namespace ksplice
