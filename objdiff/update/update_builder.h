@@ -1,5 +1,5 @@
-// The update object while it is made; internal to update_object.cc, update_special.cc and
-// update_tables.cc.
+// The update object while it is made; internal to update_object.cc (what goes in),
+// update_references.cc, update_symbols.cc, update_special.cc and update_tables.cc.
 //
 // A "piece" is a range of a post section that goes into the update object: an atom, or the part of
 // a special section that one kept entry refers to. Pieces enter a queue when something included
@@ -58,6 +58,21 @@ class UpdateBuilder {
   void select_seeds(UnitState& unit);
   void drain_queue();
   void copy_relocation(const Piece& piece, const Relocation& relocation);
+  Symbol* include_atom(UnitState& unit, const Atom& atom);
+  Symbol* include_new(UnitState& unit, const Atom& atom);
+  Symbol* include_piece(UnitState& unit, const Section& from, uint64_t begin, uint64_t end,
+                        uint64_t entry, const std::string& name, uint8_t type);
+  void refuse_loose_branches(const UnitState& unit, const Section& from, uint64_t begin,
+                             uint64_t end, const std::string& name);
+  bool is_included(UnitState& unit, const Atom& atom) const {
+    return unit.placed.contains({atom.section, atom.offset});
+  }
+  void refuse(const UnitState& unit, const std::string& code, const Section* section,
+              const std::string& symbol, uint64_t offset, const std::string& message,
+              const std::string& advice);
+  Section* new_section(const std::string& name, uint32_t type, uint64_t flags, uint64_t align);
+
+  // update_references.cc
   // What the relocation means in the update object: a symbol (null: refused) and an addend.
   std::pair<Symbol*, int64_t> meaning(UnitState& unit, const Section& from,
                                       const Relocation& relocation);
@@ -71,6 +86,9 @@ class UpdateBuilder {
   Target resolve_named_data(UnitState& unit, const Atom* atom, const Symbol& symbol);
   Target resolve_unnamed(UnitState& unit, const Atom& atom, const Reference& reference);
   std::optional<Target> defined_anew(const UnitState& user, const Symbol& symbol);
+  std::optional<uint64_t> run_address(UnitState& unit, const Symbol& post_symbol) const;
+
+  // update_symbols.cc
   Symbol* kernel_symbol(const std::string& name);
   // What an applied update added to vmlinux is no place for the update of a module: the module of
   // that update would not be pinned by it.
@@ -80,23 +98,13 @@ class UpdateBuilder {
   Symbol* target_module_symbol();
   Symbol* param_symbol(const RunLocation& location);
   Symbol* undefined_symbol(UnitState& unit, const Symbol& symbol);
-  Symbol* include_atom(UnitState& unit, const Atom& atom);
-  Symbol* include_new(UnitState& unit, const Atom& atom);
-  Symbol* include_piece(UnitState& unit, const Section& from, uint64_t begin, uint64_t end,
-                        uint64_t entry, const std::string& name, uint8_t type);
-  void refuse_loose_branches(const UnitState& unit, const Section& from, uint64_t begin,
-                             uint64_t end, const std::string& name);
-  bool is_included(UnitState& unit, const Atom& atom) const {
-    return unit.placed.contains({atom.section, atom.offset});
-  }
-  std::optional<uint64_t> run_address(UnitState& unit, const Symbol& post_symbol) const;
   Symbol* absolute_symbol(const std::string& name, const RunLocation& location);
   Symbol* run_symbol(const std::string& name, uint64_t addr);
   Symbol* import_symbol(const Symbol& like);
   void need_static_call_key(const std::string& trampoline);
-  void refuse(const UnitState& unit, const std::string& code, const Section* section,
-              const std::string& symbol, uint64_t offset, const std::string& message,
-              const std::string& advice);
+  Symbol* section_symbol(Section* section);
+  Symbol* new_symbol(const std::string& name, uint8_t bind, uint8_t type, Section* section,
+                     uint64_t value, uint64_t size);
 
   // update_special.cc
   void add_special_sections(UnitState& unit);
@@ -122,11 +130,6 @@ class UpdateBuilder {
   uint64_t add_string(const std::string& text);
   Section* table(const std::string& name);
   void add_pointer(Section* section, uint64_t offset, Section* to, uint64_t to_offset);
-
-  Symbol* section_symbol(Section* section);
-  Section* new_section(const std::string& name, uint32_t type, uint64_t flags, uint64_t align);
-  Symbol* new_symbol(const std::string& name, uint8_t bind, uint8_t type, Section* section,
-                     uint64_t value, uint64_t size);
 
   const RunImage& image_;
   const RunImage& vmlinux_;
@@ -156,5 +159,9 @@ class UpdateBuilder {
 bool is_fragment(const std::string& name);
 // "foo" of "foo.cold", "foo.part.0" of "foo.part.0.cold".
 std::string cold_parent(const std::string& name);
+// Changed functions cannot live in these; the differ refuses them by name.
+bool is_freed_section(const std::string& name);
+// The global symbol of that name, null if there is none or if two differ.
+const RunSymbol* only_global(const RunImage& image, const std::string& name);
 
 }  // namespace ksplice

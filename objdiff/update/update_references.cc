@@ -1,0 +1,233 @@
+// What a reference of new code becomes: see update_object.cc.
+#include <elf.h>
+#include <fmt/core.h>
+
+#include "objdiff/update/update_builder.h"
+
+namespace ksplice {
+
+std::pair<Symbol*, int64_t> UpdateBuilder::meaning(UnitState& unit, const Section& from,
+                                                   const Relocation& relocation) {
+  Target target = resolve(unit, from, relocation);
+  // The addend counts from where the original symbol was; keep it counting from the same byte.
+  int64_t addend = relocation.addend;
+  if (target.symbol != nullptr && relocation.symbol->section != nullptr)
+    addend += static_cast<int64_t>(relocation.symbol->value) - target.base;
+  return {target.symbol, addend};
+}
+
+Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Relocation& relocation) {
+  Reference reference = unit.atoms->resolve(from, relocation);
+  if (refuse_freed(unit, from, relocation, reference)) return {};
+  if (reference.symbol != nullptr) {
+    if (reference.symbol->shndx == SHN_ABS) return {absolute_symbol(reference.symbol->name, {}), 0};
+    if (std::optional<Target> added = defined_anew(unit, *reference.symbol)) return *added;
+    return {undefined_symbol(unit, *reference.symbol), 0};
+  }
+  if (reference.atom == nullptr) {
+    refuse(unit, "unnamed_data", &from, relocation.symbol->name, relocation.offset,
+           fmt::format("the reference at {}+{:#x} to {}{:+#x} leads to nothing that is known",
+                       from.name, relocation.offset, relocation.symbol->name, relocation.addend),
+           "report this with the object file");
+    return {};
+  }
+  const Atom& atom = *reference.atom;
+  if (atom.is_function()) {
+    // The function's own jumps, jump tables and table entries; everything else means its entry and
+    // goes to the run address (see above).
+    auto body = unit.placed.find({atom.section, atom.offset});
+    if (body != unit.placed.end() && (reference.offset != 0 || is_special_section(from)))
+      return {body->second, static_cast<int64_t>(atom.entry)};
+    return resolve_function(unit, atom);
+  }
+  if (atom.kind == AtomKind::Data) return resolve_named_data(unit, &atom, *atom.symbol);
+  return resolve_unnamed(unit, atom, reference);
+}
+
+// Whether the function or datum at offset in from was already, before the patch, one that refers to
+// the symbol.
+bool UpdateBuilder::referred_before(const UnitState& unit, const Section& from, uint64_t offset,
+                                    const Symbol& symbol) const {
+  const std::map<const Symbol*, const Symbol*>& correlation = unit.unit->diff->correlation;
+  const Atom* user = unit.atoms->at(&from, offset);
+  if (user == nullptr || user->symbol == nullptr) return false;
+  auto wanted = correlation.find(&symbol), before = correlation.find(user->symbol);
+  if (wanted == correlation.end() || before == correlation.end()) return false;
+  const Atom* pre = unit.pre_atoms->of(before->second);
+  if (pre == nullptr) return false;
+  for (const Relocation* relocation : unit.pre_atoms->relocations(*pre)) {
+    const Reference reference = unit.pre_atoms->resolve(*pre->section, *relocation);
+    if ((reference.atom != nullptr ? reference.atom->symbol : reference.symbol) == wanted->second)
+      return true;
+  }
+  return false;
+}
+
+// Existing code and data that are freed after the start. A function that refers to them already
+// (__ref: it looks first whether they are still there) may go on doing so.
+bool UpdateBuilder::refuse_freed(UnitState& unit, const Section& from, const Relocation& relocation,
+                                 const Reference& reference) {
+  const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
+  if (symbol == nullptr || symbol->shndx == SHN_ABS) return false;
+  const RunImage* image = &image_;
+  std::optional<uint64_t> addr = run_address(unit, *symbol);
+  if (!addr && symbol->is_undefined())
+    for (const RunImage* each : {&image_, &vmlinux_})
+      if (const RunSymbol* global = addr ? nullptr : only_global(*each, symbol->name)) {
+        image = each;
+        addr = global->addr;
+      }
+  if (!addr || !image->is_freed(*addr)) return false;
+  if (referred_before(unit, from, relocation.offset, *symbol)) return false;
+  const RunSection* section = image->section_at(*addr);
+  refuse(unit, section->exec ? "init_code" : "init_data", &from, symbol->name, relocation.offset,
+         fmt::format("new code in {} uses {} in {}, which is freed after boot", from.name,
+                     symbol->name, section->name),
+         "call or copy something that stays; what is freed may be anything by now");
+  return true;
+}
+
+// A function or datum that the patch adds to another unit of this target.
+std::optional<Target> UpdateBuilder::defined_anew(const UnitState& user, const Symbol& symbol) {
+  auto found = new_globals_.find(symbol.name);
+  if (found == new_globals_.end() || found->second.first == &user) return std::nullopt;
+  auto [unit, definition] = found->second;
+  const Atom* atom = unit->atoms->of(definition);
+  if (atom != nullptr && atom->is_function()) return resolve_function(*unit, *atom);
+  return resolve_named_data(*unit, atom, *definition);
+}
+
+Target UpdateBuilder::resolve_function(UnitState& unit, const Atom& atom) {
+  int64_t base = static_cast<int64_t>(atom.entry);
+  auto placed = unit.placed.find({atom.section, atom.offset});
+  auto found = unit.functions.find(atom.symbol);
+  DiffStatus status = found == unit.functions.end() ? DiffStatus::Same : found->second->status;
+  // A fragment is only ever reached from its own function, which is included.
+  if (is_fragment(atom.name) || status == DiffStatus::New) {
+    if (placed != unit.placed.end()) return {placed->second, base};
+    if (is_freed_section(atom.section->name)) {
+      refuse(unit, "init_code", atom.section, atom.name, 0,
+             fmt::format("new code uses {} in {}, which is freed after boot", atom.name,
+                         atom.section->name),
+             "drop __init or __exit from the new function");
+      return {};
+    }
+    if (status == DiffStatus::New) out_.added.push_back(atom.name);
+    return {include_new(unit, atom), base};
+  }
+  if (refuse_other_callee(unit, atom)) return {};
+  std::optional<uint64_t> addr = run_address(unit, *atom.symbol);
+  for (size_t i = 0; !addr && i < atom.aliases.size(); ++i)
+    addr = run_address(unit, *atom.aliases[i]);
+  if (!addr) {
+    refuse(unit, "failed_to_find", atom.section, atom.name, 0,
+           fmt::format("new code refers to {}, whose address in {} is not known", atom.name,
+                       image_.path),
+           "check that source and configuration are those of the running kernel");
+    return {};
+  }
+  if (atom.name.rfind("__SCT__", 0) == 0) need_static_call_key(atom.name);
+  return {run_symbol(atom.name, *addr), base};
+}
+
+// A function of the unit that is not replaced must be the one that was compiled: the compiler took
+// it into account when it made the new code (what it clobbers, which arguments it takes).
+bool UpdateBuilder::refuse_other_callee(UnitState& unit, const Atom& atom) {
+  auto partner = unit.unit->diff->correlation.find(atom.symbol);
+  if (partner == unit.unit->diff->correlation.end() || partner->second == nullptr) return false;
+  const FunctionMatch* match = unit.unit->match->find(partner->second);
+  if (match == nullptr || match->status != MatchStatus::Mismatched) return false;
+  if (!refused_.insert({unit.unit->name, atom.name, 0}).second) return true;
+  Refusal refusal = match->refusal;
+  refusal.object = unit.unit->name;
+  refusal.message = "new code refers to " + atom.name + ": " + refusal.message;
+  out_.refusals.push_back(refusal);
+  return true;
+}
+
+Target UpdateBuilder::resolve_named_data(UnitState& unit, const Atom* atom, const Symbol& symbol) {
+  auto found = unit.data.find(&symbol);
+  DiffStatus status = found == unit.data.end() ? DiffStatus::Same : found->second->status;
+  bool is_new = !unit.unit->diff->correlation.contains(&symbol) || status == DiffStatus::New;
+  bool is_constant = !symbol.section->is_write();
+  bool in_place = found != unit.data.end() && found->second->in_place;
+  int64_t base =
+      atom != nullptr ? static_cast<int64_t>(atom->entry) : static_cast<int64_t>(symbol.value);
+  if (!is_new && !(is_constant && status == DiffStatus::Changed && !in_place)) {
+    // An object without a byte (a lock_class_key without lockdep) may be alone in a section that
+    // the loader leaves out; all that matters of it is that it has an address.
+    bool is_nothing = symbol.section->size == 0 && image_.is_module();
+    std::optional<uint64_t> addr = run_address(unit, symbol);
+    if (addr && !is_nothing) return {run_symbol(symbol.name, *addr), base};
+    if (!is_constant && !is_nothing) {
+      refuse(
+          unit, "failed_to_find", symbol.section, symbol.name, 0,
+          fmt::format("new code refers to {}, whose address in {} is not known", symbol.name,
+                      image_.path),
+          "nothing in the running code that was matched mentions it; use another way to reach it");
+      return {};
+    }
+  }
+  if (is_freed_section(symbol.section->name)) {
+    refuse(unit, "init_data", symbol.section, symbol.name, 0,
+           fmt::format("new code uses {} in {}, which is freed after boot", symbol.name,
+                       symbol.section->name),
+           "drop __initdata or __initconst from it");
+    return {};
+  }
+  if (atom != nullptr) {
+    if (!is_included(unit, *atom) && is_new) out_.added.push_back(symbol.name);
+    return {is_new ? include_new(unit, *atom) : include_atom(unit, *atom), base};
+  }
+  if (!unit.placed.contains({symbol.section, symbol.value})) out_.added.push_back(symbol.name);
+  return {include_piece(unit, *symbol.section, symbol.value, symbol.value + symbol.size,
+                        symbol.value, symbol.name, STT_OBJECT),
+          base};
+}
+
+// Strings, constants, jump tables, replacement code; and named things that live in special
+// sections.
+Target UpdateBuilder::resolve_unnamed(UnitState& unit, const Atom& atom,
+                                      const Reference& reference) {
+  const Section& section = *atom.section;
+  uint64_t offset = static_cast<uint64_t>(static_cast<int64_t>(atom.entry) + reference.offset);
+  if (atom.kind == AtomKind::Special) {
+    // __tracepoint_x in __tracepoints, a descriptor in __dyndbg.
+    for (const auto& symbol : unit.unit->post->symbols)
+      if (symbol->section == &section && !symbol->is_section() && symbol->size != 0 &&
+          offset >= symbol->value && offset < symbol->value + symbol->size)
+        return resolve_named_data(unit, nullptr, *symbol);
+    if (section
+            .is_exec()) {  // .altinstr_aux, .fixup: up to the next place that something refers to
+      const std::set<uint64_t>& cuts = unit.cuts[&section];
+      auto next = cuts.upper_bound(offset);
+      uint64_t end = next == cuts.end() ? section.size : *next;
+      return {include_piece(unit, section, offset, end, offset, "", STT_SECTION),
+              static_cast<int64_t>(offset)};
+    }
+  } else if (!section.is_write()) {
+    return {include_atom(unit, atom), static_cast<int64_t>(atom.entry)};
+  }
+  refuse(unit, "unnamed_data", &section, atom.name, offset,
+         fmt::format("new code refers to {}+{:#x}, data without a name, which cannot be found in "
+                     "the running kernel",
+                     section.name, offset),
+         "give the datum a name of its own");
+  return {};
+}
+
+std::optional<uint64_t> UpdateBuilder::run_address(UnitState& unit,
+                                                   const Symbol& post_symbol) const {
+  auto partner = unit.unit->diff->correlation.find(&post_symbol);
+  if (partner != unit.unit->diff->correlation.end() && partner->second != nullptr) {
+    auto found = unit.unit->match->addresses.find(partner->second);
+    if (found != unit.unit->match->addresses.end()) return found->second;
+    // Not mentioned by any code that was matched. For what another unit defines, a name that stands
+    // once in the image is enough; for the unit's own things run-pre matching had the last word.
+    if (partner->second->section != nullptr) return std::nullopt;
+    if (const RunSymbol* only = image_.unique_symbol(partner->second->name)) return only->addr;
+  }
+  return std::nullopt;
+}
+
+}  // namespace ksplice
