@@ -44,7 +44,7 @@ bool load_cached(const PairInput& input, const std::string& unit, BuiltUnit& bui
   built.target = data.value("target", "");
   built.object = entry / "object.o";
   for (const auto& [path, stamp] : data["sources"].items()) {
-    if (stamp_of(input.overlay.source() / path) != stamp) return false;
+    if (stamp_of(input.overlay.source() / path) != stamp.get<std::string>()) return false;
     built.sources.push_back(path);
   }
   return !built.target.empty() && fs::exists(built.object);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "create/kbuild.h"
 #include "create/options.h"
 #include "objdiff/base/file.h"
