@@ -46,6 +46,7 @@ inline constexpr Code Codes[] = {
     {"unknown_section", "a section of unknown meaning refers to new code"},
     {"unresolved_branch", "a branch leads out of a function and cannot reach the running kernel"},
     {"unnamed_data", "new code refers to data that cannot be found in the running kernel"},
+    {"inner_address", "something that stays leads into the middle of a function to be replaced"},
     {"init_code", "new code uses a function that is freed after boot"},
     {"init_data", "new code uses data that is freed after boot"},
     {"static_key", "a static key lies where the loader cannot update it"},

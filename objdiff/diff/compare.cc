@@ -109,12 +109,15 @@ bool is_local_constant(const Atom& atom) {
 
 Comparer::Comparer(const Atoms& pre, const Atoms& post, const Correlation& correlation,
                    const SpecialTables& pre_tables, const SpecialTables& post_tables,
+                   const CodeTables& pre_code_tables, const CodeTables& post_code_tables,
                    const DebugInfo* pre_debug, const DebugInfo* post_debug)
     : pre_(pre),
       post_(post),
       correlation_(correlation),
       pre_tables_(pre_tables),
       post_tables_(post_tables),
+      pre_code_tables_(pre_code_tables),
+      post_code_tables_(post_code_tables),
       pre_debug_(pre_debug),
       post_debug_(post_debug) {}
 
@@ -200,7 +203,8 @@ bool Comparer::same_reference(const Reference& pre, const Reference& post) {
       return same_place(pre.offset, post.offset);
     if (correlation_.pre(post.atom) != pre.atom) return false;
   }
-  if (correlation_.pre(post.atom) == pre.atom) return pre.offset == post.offset;
+  if (correlation_.pre(post.atom) == pre.atom && !is_own_table(*pre.atom, *post.atom))
+    return pre.offset == post.offset;
   if (pre.atom->kind == AtomKind::Special && post.atom->kind == AtomKind::Special) {
     if (pre.atom->section->name != post.atom->section->name) return false;
     if (!pre.atom->section->is_exec()) return true;  // a symbol in a table that is dropped
@@ -214,6 +218,14 @@ bool Comparer::same_reference(const Reference& pre, const Reference& post) {
     }
   }
   return false;
+}
+
+// A table of labels of the functions being compared: equal if it leads to the same instructions.
+bool Comparer::is_own_table(const Atom& pre, const Atom& post) const {
+  if (pre_self_ == nullptr || pre.kind != AtomKind::Data || post.kind != AtomKind::Data)
+    return false;
+  const std::string pre_owner = pre_code_tables_.owner(pre);
+  return !pre_owner.empty() && !post_code_tables_.owner(post).empty();
 }
 
 bool Comparer::same_string(const Atom& pre, uint64_t pre_place, const Atom& post,
@@ -680,7 +692,8 @@ bool is_pointer(const Section& section, uint64_t place) {
 
 std::vector<uint64_t> Comparer::changed_pointers(const Atom& pre, const Atom& post) {
   if (pre.size != post.size || pre.offset % 8 != 0 || post.offset % 8 != 0) return {};
-  if (pre.section->name.starts_with(".data..percpu")) return {};  // one for each processor
+  if (pre.section->name.starts_with(".data..percpu")) return {};        // one for each processor
+  if (leads_inside(pre_, pre) || leads_inside(post_, post)) return {};  // of one body only
   std::vector<uint64_t> offsets;
   for (uint64_t at = 0; at < pre.size; at += 8) {
     const uint64_t size = std::min<uint64_t>(8, pre.size - at);

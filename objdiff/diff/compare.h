@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "objdiff/diff/code_tables.h"
 #include "objdiff/diff/correlate.h"
 #include "objdiff/object/atoms.h"
 #include "objdiff/object/special_tables.h"
@@ -46,6 +47,7 @@ class Comparer {
   // The line tables, where the objects have them, confirm line numbers; either may be null.
   Comparer(const Atoms& pre, const Atoms& post, const Correlation& correlation,
            const SpecialTables& pre_tables, const SpecialTables& post_tables,
+           const CodeTables& pre_code_tables, const CodeTables& post_code_tables,
            const DebugInfo* pre_debug, const DebugInfo* post_debug);
 
   // The first difference between two functions, special section entries included.
@@ -72,6 +74,7 @@ class Comparer {
   Difference difference_at(const Atom& pre, uint64_t pre_place, const Atom& post,
                            uint64_t post_place) const;
   bool same_reference(const Reference& pre, const Reference& post);
+  bool is_own_table(const Atom& pre, const Atom& post) const;
   bool same_value(const Atom& pre, int64_t pre_offset, const Atom& post, int64_t post_offset);
   bool same_string(const Atom& pre, uint64_t pre_place, const Atom& post,
                    uint64_t post_place) const;
@@ -104,6 +107,8 @@ class Comparer {
   const Correlation& correlation_;
   const SpecialTables& pre_tables_;
   const SpecialTables& post_tables_;
+  const CodeTables& pre_code_tables_;
+  const CodeTables& post_code_tables_;
   const DebugInfo* pre_debug_;
   const DebugInfo* post_debug_;
 

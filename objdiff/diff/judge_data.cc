@@ -91,7 +91,7 @@ void judge_datum(Judgement& j, const DataDiff& data) {
              "leave tracepoints out of the patch");
     return;
   }
-  if (data.status != DiffStatus::Changed) return;
+  if (data.status != DiffStatus::Changed || data.brought) return;
   const Atom& pre = *j.context.pre.of(data.pre);
   const Atom& post = *j.context.post.of(data.post);
   const uint64_t offset = data.offset;

@@ -41,8 +41,10 @@ class Differ {
         pre_debug_(pre),
         post_debug_(post),
         correlation_(correlate(pre_, post_, pre_tables_, post_tables_, pre_debug_, post_debug_)),
-        comparer_(pre_, post_, correlation_, pre_tables_, post_tables_, &pre_debug_, &post_debug_) {
-  }
+        pre_code_tables_(pre_),
+        post_code_tables_(post_),
+        comparer_(pre_, post_, correlation_, pre_tables_, post_tables_, pre_code_tables_,
+                  post_code_tables_, &pre_debug_, &post_debug_) {}
 
   ObjectDiff run() {
     compare_functions();
@@ -51,6 +53,7 @@ class Differ {
     fragments();
     carry_unredirectable();
     fragments();
+    bring_label_tables();
     list_removed();
     explain();
     correlate_symbols();
@@ -100,18 +103,50 @@ class Differ {
       data.post = post.symbol;
       if (const Atom* pre = correlation_.pre(&post)) {
         data.pre = pre->symbol;
-        if (const Difference difference = comparer_.data(*pre, post)) {
+        if (is_label_table(*pre, post)) {
+          // Compared and decided with its function.
+        } else if (const Difference difference = comparer_.data(*pre, post)) {
           data.status = DiffStatus::Changed;
           data.offset = difference.offset;
           data.pointers = comparer_.changed_pointers(*pre, post);
           // Live objects point to a table of operations: its users never get a copy of their own.
           const bool is_table = refers_to_code(pre_, *pre) || refers_to_code(post_, post);
-          if (is_local_constant(post) && !is_table) changed_constants_.insert(&post);
+          data.brought = is_table && is_private_table(*pre, post);
+          if (data.brought) data.pointers.clear();
+          if (data.brought || (is_local_constant(post) && !is_table))
+            changed_constants_.insert(&post);
         }
       } else {
         data.status = DiffStatus::New;
       }
       diff_.data.push_back(std::move(data));
+    }
+  }
+
+  // Neither an old holder of its address nor the old body of a function can go on using it.
+  bool is_private_table(const Atom& pre, const Atom& post) const {
+    auto is_private = [](const Atoms& atoms, const CodeTables& tables, const Atom& atom) {
+      return tables.is_private(atom) && !leads_inside(atoms, atom);
+    };
+    return is_private(pre_, pre_code_tables_, pre) && is_private(post_, post_code_tables_, post);
+  }
+
+  bool is_label_table(const Atom& pre, const Atom& post) const {
+    return !pre_code_tables_.owner(pre).empty() && !post_code_tables_.owner(post).empty();
+  }
+
+  // The labels of a computed goto are those of one body: a new one brings its own table.
+  void bring_label_tables() {
+    std::set<std::string> included;
+    for (const FunctionDiff& function : diff_.functions)
+      if (function.post != nullptr && function.status != DiffStatus::Same)
+        included.insert(function.name);
+    for (DataDiff& data : diff_.data) {
+      if (data.post == nullptr || data.pre == nullptr) continue;
+      const Atom &pre = *pre_.of(data.pre), &post = *post_.of(data.post);
+      if (!is_label_table(pre, post) || !included.contains(post_code_tables_.owner(post))) continue;
+      data.status = DiffStatus::Changed;
+      data.brought = true;
     }
   }
 
@@ -387,6 +422,8 @@ class Differ {
   const DebugInfo pre_debug_;
   const DebugInfo post_debug_;
   const Correlation correlation_;
+  const CodeTables pre_code_tables_;
+  const CodeTables post_code_tables_;
   Comparer comparer_;
   ObjectDiff diff_;
   std::map<const Atom*, size_t>

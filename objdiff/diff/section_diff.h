@@ -47,6 +47,8 @@ struct DataDiff {
   std::vector<uint64_t> pointers;
   // These pointers are to be switched where the running kernel has them (the user's decision).
   bool in_place = false;
+  // A table of code addresses that nothing but the update's new code reads: it comes along.
+  bool brought = false;
 };
 
 struct ObjectDiff {

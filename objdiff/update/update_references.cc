@@ -38,6 +38,14 @@ Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Reloca
     auto body = unit.placed.find({atom.section, atom.offset});
     if (body != unit.placed.end() && (reference.offset != 0 || is_special_section(from)))
       return {body->second, static_cast<int64_t>(atom.entry)};
+    if (reference.offset != 0 && !is_fragment(atom.name)) {
+      refuse(unit, "inner_address", &from, atom.name, relocation.offset,
+             fmt::format("new code or data at {}+{:#x} leads to {}{:+#x}, the middle of a function "
+                         "that is not in the update",
+                         from.name, relocation.offset, atom.name, reference.offset),
+             "refer to the entry of the function only");
+      return {};
+    }
     return resolve_function(unit, atom);
   }
   if (atom.kind == AtomKind::Data) return resolve_named_data(unit, &atom, *atom.symbol);

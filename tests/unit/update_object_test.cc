@@ -266,8 +266,43 @@ TEST(UpdateObject, ShortBranchIntoAnotherFunctionIsRefused) {
       text += refusal.code + " " + refusal.symbol + "\n";
     return text;
   };
-  EXPECT_EQ(refusals("asm volatile(\"jc .Linside\");"), "unresolved_branch target\n");
+  EXPECT_EQ(refusals("asm volatile(\"jc .Linside\");"),
+            "unresolved_branch target\ninner_address neighbour\n");
   EXPECT_EQ(refusals("asm volatile(\"jc 1f; nop; 1:\");"), "");
+}
+
+TEST(UpdateObject, AddressInsideAnotherFunctionIsRefused) {
+  auto use = [](const std::string& place) {
+    return "({ long y; asm(\"movq $" + place + ", %0\" : \"=r\"(y)); (int)y; })";
+  };
+  EXPECT_EQ(refused_with("", use("other+5")), "inner_address other\n");
+  EXPECT_EQ(refused_with("", use("other")), "");
+  EXPECT_EQ(refused_with("", use("target+5")), "");  // comes along
+}
+
+// The labels of the running kernel's table are in the old body.
+TEST(UpdateObject, TableOfLabelsComesWithItsFunction) {
+  auto source = [](const std::string& step) {
+    return std::string(
+               "int target(const unsigned char *at, int x) {\n"
+               "  static const void *const jumps[] = {&&add, &&twice, &&end};\n"
+               "  goto *jumps[*at];\n"
+               "add: x += ") +
+           step +
+           "; goto *jumps[*++at];\n"
+           "twice: x *= 2; goto *jumps[*++at];\n"
+           "end: return x;\n}\n";
+  };
+  Made made = make(source("7"), source("5"));
+  ASSERT_TRUE(made.update.refusals.empty()) << made.update.refusals[0].message;
+  EXPECT_EQ(names(made.update, true), std::set<std::string>{"target"});
+  const Section* table = made.update.object.find_section(".rodata");
+  ASSERT_NE(table, nullptr);
+  ASSERT_EQ(table->relocations.size(), 3u);
+  for (const Relocation& relocation : table->relocations) {
+    ASSERT_NE(relocation.symbol->section, nullptr);
+    EXPECT_EQ(relocation.symbol->section->name, ".text");
+  }
 }
 
 // A table of operations, with an entry more in post: first is there before, second is new.
