@@ -220,6 +220,7 @@ class Adder {
   void add_symbols(const Object& object) {
     static const char* const frame[] = {".init",         ".exit",     ".modinfo",
                                         ".gnu.linkonce", ".ksplice.", "__versions"};
+    const std::string prefix = update_prefix(lower_.id);
     for (const std::unique_ptr<Symbol>& symbol : object.symbols) {
       if (symbol->section == nullptr || symbol->name.empty() ||
           (symbol->type != STT_FUNC && symbol->type != STT_OBJECT))
@@ -234,7 +235,9 @@ class Adder {
       if (new_bodies_.contains(addr)) continue;
       char type = section.is_exec() ? 't' : section.is_write() ? 'd' : 'r';
       if (symbol->bind == STB_GLOBAL) type = static_cast<char>(type - 'a' + 'A');
-      image_.symbols.push_back({symbol->name, addr, symbol->size, type});
+      std::string name = symbol->name;
+      if (name.starts_with(prefix)) name = name.substr(prefix.size());
+      image_.symbols.push_back({name, addr, symbol->size, type});
     }
     index_symbols(image_);
   }

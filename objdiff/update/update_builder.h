@@ -1,5 +1,5 @@
 // The update object while it is made; internal to update_object.cc (what goes in),
-// update_references.cc, update_symbols.cc, update_special.cc and update_tables.cc.
+// update_references.cc, update_symbols.cc, update_special.cc, update_tables.cc and update_names.cc.
 //
 // A "piece" is a range of a post section that goes into the update object: an atom, or the part of
 // a special section that one kept entry refers to. Pieces enter a queue when something included
@@ -118,7 +118,6 @@ class UpdateBuilder {
 
   // update_tables.cc
   void add_tables();
-  void rename_shadowed_symbols();
   uint64_t add_run(const FunctionMatch& match);
   uint64_t add_ranges(const RunCode& run);
   void add_fields(const RunCode& run, uint64_t bytes_at, uint64_t run_offset,
@@ -130,6 +129,11 @@ class UpdateBuilder {
   uint64_t add_string(const std::string& text);
   Section* table(const std::string& name);
   void add_pointer(Section* section, uint64_t offset, Section* to, uint64_t to_offset);
+
+  // update_names.cc
+  void name_symbols();
+  void name_functions(UnitState& unit, std::set<std::string>& taken);
+  void rename_shadowed_symbols(const std::set<std::string>& taken);
 
   const RunImage& image_;
   const RunImage& vmlinux_;
@@ -157,6 +161,8 @@ class UpdateBuilder {
 
 // True for the out-of-line part of a function that gcc splits off and that belongs to it: foo.cold.
 bool is_fragment(const std::string& name);
+// What stands before the names of an update's new bodies.
+std::string update_prefix(const std::string& id);
 // "foo" of "foo.cold", "foo.part.0" of "foo.part.0.cold".
 std::string cold_parent(const std::string& name);
 // Changed functions cannot live in these; the differ refuses them by name.

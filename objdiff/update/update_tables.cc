@@ -328,7 +328,7 @@ void UpdateBuilder::add_tables() {
                "build with the compiler and configuration of the running kernel");
     }
   add_object_record();
-  rename_shadowed_symbols();
+  name_symbols();
 }
 
 UpdateObject UpdateBuilder::build_check(const std::vector<Unit>& units) {
@@ -346,27 +346,8 @@ UpdateObject UpdateBuilder::build_check(const std::vector<Unit>& units) {
       out_.replaced.push_back(match.pre->name);
     }
   add_object_record();
-  rename_shadowed_symbols();
+  name_symbols();
   return std::move(out_);
-}
-
-// A local body and the absolute symbol of the function that it replaces have one name; objtool
-// looks for the parent of foo.cold by name and must find the body. An import and a static thing can
-// have one name too, and the linker would take one for the other.
-void UpdateBuilder::rename_shadowed_symbols() {
-  std::set<std::string> taken;
-  for (const auto& symbol : out_.object.symbols)
-    if (!symbol->is_section() && symbol->shndx != SHN_ABS) taken.insert(symbol->name);
-  std::map<std::string, std::string> renamed;
-  for (const auto& symbol : out_.object.symbols) {
-    if (symbol->shndx != SHN_ABS || symbol->section != nullptr || !taken.contains(symbol->name))
-      continue;
-    std::string name = symbol->name + "..run";
-    renamed[symbol->name] = name;
-    symbol->name = name;
-  }
-  for (FinalSymbol& symbol : out_.finalization.symbols)
-    if (auto found = renamed.find(symbol.name); found != renamed.end()) symbol.name = found->second;
 }
 
 }  // namespace ksplice

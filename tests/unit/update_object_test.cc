@@ -121,15 +121,18 @@ TEST(UpdateObject, ChangedFunctionComesWithItsNeedsOnly) {
   EXPECT_EQ(made.update.replaced, std::vector<std::string>{"target"});
   EXPECT_EQ(names(made.update, false), (std::set<std::string>{"exported", "__fentry__"}));
   // helper and table are existing things without an export; target itself is what is replaced.
-  EXPECT_EQ(names(made.update, true), (std::set<std::string>{"helper", "table", "target..run"}));
-  EXPECT_NE(made.update.object.find_symbol("target"), nullptr);
+  EXPECT_EQ(names(made.update, true), (std::set<std::string>{"helper", "table", "target"}));
+  // A name is asked for to find the function that all calls go through.
+  const Symbol* body = made.update.object.find_symbol("ksplice_abc_target");
+  ASSERT_NE(body, nullptr);
+  EXPECT_NE(body->section, nullptr);
+  EXPECT_EQ(made.update.object.find_symbol("target")->section, nullptr);
   EXPECT_EQ(made.update.object.find_symbol("other"), nullptr);
   // The addresses are those of the image.
   for (const FinalSymbol& symbol : made.update.finalization.symbols) {
-    std::string plain = symbol.name == "target..run" ? "target" : symbol.name;
-    const RunSymbol* run = made.image.unique_symbol(plain);
-    ASSERT_NE(run, nullptr) << plain;
-    EXPECT_EQ(symbol.location.offset, made.image.locate(run->addr).offset) << plain;
+    const RunSymbol* run = made.image.unique_symbol(symbol.name);
+    ASSERT_NE(run, nullptr) << symbol.name;
+    EXPECT_EQ(symbol.location.offset, made.image.locate(run->addr).offset) << symbol.name;
   }
   // The same input gives the same bytes, and a linker takes them.
   Made again = make(replaced("pre %d", "post %d"));
