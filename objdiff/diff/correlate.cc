@@ -8,7 +8,9 @@
 #include <set>
 #include <tuple>
 
+#include "objdiff/diff/correlate_state.h"
 #include "objdiff/diff/line_numbers.h"
+#include "objdiff/diff/uses.h"
 
 namespace ksplice {
 
@@ -35,20 +37,6 @@ std::string fragment_parent(const std::string& name) {
   return name.substr(0, at);
 }
 
-bool is_interchangeable(const Atom& atom) {
-  if (atom.kind != AtomKind::Data) return false;
-  const std::string name = plain_name(atom.name);
-  const size_t dot = name.rfind('.');  // clang: "function.__key"
-  const std::string last = dot == std::string::npos ? name : name.substr(dot + 1);
-  for (const char* known : {"__key", "__already_done", "__warned", "__func__", "__FUNCTION__",
-                            "__PRETTY_FUNCTION__", "_rs", "_entry", "_entry_ptr", "descriptor",
-                            "_alloc_tag", "__print_once", "CSWTCH", "__msg", "__unnamed"})
-    if (last == known) return true;
-  return atom.section->name == "__dyndbg" || atom.section->name == "alloc_tags" ||
-         atom.section->name == ".data..once" || atom.section->name == ".data.once" ||
-         name.starts_with("__UNIQUE_ID_ddebug") || name.starts_with("switch.table.");
-}
-
 namespace {
 
 bool is_named(const Atom& atom) {
@@ -60,12 +48,26 @@ bool is_numbered(const Atom& atom) { return plain_name(atom.name) != atom.name; 
 // Data may move between sections of one access class; anything else makes it another thing.
 bool may_be_same(const Atom& pre, const Atom& post) { return pre.kind == post.kind; }
 
-// References of one atom in order, as the correlation sees them.
-struct Use {
-  uint64_t offset;  // in the atom
-  uint32_t type;
-  Reference reference;
-};
+// Where one state must not become another's. Allocation tags only count.
+bool holds_state(const Atom& atom) {
+  return atom.kind == AtomKind::Data && atom.section->is_write() && atom.size > 0 &&
+         atom.section->name != "alloc_tags" && atom.section->name != "__tracepoint_str";
+}
+
+// Constants that the compiler and macros make anew with every compilation: with another content it
+// is another thing. An author's constant of such a name is not numbered.
+bool is_remade(const Atom& atom) {
+  if (atom.kind != AtomKind::Data || holds_state(atom)) return false;
+  const std::string name = plain_name(atom.name);
+  if (name.starts_with("switch.table.") || name == "__unnamed") return true;
+  const size_t dot = name.rfind('.');  // clang: "function.__msg"
+  if (dot == std::string::npos && name == atom.name) return false;
+  const std::string last = dot == std::string::npos ? name : name.substr(dot + 1);
+  for (const char* known : {"__func__", "__FUNCTION__", "__PRETTY_FUNCTION__", "_entry", "CSWTCH",
+                            "__msg", "__key", "_alloc_tag", "___tp_str"})
+    if (last == known) return true;
+  return false;
+}
 
 class Correlator {
  public:
@@ -74,8 +76,8 @@ class Correlator {
              const DebugInfo& post_debug)
       : pre_(pre),
         post_(post),
-        pre_tables_(pre_tables),
-        post_tables_(post_tables),
+        pre_uses_(pre, pre_tables),
+        post_uses_(post, post_tables),
         pre_debug_(pre_debug),
         post_debug_(post_debug) {}
 
@@ -90,9 +92,10 @@ class Correlator {
       by_users();
       by_order_of_use();
     }
+    by_position();
     leftovers();
     by_name_without_line();
-    part_interchangeable();
+    part_remade();
     list_ambiguous();
     return std::move(result_);
   }
@@ -107,14 +110,22 @@ class Correlator {
 
   bool join(const Atom* pre, const Atom* post) {
     if (!open_pre(pre) || !open_post(post) || !may_be_same(*pre, *post)) return false;
+    if (holds_state(*pre) && declared_elsewhere(*pre, *post)) return false;
     result_.add(pre, post);
     return true;
+  }
+
+  // Two functions have each a static variable of one name.
+  bool declared_elsewhere(const Atom& pre, const Atom& post) const {
+    const std::string was = pre_debug_.function_of_variable(pre.section, pre.offset);
+    const std::string is = post_debug_.function_of_variable(post.section, post.offset);
+    return !was.empty() && !is.empty() && was != is;
   }
 
   static std::map<std::string, std::vector<const Atom*>> names(const Atoms& atoms) {
     std::map<std::string, std::vector<const Atom*>> result;
     for (const Atom& atom : atoms.all())
-      if (is_named(atom)) result[atom.name].push_back(&atom);
+      if (is_named(atom) && !is_macro_state(atom)) result[atom.name].push_back(&atom);
     return result;
   }
 
@@ -138,37 +149,20 @@ class Correlator {
   // Everything still open, by plain name and kind.
   void group_rest() {
     for (const Atom& atom : pre_.all())
-      if (is_named(atom) && open_pre(&atom)) groups_[key(atom)].pre.push_back(&atom);
+      if (is_grouped(atom) && open_pre(&atom)) groups_[key(atom)].pre.push_back(&atom);
     for (const Atom& atom : post_.all())
-      if (is_named(atom) && open_post(&atom)) groups_[key(atom)].post.push_back(&atom);
+      if (is_grouped(atom) && open_post(&atom)) groups_[key(atom)].post.push_back(&atom);
     for (auto& [name, group] : groups_)
       if (group.pre.size() == 1 && group.post.size() == 1)
         join(group.pre.front(), group.post.front());
   }
 
+  static bool is_grouped(const Atom& atom) { return is_named(atom) && !is_macro_state(atom); }
+
   static std::string key(const Atom& atom) {
     std::string key = plain_name(atom.name);
     key += atom.is_function() ? '(' : '=';
     return key;
-  }
-
-  std::vector<Use> uses(const Atoms& atoms, const Atom& atom) const {
-    std::vector<Use> result;
-    for (const Relocation* relocation : atoms.relocations(atom))
-      if (relocation->offset >= atom.entry)
-        result.push_back({relocation->offset - atom.entry, relocation->type,
-                          atoms.resolve(*atom.section, *relocation)});
-    if (!atom.is_function()) return result;
-    // Keys that only the function's jump table entries name (pr_debug without descriptor argument).
-    uint64_t place = uint64_t{1} << 32;
-    for (const TableEntry& entry : (&atoms == &pre_ ? pre_tables_ : post_tables_).of(&atom)) {
-      if (entry.section->name != "__jump_table") continue;
-      for (const Relocation& relocation : entry.relocations())
-        result.push_back({place + relocation.offset - entry.offset, relocation.type,
-                          atoms.resolve(*entry.section, relocation)});
-      place += entry.size;
-    }
-    return result;
   }
 
   static bool same_bytes(const Atom& a, const Atom& b) {
@@ -186,7 +180,7 @@ class Correlator {
     const std::vector<uint8_t>&a = pre.section->data, &b = post.section->data;
     if (pre.size != post.size || pre.is_function())
       return pre.is_function() && same_bytes(pre, post);
-    const std::vector<Use> x = uses(pre_, pre), y = uses(post_, post);
+    const std::vector<Use> x = pre_uses_.of(pre), y = post_uses_.of(post);
     if (x.size() != y.size()) return false;
     if (a.size() < pre.end() || b.size() < post.end()) return a.empty() && b.empty();
     std::vector<uint8_t> left(a.begin() + pre.offset, a.begin() + pre.end());
@@ -239,7 +233,7 @@ class Correlator {
              std::tie(b.first->section->index, b.first->offset);
     });
     for (const auto& [post, pre] : pairs) {
-      const std::vector<Use> a = uses(pre_, *pre), b = uses(post_, *post);
+      const std::vector<Use> a = pre_uses_.of(*pre), b = post_uses_.of(*post);
       if (a.size() != b.size() || pre->size != post->size) continue;
       const bool shape = std::equal(a.begin(), a.end(), b.begin(), [](const Use& x, const Use& y) {
         return x.offset == y.offset && x.type == y.type;
@@ -251,11 +245,6 @@ class Correlator {
         if (key(*x) == key(*y) && a[i].reference.offset == b[i].reference.offset) join(x, y);
       }
     }
-  }
-
-  // Where one state must not become another's.
-  static bool holds_state(const Atom& atom) {
-    return atom.kind == AtomKind::Data && atom.section->is_write() && !is_interchangeable(atom);
   }
 
   std::vector<const Atom*> open_state(const std::vector<const Atom*>& atoms, bool post) const {
@@ -291,8 +280,7 @@ class Correlator {
       const std::vector<const Atom*> pre = open_state(group.pre, false);
       const std::vector<const Atom*> post = open_state(group.post, true);
       if (pre.size() < 2 || pre.size() != post.size()) continue;
-      for (const auto& [function, old] :
-           std::vector<std::pair<const Atom*, const Atom*>>(pairs_of_functions())) {
+      for (const auto& [function, old] : pairs_of_functions()) {
         std::vector<const Atom*> old_order, order;
         if (pattern(pre_, *old, pre, old_order) != pattern(post_, *function, post, order)) continue;
         for (size_t i = 0; i < order.size(); ++i) join(old_order[i], order[i]);
@@ -329,6 +317,16 @@ class Correlator {
     return result;
   }
 
+  void by_position() {
+    const StateContext context{
+        pre_uses_, post_uses_, pre_debug_, post_debug_,
+        [this](const Atom& pre, const Atom& post) { return similar(pre, post); }};
+    result_.ambiguous = correlate_macro_state(context, result_);
+    std::sort(result_.ambiguous.begin(), result_.ambiguous.end(), [](const Atom* a, const Atom* b) {
+      return std::tie(a->section->index, a->offset) < std::tie(b->section->index, b->offset);
+    });
+  }
+
   void list_ambiguous() {
     for (const auto& [name, group] : groups_) {
       const std::vector<const Atom*> post = open_state(group.post, true);
@@ -361,7 +359,7 @@ class Correlator {
       const std::string base =
           atom.is_function() ? base_function(atom.name) : plain_name(atom.name);
       std::map<std::string, std::vector<const Atom*>> seen;  // by key, in order
-      for (const Use& use : uses(atoms, atom)) {
+      for (const Use& use : (post ? post_uses_ : pre_uses_).of(atom)) {
         const Atom* target = use.reference.atom;
         if (target == nullptr || !wanted.contains(target)) continue;
         std::vector<const Atom*>& order = seen[key(*target)];
@@ -426,8 +424,7 @@ class Correlator {
     for (auto& [name, group] : groups_) {
       for (const Atom* post : group.post)
         for (const Atom* pre : group.pre)
-          if (open_post(post) && open_pre(pre) && similar(*pre, *post) &&
-              (!pre->section->is_write() || is_interchangeable(*pre)))
+          if (open_post(post) && open_pre(pre) && similar(*pre, *post) && !holds_state(*pre))
             join(pre, post);
       std::vector<const Atom*> pre, post;
       for (const Atom* atom : group.pre)
@@ -442,7 +439,7 @@ class Correlator {
   void by_name_without_line() {
     std::map<std::string, Group> by_stem;
     auto add = [&](const Atom& atom, std::vector<const Atom*> Group::*side) {
-      if (!is_named(atom) || atom.is_function() || atom.symbol->bind != STB_LOCAL) return;
+      if (!is_grouped(atom) || atom.is_function() || atom.symbol->bind != STB_LOCAL) return;
       const size_t end = atom.name.find_last_not_of("0123456789");
       if (end != std::string::npos && end + 1 < atom.name.size())
         (by_stem[atom.name.substr(0, end + 1)].*side).push_back(&atom);
@@ -457,11 +454,11 @@ class Correlator {
         join(group.pre.front(), group.post.front());
   }
 
-  // Of these a new one is as good as the old one, so another content means another thing.
-  void part_interchangeable() {
+  void part_remade() {
     std::vector<std::pair<const Atom*, const Atom*>> parted;
     for (const auto& [post, pre] : result_.to_pre)
-      if (is_interchangeable(*post) && is_interchangeable(*pre) && !similar(*pre, *post))
+      if (is_remade(*post) && is_remade(*pre) && !similar(*pre, *post) && !is_in_data(pre_, *pre) &&
+          !is_in_data(post_, *post))
         parted.emplace_back(pre, post);
     for (const auto& [pre, post] : parted) {
       result_.to_pre.erase(post);
@@ -469,10 +466,19 @@ class Correlator {
     }
   }
 
+  // Whether other data holds its address.
+  static bool is_in_data(const Atoms& atoms, const Atom& atom) {
+    for (const Atom& holder : atoms.all())
+      if (holder.kind == AtomKind::Data)
+        for (const Relocation* relocation : atoms.relocations(holder))
+          if (atoms.resolve(*holder.section, *relocation).atom == &atom) return true;
+    return false;
+  }
+
   const Atoms& pre_;
   const Atoms& post_;
-  const SpecialTables& pre_tables_;
-  const SpecialTables& post_tables_;
+  const Uses pre_uses_;
+  const Uses post_uses_;
   const DebugInfo& pre_debug_;
   const DebugInfo& post_debug_;
   Correlation result_;

@@ -4,7 +4,8 @@
 // are told apart by who refers to them, by their content, and by the debug information, because a
 // patch renumbers them at will. Names alone never decide between two candidates, and for variables
 // that hold state (two functions inlined into one, each with a static "count") nothing less than
-// evidence does: without it they stay apart and are listed as ambiguous.
+// evidence does: without it they stay apart and are listed as ambiguous. What macros call theirs
+// (__already_done, _rs) is no evidence at all (correlate_state.h).
 #pragma once
 
 #include <unordered_map>
@@ -31,10 +32,6 @@ struct Correlation {
 Correlation correlate(const Atoms& pre, const Atoms& post, const SpecialTables& pre_tables,
                       const SpecialTables& post_tables, const DebugInfo& pre_debug,
                       const DebugInfo& post_debug);
-
-// Statics that macros and the compiler make (__key, __already_done, pr_debug descriptors, CSWTCH):
-// new code may use one of its own without splitting state that matters.
-bool is_interchangeable(const Atom& atom);
 
 // "foo" for "foo.cold" and "foo.cold.12"; empty if name is no fragment.
 std::string fragment_parent(const std::string& name);

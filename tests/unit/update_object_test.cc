@@ -308,6 +308,40 @@ TEST(UpdateObject, TableOfLabelsComesWithItsFunction) {
   }
 }
 
+// The flag of a warning that stays is the running one, and that of a new one is new.
+TEST(UpdateObject, FlagOfANewWarningIsNewAndTheOthersAreKept) {
+  const std::string macro =
+      "extern int exported(const char*, ...);\n"
+      "#define ONCE(c, text) do { static _Bool __attribute__((section(\".data..once\"))) "
+      "__already_done; if ((c) && !__already_done) { __already_done = 1; exported(text); } } while "
+      "(0)\n";
+  const std::string pre =
+      "int other(int x) { ONCE(x == 2, \"other\"); return x; }\n"
+      "int target(int x) { ONCE(x, \"old\"); return x; }\n";
+  std::string post = pre;
+  post.insert(post.find("ONCE(x, "), "ONCE(x == 3, \"new\"); ");
+  Made made = make(macro + post, macro + pre);
+  ASSERT_TRUE(made.update.refusals.empty()) << made.update.refusals[0].message;
+  const Atoms atoms(made.pre);
+  uint64_t old_flag = 0;  // where target's flag is in the running kernel
+  for (const Relocation* relocation : atoms.relocations(*atoms.of(made.pre.find_symbol("target"))))
+    if (const Atom* atom = atoms.resolve(*made.pre.find_section(".text.target"), *relocation).atom;
+        atom != nullptr && atom->name.starts_with("__already_done"))
+      old_flag = made.match.addresses.at(atom->symbol);
+  ASSERT_NE(old_flag, 0u);
+  std::set<int64_t> kept;
+  int fresh = 0;
+  for (const Relocation& relocation : made.update.object.find_section(".text")->relocations) {
+    if (relocation.symbol->section != nullptr && relocation.symbol->section->name == ".data..once")
+      fresh++;
+    for (const FinalSymbol& symbol : made.update.finalization.symbols)
+      if (symbol.name == relocation.symbol->name && symbol.name.starts_with("__already_done"))
+        kept.insert(symbol.location.offset);
+  }
+  EXPECT_EQ(kept, std::set<int64_t>{made.image.locate(old_flag).offset});
+  EXPECT_EQ(fresh, 2);  // tested and set
+}
+
 // A table of operations, with an entry more in post: first is there before, second is new.
 const char* const Table = R"(
 struct ops { long version; int (*one)(int); int (*two)(int); int (*three)(int); };
