@@ -42,6 +42,7 @@ inline constexpr Code Codes[] = {
     {"export_added", "something is exported that was not"},
     {"export_changed", "an export was removed, or has another license or CRC"},
     {"type_changed", "the layout of a type that live objects have changed"},
+    {"alias_changed", "a name leads to another function or object than before"},
     {"tracepoint_changed", "a tracepoint or trace event was added or changed"},
     {"unknown_section", "a section of unknown meaning refers to new code"},
     {"unresolved_branch", "a branch leads out of a function and cannot reach the running kernel"},

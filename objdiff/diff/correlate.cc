@@ -138,11 +138,15 @@ class Correlator {
     }
     // An alias that became the primary name, or the other way round.
     for (const Atom& atom : post_.all()) {
-      if (!is_named(atom) || !open_post(&atom) || is_numbered(atom)) continue;
-      const Symbol* symbol = pre_.object().find_symbol(atom.name);
-      if (symbol == nullptr || symbol->bind == STB_LOCAL) continue;
-      const Atom* other = pre_.of(symbol);
-      if (other != nullptr && is_named(*other)) join(other, &atom);
+      if (!is_named(atom) || is_numbered(atom)) continue;
+      std::vector<const Symbol*> all = {atom.symbol};
+      all.insert(all.end(), atom.aliases.begin(), atom.aliases.end());
+      for (const Symbol* name : all) {
+        const Symbol* symbol = pre_.object().find_symbol(name->name);
+        if (symbol == nullptr || symbol->bind == STB_LOCAL) continue;
+        const Atom* other = pre_.of(symbol);
+        if (other != nullptr && is_named(*other)) join(other, &atom);
+      }
     }
   }
 

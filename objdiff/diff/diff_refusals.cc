@@ -9,6 +9,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "objdiff/diff/aliases.h"
 #include "objdiff/diff/code_tables.h"
 #include "objdiff/diff/diff_start.h"
 #include "objdiff/diff/judge.h"
@@ -186,7 +187,7 @@ std::vector<Refusal> find_refusals(const DiffContext& context) {
   judge_tables(j);
   judge_unknown_sections(j);
   judge_static_keys(j);
-  for (auto find : {find_start_refusals, find_inner_addresses})
+  for (auto find : {find_start_refusals, find_inner_addresses, find_alias_changes})
     for (Refusal& refusal : find(context)) j.refusals.push_back(std::move(refusal));
   std::stable_sort(j.refusals.begin(), j.refusals.end(), [](const Refusal& a, const Refusal& b) {
     return std::tie(a.code, a.section, a.symbol, a.offset) <
