@@ -54,6 +54,6 @@ python3 -c 'import json; assert json.load(open("json"))["error"]["code"] == "bad
 # Every code that the differ refuses with is explained.
 # shellcheck disable=SC2062  # the patterns are on standard input
 sed -n '/of the differ/,/of ksplice-create/s/^ *{"\([a-z_]*\)".*/\1/p' "$SOURCE_TREE/objdiff/base/codes.h" |
-  grep -ohFw -f - "$SOURCE_TREE"/objdiff/diff_*.cc | sort -u >codes
+  grep -ohFw -f - "$SOURCE_TREE"/objdiff/diff/*.cc | sort -u >codes
 [ "$(wc -l <codes)" -gt 14 ] || fail "codes not found"
 while read -r code; do expect "\\b$code\\b" "$SOURCE_TREE/objdiff/ksplice-objdiff.1"; done <codes
