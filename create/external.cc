@@ -1,6 +1,8 @@
 // kbuild builds an external module in its own folder, so a copy of that folder is built twice:
 // first as it is; then the patched files are put in, newer than every object, and make compiles
-// again what depends on them. Both passes have the same path, flags and configuration.
+// again what depends on them. Where the patch moves lines, there is a pass between the two: the
+// original files with the patched ones' line numbers (moved.h). All passes have the same path,
+// flags and configuration.
 //
 // __FILE__ in such a module is the absolute path it was built at, and ends up in WARN() and the
 // like: it is mapped to the folder that the user named, where the module is most likely from.
@@ -13,6 +15,7 @@
 #include <map>
 #include <set>
 
+#include "create/moved.h"
 #include "create/update_module.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
@@ -61,8 +64,19 @@ std::map<std::string, BuiltUnit> find_units(const fs::path& folder) {
   return units;
 }
 
+// What goes wrong when a pass fails.
+struct Failure {
+  const char *code, *how, *hint;
+};
+constexpr Failure PreFailed = {
+    "pre_build_failed", "",
+    "does it compile by itself, with make -C /lib/modules/RELEASE/build M=DIR?"};
+constexpr Failure MovedFailed = {"moved_failed", " without the patch and with its line numbers",
+                                 "without these it does, so the numbers mean something to it"};
+constexpr Failure PostFailed = {"compile_failed", " with the patch", "without the patch it does"};
+
 std::map<std::string, BuiltUnit> make_modules(const Kbuild& kbuild, const fs::path& folder,
-                                              const fs::path& original, const char* code,
+                                              const fs::path& original, const Failure& failure,
                                               Progress& progress) {
   std::string flags;
   for (const std::string& word : kbuild.words)
@@ -73,13 +87,10 @@ std::map<std::string, BuiltUnit> make_modules(const Kbuild& kbuild, const fs::pa
       run_make(kbuild, {"M=" + folder.string(), flags, "KBUILD_MODPOST_WARN=1", "modules"});
   progress.detail(without_chatter(run.output), 2);
   if (run.status != 0)
-    throw Error(code,
+    throw Error(failure.code,
                 fmt::format("the module in {} does not compile{}:\n{}", original.string(),
-                            std::string(code) == "compile_failed" ? " with the patch" : "",
-                            without_chatter(run.output)),
-                std::string(code) == "compile_failed" ? "without the patch it does"
-                                                      : "does it compile by itself, with make -C "
-                                                        "/lib/modules/RELEASE/build M=DIR?");
+                            failure.how, without_chatter(run.output)),
+                failure.hint);
   return find_units(folder);
 }
 
@@ -92,16 +103,37 @@ fs::path keep(const Overlay& overlay, const std::string& stage, const std::strin
   return kept;
 }
 
+// Newer than every object.
+void put_file(const fs::path& target, const fs::path& content) {
+  fs::create_directories(target.parent_path());
+  fs::remove(target);
+  fs::copy_file(content, target);
+  fs::last_write_time(target, fs::file_time_type::clock::now());
+}
+
 void put_changes(const fs::path& folder, const std::vector<FileChange>& changes) {
   for (const FileChange& change : changes) {
     if (change.kind == ChangeKind::Deleted || change.kind == ChangeKind::Renamed)
       fs::remove(folder / change.old_path);
-    if (change.kind == ChangeKind::Deleted) continue;
-    fs::create_directories((folder / change.path).parent_path());
-    fs::remove(folder / change.path);
-    fs::copy_file(change.content, folder / change.path);
-    fs::last_write_time(folder / change.path, fs::file_time_type::clock::now());
+    if (change.kind != ChangeKind::Deleted) put_file(folder / change.path, change.content);
   }
+}
+
+// The objects of the source as it is with the line numbers of the patched one; none if no line
+// moves.
+std::map<std::string, fs::path> build_moved(const Overlay& overlay, const Kbuild& kbuild,
+                                            const fs::path& copy, const fs::path& original,
+                                            const std::vector<FileChange>& changes,
+                                            Progress& progress) {
+  std::map<std::string, fs::path> moved;
+  const std::vector<MovedFile> files =
+      make_moved(changes, original, overlay.work() / "2-moved/source", copy.string() + "/");
+  if (files.empty()) return moved;
+  progress.stage("compile the module as its source is, with the patch's line numbers");
+  for (const MovedFile& file : files) put_file(copy / file.path, file.content);
+  for (const auto& [name, unit] : make_modules(kbuild, copy, original, MovedFailed, progress))
+    moved[name] = keep(overlay, "2-moved", name, unit.object);
+  return moved;
 }
 
 }  // namespace
@@ -122,16 +154,18 @@ ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild, const
   copy_sources(original, copy);
   overlay.replace("include/ksplice-patch.h", core_source_folder() / "ksplice-patch.h");
   progress.stage("compile the module as its source is");
-  std::map<std::string, BuiltUnit> pre =
-      make_modules(kbuild, copy, original, "pre_build_failed", progress);
+  std::map<std::string, BuiltUnit> pre = make_modules(kbuild, copy, original, PreFailed, progress);
   progress.result(fmt::format("{} units", pre.size()));
   std::map<std::string, fs::path> kept;
   for (const auto& [name, unit] : pre) kept[name] = keep(overlay, "2-pre", name, unit.object);
 
+  const std::map<std::string, fs::path> moved =
+      build_moved(overlay, kbuild, copy, original, changes, progress);
+
   progress.stage("compile the module with the patch");
   put_changes(copy, changes);
   std::map<std::string, BuiltUnit> post =
-      make_modules(kbuild, copy, original, "compile_failed", progress);
+      make_modules(kbuild, copy, original, PostFailed, progress);
   ExternalPairs result;
   result.folder = copy;
   for (const auto& [name, unit] : post) {
@@ -141,6 +175,7 @@ ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild, const
     pair.unit = name;
     pair.target = is_new ? unit.target : pre[name].target;
     if (!is_new) pair.pre = kept[name];
+    if (auto third = moved.find(name); !is_new && third != moved.end()) pair.moved = third->second;
     pair.post = keep(overlay, "3-post", name, unit.object);
     result.pairs.push_back(std::move(pair));
   }

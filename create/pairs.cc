@@ -1,5 +1,10 @@
 // The order matters: pre first, on the untouched overlay; then the patched files are swapped in
 // and the same objects compiled again. The two differ in nothing but the patch.
+//
+// Only units that differ are compiled a third time (moved), if they read a file in which lines
+// move; of a header that many units include, those are few. Where post is pre, exactly, no line
+// number can have become a difference; where no line moves, pre is what moved would be. Then the
+// patched files are swapped in again, for what is built from the tree later.
 
 #include "create/pairs.h"
 
@@ -11,9 +16,12 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "create/moved.h"
 #include "create/update_module.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
+#include "objdiff/object/atoms.h"
+#include "objdiff/object/elf_read.h"
 
 namespace ksplice {
 
@@ -94,6 +102,15 @@ void check_dependencies(const PairInput& input, const BuiltUnit& built) {
                                           built.name, path));
 }
 
+// The names of the units that did not compile, and why.
+[[noreturn]] void throw_failed(const std::string& code, const std::string& how,
+                               const BuildResult& result, const std::string& hint) {
+  std::vector<std::string> bad = result.failed;
+  bad.insert(bad.end(), result.no_rule.begin(), result.no_rule.end());
+  throw Error(code, fmt::format("{} does not compile {}:\n{}", bad.front(), how, result.output),
+              hint);
+}
+
 std::map<std::string, BuiltUnit> build_pre(const PairInput& input, Progress& progress) {
   std::map<std::string, BuiltUnit> pre;
   std::vector<std::string> todo;
@@ -110,14 +127,9 @@ std::map<std::string, BuiltUnit> build_pre(const PairInput& input, Progress& pro
   if (!pre.empty()) progress.result(fmt::format("{} from the cache", pre.size()));
   progress.expect(todo.size());
   BuildResult result = build_units(input.kbuild, todo);
-  if (result.built.size() != todo.size()) {
-    std::vector<std::string> bad = result.failed;
-    bad.insert(bad.end(), result.no_rule.begin(), result.no_rule.end());
-    throw Error(
-        "pre_build_failed",
-        fmt::format("{} does not compile even without the patch:\n{}", bad.front(), result.output),
-        "is SOURCE the complete source of this kernel?");
-  }
+  if (result.built.size() != todo.size())
+    throw_failed("pre_build_failed", "even without the patch", result,
+                 "is SOURCE the complete source of this kernel?");
   for (const BuiltUnit& built : result.built) {
     check_dependencies(input, built);
     store_cached(input, built);
@@ -133,15 +145,23 @@ bool reads_change(const BuiltUnit& built, const std::set<std::string>& changed) 
                      [&](const std::string& path) { return changed.contains(path); });
 }
 
-// Makes the tree the patched one, in which patches also find <ksplice-patch.h>.
-void swap_in(Overlay& overlay, const std::vector<FileChange>& changes) {
-  overlay.replace("include/ksplice-patch.h", core_source_folder() / "ksplice-patch.h");
+// The changes that a build can see.
+std::vector<FileChange> seen_by_kbuild(const std::vector<FileChange>& changes) {
+  std::vector<FileChange> seen;
   bool adds = std::any_of(changes.begin(), changes.end(), [](const FileChange& change) {
     return change.kind == ChangeKind::Added || change.kind == ChangeKind::Renamed;
   });
   for (const FileChange& change : changes) {
     FileKind kind = classify_file(change.path).kind;
-    if (kind != FileKind::Code && !(kind == FileKind::BuildFile && adds)) continue;
+    if (kind == FileKind::Code || (kind == FileKind::BuildFile && adds)) seen.push_back(change);
+  }
+  return seen;
+}
+
+// Makes the tree the patched one, in which patches also find <ksplice-patch.h>.
+void swap_in(Overlay& overlay, const std::vector<FileChange>& changes) {
+  overlay.replace("include/ksplice-patch.h", core_source_folder() / "ksplice-patch.h");
+  for (const FileChange& change : seen_by_kbuild(changes)) {
     if (change.kind == ChangeKind::Deleted)
       overlay.remove(change.path);
     else
@@ -162,7 +182,67 @@ void check_new_unit(const Kbuild& kbuild, const std::string& unit) {
   throw Refused({refusal});
 }
 
+// Makes the tree the original one again, with the files of moved.
+void swap_out(Overlay& overlay, const std::vector<FileChange>& changes,
+              const std::vector<MovedFile>& moved) {
+  for (const FileChange& change : seen_by_kbuild(changes)) overlay.restore(change.path);
+  for (const MovedFile& file : moved) overlay.replace(file.path, file.content);
+}
+
+// Compiles the originals of the pairs that differ once more, where lines move in what they read.
+void build_moved(const PairInput& input, const std::map<std::string, BuiltUnit>& pre,
+                 const std::vector<const AffectedUnit*>& chosen, std::vector<ObjectPair>& pairs,
+                 Progress& progress) {
+  const std::vector<MovedFile> files = make_moved(input.changes, input.overlay.source(),
+                                                  input.overlay.work() / "2-moved/source", "../");
+  std::set<std::string> paths;
+  for (const MovedFile& file : files) paths.insert(file.path);
+  std::vector<std::string> todo;
+  std::vector<ObjectPair*> wanted;
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    if (pairs[i].pre.empty() || !reads_change(pre.at(chosen[i]->pre), paths)) continue;
+    pairs[i].same = compare_pair(pairs[i]).diff.identical;
+    if (pairs[i].same) continue;
+    todo.push_back(chosen[i]->pre);
+    wanted.push_back(&pairs[i]);
+  }
+  if (todo.empty()) return;
+  progress.stage(fmt::format("compile {} as the source is, with the patch's line numbers",
+                             counted(todo.size(), "unit")));
+  progress.expect(todo.size());
+  swap_out(input.overlay, input.changes, files);
+  const BuildResult result = build_units(input.kbuild, todo);
+  if (result.built.size() != todo.size())
+    throw_failed("moved_failed", "without the patch and with its line numbers", result,
+                 "it does without these, so the numbers mean something to it: #line directives in "
+                 "--keep-work's 2-moved/source show where");
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    check_dependencies(input, result.built[i]);
+    wanted[i]->moved = keep(input.overlay, "2-moved", result.built[i]);
+  }
+  for (const MovedFile& file : files) input.overlay.restore(file.path);
+  swap_in(input.overlay, input.changes);
+}
+
 }  // namespace
+
+PairObjects compare_pair(const ObjectPair& pair) {
+  PairObjects objects;
+  auto read = [&](const fs::path& path) {
+    Object object;
+    if (!path.empty()) object = read_object(path.string());
+    object.path = pair.unit;
+    // Functions that share a section (.sched.text) are compared and taken out one by one.
+    normalise(object);
+    return object;
+  };
+  objects.pre = read(pair.pre);
+  objects.post = read(pair.post);
+  Object moved;
+  if (!pair.moved.empty()) moved = read(pair.moved);
+  objects.diff = diff_objects(objects.pre, objects.post, pair.moved.empty() ? nullptr : &moved);
+  return objects;
+}
 
 std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) {
   std::map<std::string, BuiltUnit> pre = build_pre(input, progress);
@@ -183,13 +263,8 @@ std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) 
     if (unit->pre.empty()) check_new_unit(input.kbuild, unit->post);
   BuildResult result = build_units(input.kbuild, todo);
   progress.detail(result.output);
-  if (result.built.size() != todo.size()) {
-    std::vector<std::string> bad = result.failed;
-    bad.insert(bad.end(), result.no_rule.begin(), result.no_rule.end());
-    throw Error("compile_failed",
-                fmt::format("{} does not compile with the patch:\n{}", bad.front(), result.output),
-                "without the patch it does");
-  }
+  if (result.built.size() != todo.size())
+    throw_failed("compile_failed", "with the patch", result, "without the patch it does");
   std::vector<ObjectPair> pairs;
   for (size_t i = 0; i < chosen.size(); ++i) {
     const BuiltUnit& post = result.built[i];
@@ -201,6 +276,7 @@ std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) 
     pair.post = keep(input.overlay, "3-post", post);
     pairs.push_back(std::move(pair));
   }
+  build_moved(input, pre, chosen, pairs, progress);
   return pairs;
 }
 

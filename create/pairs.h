@@ -1,4 +1,5 @@
-// Compiles the affected units as they are (pre) and as the patch makes them (post).
+// Compiles the affected units as they are (pre), as the patch makes them (post), and where line
+// numbers could look like changes, as they are with the patch's numbers (moved, see moved.h).
 #pragma once
 
 #include <filesystem>
@@ -9,6 +10,8 @@
 #include "create/kbuild.h"
 #include "create/overlay.h"
 #include "create/progress.h"
+#include "objdiff/diff/section_diff.h"
+#include "objdiff/object/object.h"
 
 namespace ksplice {
 
@@ -17,6 +20,8 @@ struct ObjectPair {
   std::string target;         // "vmlinux" or a module
   std::filesystem::path pre;  // empty if the unit is new
   std::filesystem::path post;
+  std::filesystem::path moved;  // empty where no line moves
+  bool same = false;            // pre and post were compared and are the same; there is no moved
 };
 
 struct PairInput {
@@ -28,9 +33,18 @@ struct PairInput {
   std::string key;              // what they depend on beside the sources
 };
 
+struct PairObjects {
+  Object pre, post;
+  ObjectDiff diff;
+};
+
+// Reads and compares the objects of a pair. pre stays empty if the unit is new.
+PairObjects compare_pair(const ObjectPair& pair);
+
 // Pre objects come from the cache where every file they were made from is as it was. Leaves the
-// patched files in the overlay. Throws Error("compile_failed") with the compiler's words, and
-// Error("pre_build_failed") if already the source as it is does not compile.
+// patched files in the overlay. Throws Error("compile_failed") with the compiler's words,
+// Error("pre_build_failed") if already the source as it is does not compile, and
+// Error("moved_failed") if it does not with the patch's line numbers.
 std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress);
 
 }  // namespace ksplice

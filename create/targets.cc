@@ -50,16 +50,14 @@ std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
   std::deque<ChangedUnit> units;
   for (const ObjectPair& pair : pairs) {
     check_interrupted();
+    if (pair.same) continue;
+    PairObjects objects = compare_pair(pair);
     ChangedUnit& unit = units.emplace_back();
     unit.name = pair.unit;
     unit.target = pair.target;
-    unit.post = read_object(pair.post.string());
-    if (!pair.pre.empty()) unit.pre = read_object(pair.pre.string());
-    unit.pre.path = unit.post.path = pair.unit;
-    // Functions that share a section (.sched.text) are compared and taken out one by one.
-    normalise(unit.pre);
-    normalise(unit.post);
-    unit.diff = diff_objects(unit.pre, unit.post);
+    unit.pre = std::move(objects.pre);
+    unit.post = std::move(objects.post);
+    unit.diff = std::move(objects.diff);
     std::copy_if(unit.diff.refusals.begin(), unit.diff.refusals.end(), std::back_inserter(refusals),
                  [&](const Refusal& refusal) { return !is_harmless(refusal, pair.target); });
     if (unit.diff.identical && unit.diff.refusals.empty()) units.pop_back();

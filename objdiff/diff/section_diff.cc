@@ -19,6 +19,7 @@
 #include "objdiff/diff/compare.h"
 #include "objdiff/diff/correlate.h"
 #include "objdiff/diff/diff_refusals.h"
+#include "objdiff/diff/moved.h"
 #include "objdiff/object/atoms.h"
 #include "objdiff/object/dwarf.h"
 #include "objdiff/object/special_tables.h"
@@ -434,6 +435,26 @@ class Differ {
 
 }  // namespace
 
-ObjectDiff diff_objects(const Object& pre, const Object& post) { return Differ(pre, post).run(); }
+ObjectDiff diff_objects(const Object& pre, const Object& post, const Object* moved) {
+  if (moved == nullptr) return Differ(pre, post).run();
+  const PreSymbols symbols(pre, *moved);
+  ObjectDiff diff;
+  if (symbols.refusal()) {
+    diff.identical = false;
+    diff.refusals.push_back(*symbols.refusal());
+    return diff;
+  }
+  diff = Differ(*moved, post).run();
+  for (FunctionDiff& function : diff.functions) {
+    if (function.post == nullptr) function.name = symbols.of(function.pre)->name;
+    function.pre = symbols.of(function.pre);
+  }
+  for (DataDiff& data : diff.data) {
+    if (data.post == nullptr) data.name = symbols.of(data.pre)->name;
+    data.pre = symbols.of(data.pre);
+  }
+  for (auto& [post_symbol, pre_symbol] : diff.correlation) pre_symbol = symbols.of(pre_symbol);
+  return diff;
+}
 
 }  // namespace ksplice

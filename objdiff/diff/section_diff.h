@@ -61,7 +61,11 @@ struct ObjectDiff {
   std::vector<Refusal> refusals;
 };
 
-ObjectDiff diff_objects(const Object& pre, const Object& post);
+// moved, if not null, is the original source with the line numbers of post: then exactly what
+// differs between it and post is reported, in terms of pre. Without it a line number that moved is
+// a difference like any other. pre and moved not being of one source is a refusal, and nothing else
+// is said.
+ObjectDiff diff_objects(const Object& pre, const Object& post, const Object* moved = nullptr);
 
 // The JSON of `ksplice-objdiff diff --json` (only entries that are not Same), see its man page.
 // explain adds source line and offset to every reason.

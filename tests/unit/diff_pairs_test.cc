@@ -1,5 +1,7 @@
-// Compiles every file of tests/diff-pairs twice, without and with -DPOST, and compares the whole
-// result of the differ with the "expect" lines at its head:
+// Compiles every file of tests/diff-pairs without and with -DPOST, and compares the whole result of
+// the differ with the "expect" lines at its head. One that says MOVED is compiled a third time,
+// with -DMOVED: the original with the line numbers of post; its lines must be a difference without
+// that.
 //
 //   // cc: gcc clang            compilers (default: both)
 //   // flags: -g                added to the kernel-like ones
@@ -14,7 +16,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
+#include <tuple>
 
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
@@ -32,7 +36,10 @@ struct Pair {
   std::string compiler;
   std::vector<std::string> flags;
   std::vector<std::string> expected;
+  bool has_moved = false;
 };
+
+enum class Variant { Pre, Moved, Post };
 
 // What gtest prints for a failing parameter.
 void PrintTo(const Pair& pair, std::ostream* out) {
@@ -61,6 +68,7 @@ std::vector<Pair> read_pairs() {
       if (line.starts_with("// expect: ")) pair.expected.push_back(line.substr(11));
     }
     std::sort(pair.expected.begin(), pair.expected.end());
+    pair.has_moved = read_text(pair.source).find("MOVED") != std::string::npos;
     for (const std::string& compiler : compilers) {
       pair.compiler = compiler;
       pairs.push_back(pair);
@@ -72,8 +80,9 @@ std::vector<Pair> read_pairs() {
   return pairs;
 }
 
-Object compile(const Pair& pair, const fs::path& directory, bool post) {
-  const fs::path object = directory / (post ? "post.o" : "pre.o");
+std::vector<uint8_t> compile(const Pair& pair, Variant variant) {
+  const TempDir directory;
+  const fs::path object = directory.path() / "object.o";
   std::vector<std::string> command = {pair.compiler,
                                       "-c",
                                       pair.source.string(),
@@ -105,10 +114,20 @@ Object compile(const Pair& pair, const fs::path& directory, bool post) {
       return flag == "-pg" || flag == "-mfentry" || flag == "-mrecord-mcount";
     });
   command.insert(command.end(), pair.flags.begin(), pair.flags.end());
-  if (post) command.push_back("-DPOST");
+  if (variant == Variant::Post) command.push_back("-DPOST");
+  if (variant == Variant::Moved) command.push_back("-DMOVED");
   const CommandResult result = run_command(command);
   if (result.status != 0) throw Error("failed", result.output);
-  return read_object(object.string());
+  return read_file(object);
+}
+
+// Each is compiled once.
+Object object_of(const Pair& pair, Variant variant) {
+  static std::map<std::tuple<fs::path, std::string, Variant>, std::vector<uint8_t>> compiled;
+  if (!pair.has_moved && variant == Variant::Moved) variant = Variant::Pre;
+  std::vector<uint8_t>& file = compiled[{pair.source, pair.compiler, variant}];
+  if (file.empty()) file = compile(pair, variant);
+  return read_object(file, "object.o");
 }
 
 // "CSWTCH" for "CSWTCH.12": the numbers are the compiler's.
@@ -140,6 +159,21 @@ std::vector<std::string> summary(const ObjectDiff& diff) {
   return lines;
 }
 
+// Every symbol that diff names is one of pre or of post, not of the moved object.
+void expect_of(const ObjectDiff& diff, const Object& pre, const Object& post) {
+  auto has = [](const Object& object, const Symbol* wanted) {
+    return wanted == nullptr ||
+           std::any_of(object.symbols.begin(), object.symbols.end(),
+                       [&](const auto& symbol) { return symbol.get() == wanted; });
+  };
+  for (const FunctionDiff& function : diff.functions)
+    EXPECT_TRUE(has(pre, function.pre) && has(post, function.post)) << function.name;
+  for (const DataDiff& data : diff.data)
+    EXPECT_TRUE(has(pre, data.pre) && has(post, data.post)) << data.name;
+  for (const auto& [later, earlier] : diff.correlation)
+    EXPECT_TRUE(earlier != nullptr && has(pre, earlier) && has(post, later)) << later->name;
+}
+
 // The same object with sections and symbols in the opposite order.
 void reorder(Object& object) {
   std::reverse(object.sections.begin(), object.sections.end());
@@ -149,24 +183,29 @@ void reorder(Object& object) {
 class DiffPair : public testing::TestWithParam<Pair> {};
 
 TEST_P(DiffPair, GivesExactlyTheExpectedResult) {
-  const TempDir directory;
-  const Object pre = compile(GetParam(), directory.path(), false);
-  const Object post = compile(GetParam(), directory.path(), true);
-  const ObjectDiff diff = diff_objects(pre, post);
+  const Object pre = object_of(GetParam(), Variant::Pre);
+  const Object post = object_of(GetParam(), Variant::Post);
+  const Object moved = object_of(GetParam(), Variant::Moved);
+  const ObjectDiff diff = diff_objects(pre, post, &moved);
   EXPECT_EQ(summary(diff), GetParam().expected) << diff_to_text(diff, true);
-  EXPECT_EQ(diff_to_json(diff, true), diff_to_json(diff_objects(pre, post), true));
+  EXPECT_EQ(diff_to_json(diff, true), diff_to_json(diff_objects(pre, post, &moved), true));
+  expect_of(diff, pre, post);
+  if (GetParam().has_moved)
+    EXPECT_FALSE(diff_objects(pre, post).identical);
+  else
+    EXPECT_EQ(summary(diff_objects(pre, post)), GetParam().expected);
   EXPECT_TRUE(diff_objects(pre, pre).identical);
   EXPECT_TRUE(diff_objects(post, post).identical);
 }
 
 TEST_P(DiffPair, DoesNotDependOnTheOrderOfSectionsAndSymbols) {
-  const TempDir directory;
-  Object pre = compile(GetParam(), directory.path(), false);
-  Object post = compile(GetParam(), directory.path(), true);
+  Object pre = object_of(GetParam(), Variant::Pre);
+  Object post = object_of(GetParam(), Variant::Post);
+  Object moved = object_of(GetParam(), Variant::Moved);
   reorder(post);
-  EXPECT_EQ(summary(diff_objects(pre, post)), GetParam().expected);
-  reorder(pre);
-  EXPECT_EQ(summary(diff_objects(pre, post)), GetParam().expected);
+  EXPECT_EQ(summary(diff_objects(pre, post, &moved)), GetParam().expected);
+  reorder(moved);
+  EXPECT_EQ(summary(diff_objects(pre, post, &moved)), GetParam().expected);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, DiffPair, testing::ValuesIn(read_pairs()), [](const auto& info) {
