@@ -1,11 +1,22 @@
-// Whether a thing of pre and a thing of post mean the same.
+// Whether a thing of pre and a thing of post mean the same. pre is here the original source as it
+// was compiled for the comparison: with the line numbers of post (create/moved.h) where there is
+// such an object.
 //
-// Code is compared as two streams of instructions without padding: relocations by what they refer
-// to, branches by the instruction they lead to, so that section layout, label names, short and long
-// jumps and alignment do not count. Strings and constants without a name are compared by content,
-// named things by correlation only: a call to a changed function is the same call.
+// Nothing is free to differ: no immediate, no field, no text. Relocations are compared by what they
+// refer to, branches by the instruction they lead to. Strings and constants without a name are
+// compared by content, named things by correlation only: a call to a changed function is the same
+// call.
 //
-// A line number is the one immediate that may differ (line_numbers.h).
+// Padding. The compiler gives a function a section of its own, in which equal source has equal
+// padding: there every byte counts, and a nop or an int3 is an instruction like any other. Only
+// functions that share a section with others (.init.text, .noinstr.text, assembly) can start at
+// another place than before and be filled differently. There a run of filling is left out of the
+// comparison if it cannot mean anything:
+//   - behind an instruction that ends the flow, nops and int3s to which no branch leads: nobody
+//     executes them;
+//   - else nops alone, up to a place that is aligned to eight bytes or more, and to more than they
+//     are: they do nothing.
+// An int3 that can be executed, and a nop that a table names (a jump label), always count.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +34,6 @@
 #include "objdiff/object/special_tables.h"
 
 namespace ksplice {
-
-class DebugInfo;
 
 enum class DifferenceKind { None, Code, Constant, Special };
 
@@ -44,16 +53,13 @@ struct CodeItem {
 
 class Comparer {
  public:
-  // The line tables, where the objects have them, confirm line numbers; either may be null.
   Comparer(const Atoms& pre, const Atoms& post, const Correlation& correlation,
            const SpecialTables& pre_tables, const SpecialTables& post_tables,
-           const CodeTables& pre_code_tables, const CodeTables& post_code_tables,
-           const DebugInfo* pre_debug, const DebugInfo* post_debug);
+           const CodeTables& pre_code_tables, const CodeTables& post_code_tables);
 
   // The first difference between two functions, special section entries included.
   Difference functions(const Atom& pre, const Atom& post);
-  // The same for two variables: size, content, references. Line numbers in descriptors do not
-  // count.
+  // The same for two variables: size, content, references.
   Difference data(const Atom& pre, const Atom& post);
   // The offsets at which one variable has a pointer (or null) and the other has another one; empty
   // if they differ in anything else.
@@ -63,13 +69,16 @@ class Comparer {
   struct Stream {
     uint64_t begin = 0;  // in the section
     std::vector<CodeItem> items;
-    // Offset from begin -> item; of padding: the next item; NoItem inside an instruction.
+    // Offset from begin -> item; of padding that is left out: the next item; NoItem inside an
+    // instruction.
     std::vector<uint32_t> index;
   };
   static constexpr uint32_t NoItem = ~0u;
 
   Stream stream(const Atoms& atoms, const Section& section, uint64_t begin, uint64_t end,
-                const std::set<uint64_t>& pinned) const;
+                const std::set<uint64_t>& filling = {}) const;
+  std::set<uint64_t> find_filling(const Atoms& atoms, const SpecialTables& tables,
+                                  const Atom& function);
   Difference same_layout_code(const Atom& pre, const Atom& post, bool& differs_in_layout);
   Difference difference_at(const Atom& pre, uint64_t pre_place, const Atom& post,
                            uint64_t post_place) const;
@@ -81,25 +90,24 @@ class Comparer {
   bool same_table_target(const Section& pre, const Relocation& pre_entry, const Section& post,
                          const Relocation& post_entry, uint64_t distance);
   bool same_content(const Section& pre, uint64_t pre_begin, const Section& post,
-                    uint64_t post_begin, uint64_t size,
-                    const std::vector<std::pair<uint64_t, uint64_t>>& masked,
-                    bool skip_first_relocation = false);
-  bool same_item(const Section& pre_section, const Stream& pre_stream, size_t pre_index,
-                 const Section& post_section, const Stream& post_stream, size_t post_index);
+                    uint64_t post_begin, uint64_t size, bool skip_first_relocation = false);
+  bool same_special(const Atom& pre, int64_t pre_offset, const Atom& post, int64_t post_offset);
+  bool same_item(const Section& pre_section, const CodeItem& pre, const Section& post_section,
+                 const CodeItem& post);
   bool same_branch(const Section& pre_section, const CodeItem& pre, const Section& post_section,
                    const CodeItem& post);
-  bool is_line_change(const Section& pre_section, const Stream& pre_stream, size_t pre_index,
-                      const Section& post_section, const Stream& post_stream, size_t post_index);
   bool same_range(const Section& pre_section, uint64_t pre_begin, uint64_t pre_end,
                   const Section& post_section, uint64_t post_begin, uint64_t post_end);
   bool same_outside_code(const Section& pre, uint64_t pre_offset, const Section& post,
                          uint64_t post_offset);
   Difference special_entries(const Atom& pre, const Atom& post);
+  bool same_alternative(const TableEntry& pre, const TableEntry& post);
   bool same_entry(const TableEntry& pre, const TableEntry& post);
   bool same_place(int64_t pre_offset, int64_t post_offset) const;
   bool jumps_inside(const Atoms& atoms, const Section& section, const CodeItem& item,
                     const Atom& function) const;
   Reference branch_target(const Atoms& atoms, const Section& section, const CodeItem& item) const;
+  const std::vector<uint64_t>& referenced(bool post, const Atom& atom);
   uint64_t extent(bool post, const Atom& atom, uint64_t place);
 
   const Atoms& pre_;
@@ -109,8 +117,6 @@ class Comparer {
   const SpecialTables& post_tables_;
   const CodeTables& pre_code_tables_;
   const CodeTables& post_code_tables_;
-  const DebugInfo* pre_debug_;
-  const DebugInfo* post_debug_;
 
   // The functions being compared, and how offsets in them map to instructions.
   const Atom* pre_self_ = nullptr;
@@ -123,10 +129,13 @@ class Comparer {
   uint64_t failed_at_ = 0;  // how far same_content came, when it says no
 
   std::set<std::tuple<const Atom*, int64_t, const Atom*, int64_t>> in_progress_;
-  // Offsets in section at which anonymous atoms are referred to, sorted; [0] pre, [1] post.
+  // What referenced() has found; [0] pre, [1] post.
   std::unordered_map<const Atom*, std::vector<uint64_t>> referenced_[2];
   bool referenced_done_[2] = {false, false};
 };
+
+// The first relocation of section at offset or behind it.
+std::vector<Relocation>::const_iterator first_relocation(const Section& section, uint64_t offset);
 
 // True for data that a function depends on by its content: local, read-only.
 bool is_local_constant(const Atom& atom);

@@ -9,7 +9,6 @@
 #include <tuple>
 
 #include "objdiff/diff/correlate_state.h"
-#include "objdiff/diff/line_numbers.h"
 #include "objdiff/diff/uses.h"
 
 namespace ksplice {
@@ -94,7 +93,6 @@ class Correlator {
     }
     by_position();
     leftovers();
-    by_name_without_line();
     part_remade();
     list_ambiguous();
     return std::move(result_);
@@ -178,8 +176,8 @@ class Correlator {
                       b.section->data.begin() + b.entry);
   }
 
-  // Equal content as far as can be said before the correlation is known: bytes without line
-  // numbers, strings by text, everything else by plain name.
+  // Equal content as far as can be said before the correlation is known: bytes, strings by text,
+  // everything else by plain name.
   bool similar(const Atom& pre, const Atom& post) const {
     const std::vector<uint8_t>&a = pre.section->data, &b = post.section->data;
     if (pre.size != post.size || pre.is_function())
@@ -187,12 +185,8 @@ class Correlator {
     const std::vector<Use> x = pre_uses_.of(pre), y = post_uses_.of(post);
     if (x.size() != y.size()) return false;
     if (a.size() < pre.end() || b.size() < post.end()) return a.empty() && b.empty();
-    std::vector<uint8_t> left(a.begin() + pre.offset, a.begin() + pre.end());
-    std::vector<uint8_t> right(b.begin() + post.offset, b.begin() + post.end());
-    for (const auto& [begin, end] : line_fields(post_, post))
-      for (uint64_t at = begin; at < std::min<uint64_t>(end, left.size()); ++at)
-        left[at] = right[at] = 0;
-    if (left != right) return false;
+    if (!std::equal(a.begin() + pre.offset, a.begin() + pre.end(), b.begin() + post.offset))
+      return false;
     for (size_t i = 0; i < x.size(); ++i) {
       const Reference &l = x[i].reference, &r = y[i].reference;
       if (x[i].offset != y[i].offset || (l.atom == nullptr) != (r.atom == nullptr)) return false;
@@ -437,25 +431,6 @@ class Correlator {
         if (open_post(atom)) post.push_back(atom);
       if (pre.size() == 1 && post.size() == 1) join(pre.front(), post.front());
     }
-  }
-
-  // Macros that put __LINE__ into a name: _object_methods_UVERBS_OBJECT_WQ183.
-  void by_name_without_line() {
-    std::map<std::string, Group> by_stem;
-    auto add = [&](const Atom& atom, std::vector<const Atom*> Group::*side) {
-      if (!is_grouped(atom) || atom.is_function() || atom.symbol->bind != STB_LOCAL) return;
-      const size_t end = atom.name.find_last_not_of("0123456789");
-      if (end != std::string::npos && end + 1 < atom.name.size())
-        (by_stem[atom.name.substr(0, end + 1)].*side).push_back(&atom);
-    };
-    for (const Atom& atom : pre_.all())
-      if (open_pre(&atom)) add(atom, &Group::pre);
-    for (const Atom& atom : post_.all())
-      if (open_post(&atom)) add(atom, &Group::post);
-    for (const auto& [stem, group] : by_stem)
-      if (group.pre.size() == 1 && group.post.size() == 1 &&
-          similar(*group.pre.front(), *group.post.front()))
-        join(group.pre.front(), group.post.front());
   }
 
   void part_remade() {

@@ -45,7 +45,7 @@ class Differ {
         pre_code_tables_(pre_),
         post_code_tables_(post_),
         comparer_(pre_, post_, correlation_, pre_tables_, post_tables_, pre_code_tables_,
-                  post_code_tables_, &pre_debug_, &post_debug_) {}
+                  post_code_tables_) {}
 
   ObjectDiff run() {
     compare_functions();

@@ -4,9 +4,11 @@
 
 #ifdef POST
 int g(int a) { return other(a + 1); }
-#line 700
 #else
 int g(int a) { return other(a); }
+#endif
+#if defined POST || defined MOVED
+#line 700
 #endif
 int f(const unsigned char *at, int value)
 {

@@ -2,7 +2,7 @@
 
 #define STR(x) #x
 #define XSTR(x) STR(x)
-#ifdef POST
+#if defined POST || defined MOVED
 #line 340 "fs/x.c"
 #else
 #line 330 "fs/x.c"

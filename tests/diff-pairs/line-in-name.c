@@ -2,7 +2,7 @@
 #include "kernel.h"
 #define NAME2(line) methods_##line
 #define NAME(line) NAME2(line)
-#ifdef POST
+#if defined POST || defined MOVED
 #line 100
 
 

@@ -1,7 +1,7 @@
 #include "kernel.h"
 
 void acpi_error(const char *module, unsigned line, const char *format, ...);
-#ifdef POST
+#if defined POST || defined MOVED
 #line 340 "fs/x.c"
 #else
 #line 330 "fs/x.c"

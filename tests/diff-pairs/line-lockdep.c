@@ -1,7 +1,7 @@
 #include "kernel.h"
 
 void lockdep_rcu_suspicious(const char *file, int line, const char *s);
-#ifdef POST
+#if defined POST || defined MOVED
 #line 340 "fs/x.c"
 #else
 #line 330 "fs/x.c"

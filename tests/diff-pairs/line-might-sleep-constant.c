@@ -1,4 +1,4 @@
-// twin of line-might-sleep: no file name before it
+// twin of line-might-sleep: a number that is no line
 // expect: changed function f code
 #include "kernel.h"
 

@@ -1,7 +1,7 @@
 #include "kernel.h"
 
 void __might_sleep(const char *file, int line);
-#ifdef POST
+#if defined POST || defined MOVED
 #line 340 "fs/x.c"
 #else
 #line 330 "fs/x.c"

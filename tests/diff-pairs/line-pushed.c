@@ -2,7 +2,7 @@
 
 void xfs_corruption_error(const char *tag, int level, void *mp, const void *buf, long size,
 			  const char *filename, int linenum, void *failaddr);
-#ifdef POST
+#if defined POST || defined MOVED
 #line 130 "fs/x.c"
 #else
 #line 100 "fs/x.c"

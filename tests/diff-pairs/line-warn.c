@@ -1,6 +1,6 @@
 #include "kernel.h"
 
-#ifdef POST
+#if defined POST || defined MOVED
 #line 340 "fs/x.c"
 #else
 #line 330 "fs/x.c"
