@@ -27,7 +27,7 @@ patch_lined() {
 }
 patch_lined '4i /* where it was set */\n'
 refused_create 1 no_change --module-source="$WORK/lined" --patch="$WORK/patch" "$SOURCE"
-expect "line numbers" "$WORK/out"
+expect "line numbers" "$WORK/err"
 sed -i '/MODULE_LICENSE/a _Static_assert(__LINE__ == 13, "moved");' "$WORK/lined/lined.c"
 patch_lined '4i /* where it was set */\n
   s/__LINE__ == 13/__LINE__ == 15/'
