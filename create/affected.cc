@@ -2,9 +2,15 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cstring>
 #include <set>
 
+#include "objdiff/base/file.h"
+
 namespace ksplice {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -28,6 +34,52 @@ std::string target_of(const ConfiguredUnit& unit) {
 
 std::string object_of(const std::string& source) {
   return source.substr(0, source.size() - 2) + ".o";
+}
+
+Refusal unreachable(const std::string& path, const std::string& why) {
+  Refusal refusal;
+  refusal.code = "unsupported_file";
+  refusal.object = path;
+  refusal.message = fmt::format("{} {}", path, why);
+  refusal.advice = "leave this file out of the patch if the fix does not need it";
+  return refusal;
+}
+
+// The build file of a folder, or "".
+std::string makefile_of(const fs::path& tree, const fs::path& folder) {
+  std::string text;
+  for (const char* name : {"Kbuild", "Makefile"})
+    if (fs::exists(tree / folder / name)) text += read_text(tree / folder / name);
+  return text;
+}
+
+// Whether a build file speaks of a file, by the last part of its path.
+bool names_file(const std::string& makefile, const std::string& path) {
+  std::string name = base_name(path);
+  for (size_t at = makefile.find(name); at != makefile.npos; at = makefile.find(name, at + 1)) {
+    auto ends = [&](size_t place) {
+      return place >= makefile.size() || std::strchr(" \t\n/,)(:=", makefile[place]) != nullptr;
+    };
+    if ((at == 0 || ends(at - 1)) && ends(at + name.size())) return true;
+  }
+  return false;
+}
+
+// Texts and scripts are not code, but code may be made from them: x86-opcode-map.txt,
+// mkcapflags.sh.
+bool is_input(const fs::path& source, const std::string& path) {
+  if (has_prefix(path, {"Documentation/", "LICENSES/", "tools/", "samples/", "usr/"}) ||
+      (has_prefix(path, {"arch/"}) && !has_prefix(path, {"arch/x86/"})) ||
+      path.find('/') == path.npos || base_name(path).starts_with("Kconfig"))
+    return false;
+  if (path.starts_with("scripts/"))
+    return has_suffix(path, {".sh", ".tbl", ".pl", ".py", ".awk"}) &&
+           (names_file(makefile_of(source, "."), path) ||
+            names_file(makefile_of(source, "arch/x86/entry/syscalls"), path));
+  for (fs::path folder = fs::path(path).parent_path(); !folder.empty();
+       folder = folder.parent_path())
+    if (names_file(makefile_of(source, folder), path)) return true;
+  return false;
 }
 
 struct Place {
@@ -71,22 +123,20 @@ FileClass classify_file(const std::string& path) {
   return {FileKind::Refused, "is of a kind that cannot be updated"};
 }
 
-std::vector<std::string> check_files(const std::vector<FileChange>& changes) {
+std::vector<std::string> check_files(const std::vector<FileChange>& changes,
+                                     const fs::path& source) {
   std::vector<std::string> notes;
   std::vector<Refusal> refusals;
   bool code = false;
   for (const FileChange& change : changes) {
     FileClass file = classify_file(change.path);
+    if (file.kind == FileKind::Ignored && is_input(source, change.path))
+      file = {FileKind::Refused, "is what code of the kernel is made from, by a program"};
     code = code || file.kind == FileKind::Code;
     if (file.kind == FileKind::Ignored)
       notes.push_back(fmt::format("{} is ignored: {}", change.path, file.why));
     if (file.kind != FileKind::Refused) continue;
-    Refusal refusal;
-    refusal.code = "unsupported_file";
-    refusal.object = change.path;
-    refusal.message = fmt::format("{} {}", change.path, file.why);
-    refusal.advice = "leave this file out of the patch if the fix does not need it";
-    refusals.push_back(refusal);
+    refusals.push_back(unreachable(change.path, file.why));
   }
   if (!refusals.empty()) throw Refused(refusals);
   if (code) return notes;
@@ -97,50 +147,140 @@ std::vector<std::string> check_files(const std::vector<FileChange>& changes) {
       "no changes detected: the patch changes no source that the kernel is built from" + list);
 }
 
-Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
-                       const std::filesystem::path& tree, const std::vector<std::string>& files) {
-  Affected affected;
-  std::set<std::string> included, taken;
-  auto add = [&](AffectedUnit unit) {
-    if (taken.insert(unit.post.empty() ? unit.pre : unit.post).second)
-      affected.units.push_back(std::move(unit));
-  };
-  for (const FileChange& change : changes) {
+namespace {
+
+class Finder {
+ public:
+  Finder(UnitTable& table, const fs::path& tree, const std::vector<std::string>& files)
+      : table_(table), tree_(tree), files_(files) {}
+
+  Affected run(const std::vector<FileChange>& changes) {
+    for (const FileChange& change : changes) take(change);
+    for (const std::string& path : included_) add_readers(path, false);
+    // What finds a new header can be told only once it is there.
+    for (const std::string& path : shadows_) add_readers(path, true);
+    while (!made_.empty()) add_readers(made_.extract(made_.begin()).value(), true);
+    find_made();
+    affected_.outside = find_outside(tree_, changed_, readers_);
+    return std::move(affected_);
+  }
+
+ private:
+  void take(const FileChange& change) {
     FileKind kind = classify_file(change.path).kind;
     if (kind == FileKind::BuildFile)
-      affected.notes.push_back(
+      affected_.notes.push_back(
           fmt::format("{} counts for the files that the patch adds only", change.path));
-    if (kind != FileKind::Code) continue;
+    if (kind != FileKind::Code) return;
     bool is_c = change.path.ends_with(".c");
+    bool is_new = change.kind == ChangeKind::Added || change.kind == ChangeKind::Renamed;
+    if (is_new && !is_c) shadows_.insert(change.path);
     if (change.kind == ChangeKind::Added) {
-      if (is_c) add({"", object_of(change.path), true, ""});
-      continue;  // whatever includes a new header is changed itself
+      if (is_c) add({"", object_of(change.path), true, "", false});
+      return;
     }
+    changed_.push_back(change.old_path);
     std::optional<ConfiguredUnit> unit;
-    if (change.old_path.ends_with(".c")) unit = table.find(change.old_path);
+    if (change.old_path.ends_with(".c")) unit = table_.find(change.old_path);
     if (!unit) {
-      included.insert(change.old_path);
-    } else if (change.kind == ChangeKind::Deleted) {
-      affected.notes.push_back(fmt::format("{} is deleted: its running code stays", change.path));
-    } else if (change.kind == ChangeKind::Renamed) {
-      add({unit->goal, object_of(change.path), true, target_of(*unit)});
-    } else {
-      add({unit->goal, unit->goal, true, target_of(*unit)});
+      included_.insert(change.old_path);
+      return;
+    }
+    for (const std::string& reader : outside_includers(change.old_path)) readers_.insert(reader);
+    if (change.kind == ChangeKind::Deleted)
+      affected_.notes.push_back(fmt::format("{} is deleted: its running code stays", change.path));
+    else if (change.kind == ChangeKind::Renamed)
+      add({unit->goal, object_of(change.path), true, target_of(*unit), false});
+    else
+      add({unit->goal, unit->goal, true, target_of(*unit), false});
+  }
+
+  void add(AffectedUnit unit) {
+    if (taken_.insert(unit.post.empty() ? unit.pre : unit.post).second)
+      affected_.units.push_back(std::move(unit));
+  }
+
+  // Units that may include path; certain: they are compiled even if they did not before the change.
+  void add_readers(const std::string& path, bool certain) {
+    std::vector<std::string> files = files_;
+    if (certain) files.insert(std::lower_bound(files.begin(), files.end(), path), path);
+    bool used = note_made(path) || certain;
+    for (const std::string& source : find_includers(tree_, files, {path})) {
+      readers_.insert(source);
+      used = note_made(source) || used;
+      bool assembly = source.ends_with(".S");
+      std::string stem = source.substr(0, source.size() - 2);
+      auto unit = table_.all().find(stem + ".c");
+      if (unit == table_.all().end() || (assembly && has_file(stem + ".c"))) continue;
+      used = true;
+      add({unit->second.goal, unit->second.goal, certain, target_of(unit->second), assembly});
+    }
+    if (used || !find_outside(tree_, {path}, readers_).empty()) return;
+    if (is_host_program(path))
+      affected_.refusals.push_back(
+          unreachable(path, "is of a program that makes code of the kernel"));
+    else
+      affected_.notes.push_back(fmt::format("{} is not part of this configuration", path));
+  }
+
+  // The build may make a header of a source, by way of its assembly: asm-offsets.h for all, or one
+  // such as kvm-asm-offsets.h for few.
+  bool note_made(const std::string& source) {
+    if (!source.ends_with(".c")) return false;
+    bool for_all = source == "kernel/bounds.c" || source == "arch/x86/kernel/asm-offsets.c" ||
+                   source == "arch/x86/kernel/asm-offsets_64.c";
+    affected_.makes_headers = affected_.makes_headers || for_all;
+    std::string stem = source.substr(0, source.size() - 2);
+    bool for_few = !for_all && has_file(source) && !table_.all().contains(source) &&
+                   names_file(makefile_of(tree_, fs::path(source).parent_path()), stem + ".s");
+    if (for_few) made_.insert(stem + ".h");
+    return for_all || for_few;
+  }
+
+  // Sources of other programs that include a unit of the kernel.
+  std::set<std::string> outside_includers(const std::string& path) const {
+    std::vector<std::string> files;
+    for (const std::string& file : files_)
+      if (is_outside(file)) files.push_back(file);
+    return find_includers(tree_, files, {path});
+  }
+
+  // Units whose source a program makes from a file that the patch changes: capflags.c.
+  void find_made() {
+    for (const std::string& path : changed_) {
+      if (path.ends_with(".c")) continue;
+      for (const auto& [source, unit] : table_.all()) {
+        std::string stem = source.substr(0, source.size() - 2);
+        if (has_file(source) || has_file(stem + ".S")) continue;
+        if (names_file(makefile_of(tree_, fs::path(source).parent_path()), path))
+          add({unit.goal, unit.goal, true, target_of(unit), false});
+      }
     }
   }
-  if (included.empty()) return affected;
-  std::set<std::string> useless = included;
-  for (const std::string& path : included) {
-    for (const std::string& source : find_includers(tree, files, {path})) {
-      auto unit = table.all().find(source);
-      if (unit == table.all().end()) continue;
-      useless.erase(path);
-      add({unit->second.goal, unit->second.goal, false, target_of(unit->second)});
-    }
+
+  bool is_host_program(const std::string& path) const {
+    std::string text = makefile_of(tree_, fs::path(path).parent_path());
+    return path.ends_with(".c") && text.find("hostprogs") != text.npos &&
+           names_file(text, fs::path(path).stem().string());
   }
-  for (const std::string& path : useless)
-    affected.notes.push_back(fmt::format("{} is not part of this configuration", path));
-  return affected;
+
+  bool has_file(const std::string& path) const {
+    return std::binary_search(files_.begin(), files_.end(), path);
+  }
+
+  UnitTable& table_;
+  const fs::path& tree_;
+  const std::vector<std::string>& files_;
+  Affected affected_;
+  std::vector<std::string> changed_;
+  std::set<std::string> included_, shadows_, made_, readers_, taken_;
+};
+
+}  // namespace
+
+Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
+                       const fs::path& tree, const std::vector<std::string>& files) {
+  return Finder(table, tree, files).run(changes);
 }
 
 }  // namespace ksplice

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "create/outside.h"
 #include "create/patch.h"
 #include "create/units.h"
 #include "objdiff/base/error.h"
@@ -25,8 +26,10 @@ struct FileClass {
 FileClass classify_file(const std::string& path);
 
 // Throws Refused for changes to files that no update can reach, and Error("no_change") if nothing
-// that the kernel is built from is changed. Returns notes on what is ignored. Looks at names only.
-std::vector<std::string> check_files(const std::vector<FileChange>& changes);
+// that the kernel is built from is changed. Returns notes on what is ignored. Looks at names only,
+// and at the Makefiles of source for files that code is made from by a program.
+std::vector<std::string> check_files(const std::vector<FileChange>& changes,
+                                     const std::filesystem::path& source);
 
 // One object to be compiled before and after the change. post is empty if its source is deleted,
 // pre if it is new.
@@ -34,15 +37,20 @@ struct AffectedUnit {
   std::string pre, post;  // goals for kbuild
   bool certain = true;    // false: may turn out not to include what changed
   std::string target;     // "vmlinux" or a module; empty if the unit is new
+  bool assembly = false;  // its object must stay as it is
 };
 
 struct Affected {
   std::vector<AffectedUnit> units;
+  std::vector<const OutsideProgram*> outside;  // what else may read the change
+  bool makes_headers = false;                  // headers that the build makes may change
+  std::vector<Refusal> refusals;
   std::vector<std::string> notes;
 };
 
 // table is of the tree before the change. New .c files are not in it: they get post only, and the
-// caller must check that the changed Makefiles build them.
+// caller must check that the changed Makefiles build them. A header that is new may be found now in
+// the place of another one of its name, by units that are not changed.
 Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
                        const std::filesystem::path& tree, const std::vector<std::string>& files);
 

@@ -189,7 +189,7 @@ AppliedPatch apply_to_copies(const Options& options, const Job& job, const fs::p
   progress.stage("apply the patch to copies");
   AppliedPatch applied = apply_patches(job.patches, options.patch_options, source, staging);
   progress.notes(applied.notes);
-  if (options.module_source.empty()) progress.notes(check_files(applied.changes));
+  if (options.module_source.empty()) progress.notes(check_files(applied.changes, source));
   progress.result(counted(applied.changes.size(), "file") + " changed");
   return applied;
 }
@@ -203,13 +203,19 @@ std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig&
   Affected affected = find_affected(applied.changes, table, overlay.tree(), overlay.files());
   progress.result(counted(affected.units.size(), "unit"));
   progress.notes(affected.notes);
+  if (!affected.refusals.empty()) throw Refused(affected.refusals);
   leave_out_targets(affected.units, options, progress);
-  if (affected.units.empty())
+  if (affected.units.empty() && affected.outside.empty() && !affected.makes_headers)
     throw Error("no_change", fmt::format("no changes detected: kernel {} is built from none of the "
                                          "files that the patch changes:\n  {}",
                                          kernel.release, fmt::join(affected.notes, "\n  ")));
-  PairInput input{overlay,         kbuild,        affected.units,
-                  applied.changes, options.cache, template_key(overlay, kernel, toolchain)};
+  PairInput input{overlay,
+                  kbuild,
+                  affected.units,
+                  affected.outside,
+                  applied.changes,
+                  options.cache,
+                  template_key(overlay, kernel, toolchain)};
   return build_pairs(input, progress);
 }
 

@@ -190,7 +190,10 @@ BuiltUnit parse_cmd_file(const std::string& text, const std::string& unit) {
     throw Error("failed", fmt::format("kbuild recorded no command for {}", unit));
   bool module = command.find(" -DMODULE ") != std::string::npos;
   built.target = module ? quoted_define(command, "KBUILD_MODNAME") : "vmlinux";
-  if (built.target.empty())
+  // kbuild does not name the module to the assembler.
+  bool assembly = text.find("\nsource_" + unit + " := ") != text.npos &&
+                  first_line(text.substr(text.find("\nsource_" + unit) + 1)).ends_with(".S");
+  if (built.target.empty() && !assembly)
     throw Error("failed", fmt::format("kbuild's command for {} names no module", unit));
   std::istringstream stream(text);
   std::string line;

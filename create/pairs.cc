@@ -244,39 +244,82 @@ PairObjects compare_pair(const ObjectPair& pair) {
   return objects;
 }
 
-std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) {
-  std::map<std::string, BuiltUnit> pre = build_pre(input, progress);
+namespace {
+
+// The units that read the change, in the order of input.
+std::vector<const AffectedUnit*> choose(const PairInput& input,
+                                        std::map<std::string, BuiltUnit>& pre) {
   std::set<std::string> changed;
   for (const FileChange& change : input.changes)
     if (!change.old_path.empty()) changed.insert(change.old_path);
-  std::vector<std::string> todo;
   std::vector<const AffectedUnit*> chosen;
-  for (const AffectedUnit& unit : input.units) {
-    if (!unit.certain && !reads_change(pre[unit.pre], changed)) continue;
-    todo.push_back(unit.post);
-    chosen.push_back(&unit);
-  }
+  for (const AffectedUnit& unit : input.units)
+    if (unit.certain || reads_change(pre[unit.pre], changed)) chosen.push_back(&unit);
+  return chosen;
+}
+
+BuildResult build_post(const PairInput& input, const std::vector<const AffectedUnit*>& chosen,
+                       Progress& progress) {
+  std::vector<std::string> todo;
+  for (const AffectedUnit* unit : chosen) todo.push_back(unit->post);
   progress.stage(fmt::format("compile {} with the patch", counted(todo.size(), "unit")));
   progress.expect(todo.size());
   swap_in(input.overlay, input.changes);
   for (const AffectedUnit* unit : chosen)
     if (unit->pre.empty()) check_new_unit(input.kbuild, unit->post);
+  // kbuild makes its headers first; if there is no unit, only these.
+  if (todo.empty()) run_make(input.kbuild, {"prepare0"});
   BuildResult result = build_units(input.kbuild, todo);
   progress.detail(result.output);
   if (result.built.size() != todo.size())
     throw_failed("compile_failed", "with the patch", result, "without the patch it does");
+  return result;
+}
+
+// Assembly cannot be redirected: a change of it is a refusal, and the C half of one no update.
+void compare_assembly(const BuiltUnit& pre, const BuiltUnit& post,
+                      const std::vector<FileChange>& changes, std::vector<Refusal>& refusals) {
+  std::string difference = object_difference(pre.object, post.object);
+  if (difference.empty()) return;
+  std::vector<std::string> read;
+  for (const FileChange& change : changes)
+    if (std::binary_search(post.sources.begin(), post.sources.end(), change.path))
+      read.push_back(change.path);
+  refusals.push_back(refuse_outside(
+      "assembly", post.name, fmt::format("the patch changes the assembly of {}", post.name), read));
+  refusals.back().found = difference;
+}
+
+}  // namespace
+
+std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) {
+  std::map<std::string, BuiltUnit> pre = build_pre(input, progress);
+  Outside outside(input.overlay, input.kbuild, input.outside, input.changes);
+  if (!input.outside.empty())
+    progress.stage("compile what else may read the change: " + outside.names());
+  outside.build_pre();
+  std::vector<const AffectedUnit*> chosen = choose(input, pre);
+  BuildResult result = build_post(input, chosen, progress);
+  std::vector<Refusal> refusals = outside.build_post();
   std::vector<ObjectPair> pairs;
+  std::vector<const AffectedUnit*> units;  // of pairs, in the same order
   for (size_t i = 0; i < chosen.size(); ++i) {
     const BuiltUnit& post = result.built[i];
     check_dependencies(input, post);
+    if (chosen[i]->assembly) {
+      compare_assembly(pre[chosen[i]->pre], post, input.changes, refusals);
+      continue;
+    }
     ObjectPair pair;
     pair.unit = fs::path(post.name).lexically_normal().string();
     pair.target = chosen[i]->pre.empty() ? post.target : pre[chosen[i]->pre].target;
     if (!chosen[i]->pre.empty()) pair.pre = pre[chosen[i]->pre].object;
     pair.post = keep(input.overlay, "3-post", post);
     pairs.push_back(std::move(pair));
+    units.push_back(chosen[i]);
   }
-  build_moved(input, pre, chosen, pairs, progress);
+  if (!refusals.empty()) throw Refused(refusals);
+  build_moved(input, pre, units, pairs, progress);
   return pairs;
 }
 

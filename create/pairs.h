@@ -28,6 +28,7 @@ struct PairInput {
   Overlay& overlay;
   const Kbuild& kbuild;
   const std::vector<AffectedUnit>& units;
+  const std::vector<const OutsideProgram*>& outside;
   const std::vector<FileChange>& changes;
   std::filesystem::path cache;  // of pre objects
   std::string key;              // what they depend on beside the sources
@@ -44,7 +45,8 @@ PairObjects compare_pair(const ObjectPair& pair);
 // Pre objects come from the cache where every file they were made from is as it was. Leaves the
 // patched files in the overlay. Throws Error("compile_failed") with the compiler's words,
 // Error("pre_build_failed") if already the source as it is does not compile, and
-// Error("moved_failed") if it does not with the patch's line numbers.
+// Error("moved_failed") if it does not with the patch's line numbers; Refused for assembly, and for
+// what is built beside the kernel's own units, where the patch changes it.
 std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress);
 
 }  // namespace ksplice

@@ -79,8 +79,8 @@ std::vector<std::string> included_names(const std::string& text) {
   return names;
 }
 
-bool is_c_text(const std::string& path) {
-  for (const char* suffix : {".c", ".h", ".inc", ".inl", ".cinc", ".h_shipped", ".c_shipped"})
+bool has_includes(const std::string& path) {
+  for (const char* suffix : {".c", ".h", ".S", ".inc", ".inl", ".cinc", ".h_shipped", ".c_shipped"})
     if (path.ends_with(suffix)) return true;
   return false;
 }
@@ -194,7 +194,8 @@ std::set<std::string> find_includers(const fs::path& tree, const std::vector<std
   // Last component of an included name -> (file that includes, name with its opening character).
   std::unordered_map<std::string, std::vector<std::pair<const std::string*, std::string>>> table;
   for (const std::string& file : files) {
-    if (!is_c_text(file) || is_user_code(file)) continue;
+    // What changed is seen already; a file that is new is not there to be read.
+    if (!has_includes(file) || is_user_code(file) || changed.contains(file)) continue;
     for (std::string& name : included_names(read_text(tree / file)))
       table[name.substr(name.find_last_of("/\"<") + 1)].emplace_back(&file, std::move(name));
     check_interrupted();
@@ -219,7 +220,8 @@ std::set<std::string> find_includers(const fs::path& tree, const std::vector<std
     }
   }
   for (const std::string& file : seen)
-    if (file.ends_with(".c") && !changed.contains(file)) units.insert(file);
+    if ((file.ends_with(".c") || file.ends_with(".S")) && !changed.contains(file))
+      units.insert(file);
   return units;
 }
 

@@ -56,7 +56,7 @@ class UnitTable {
 // Source files below tree (files: all of them, sorted) that may include one of changed, directly or
 // through other files. Errs on the side of too many: conditions around an #include are not looked
 // at, and an include of "linux/foo.h" is taken for every file of the tree whose path ends so. Only
-// .c files are returned.
+// .c and .S files (assembly, linker scripts) are returned.
 std::set<std::string> find_includers(const std::filesystem::path& tree,
                                      const std::vector<std::string>& files,
                                      const std::set<std::string>& changed);

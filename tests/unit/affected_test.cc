@@ -34,7 +34,7 @@ TEST(CheckFiles, RefusesByNameAndNamesAll) {
   changes[0].path = "arch/x86/entry/entry_64.S";
   changes[1].path = "arch/x86/boot/main.c";
   try {
-    check_files(changes);
+    check_files(changes, "/none");
     FAIL();
   } catch (const Refused& refused) {
     EXPECT_EQ(refused.refusals.size(), 2u);
@@ -63,6 +63,111 @@ TEST(FindIncluders, FollowsHeadersOfHeaders) {
   EXPECT_EQ(find_includers(tree.path(), files, {"include/linux/a.h"}),
             (std::set<std::string>{"fs/one.c", "fs/two.c"}));
   EXPECT_TRUE(find_includers(tree.path(), files, {"mm/local.h"}).contains("mm/four.c"));
+}
+
+// A tree of few files, with units as kbuild would list them.
+class FindAffected : public testing::Test {
+ protected:
+  void put(const std::string& path, const std::string& text = "") {
+    fs::create_directories((tree_.path() / path).parent_path());
+    write_file(tree_.path() / path, text);
+    if (path.rfind("Makefile") == path.npos) files_.push_back(path);
+  }
+
+  Affected find(ChangeKind kind, const std::string& path) {
+    std::sort(files_.begin(), files_.end());
+    write_file(tree_.path() / "units",
+               "fs/one.o -\nfs/asm.o fs\narch/x86/kernel/cpu/capflags.o -\n");
+    Kbuild kbuild;
+    UnitTable table(kbuild, tree_.path() / "units");
+    FileChange change;
+    change.kind = kind;
+    change.path = path;
+    if (kind != ChangeKind::Added) change.old_path = path;
+    return find_affected({change}, table, tree_.path(), files_);
+  }
+
+  static std::string text(const Affected& affected) {
+    std::string text;
+    for (const AffectedUnit& unit : affected.units)
+      text += unit.post + (unit.assembly ? " assembly" : "") + (unit.certain ? " certain\n" : "\n");
+    for (const OutsideProgram* program : affected.outside)
+      text += program->folder + std::string("\n");
+    for (const Refusal& refusal : affected.refusals) text += refusal.message + "\n";
+    for (const std::string& note : affected.notes) text += note + "\n";
+    return text;
+  }
+
+  TempDir tree_;
+  std::vector<std::string> files_;
+};
+
+TEST_F(FindAffected, AssemblyAndTheVdsoReadHeaders) {
+  put("include/linux/a.h");
+  put("fs/one.c", "#include <linux/a.h>\n");
+  put("fs/asm.S", "#include <linux/a.h>\n");
+  put("fs/unused.S", "#include <linux/a.h>\n");
+  put("arch/x86/entry/vdso/vgetcpu.c", "#include <linux/a.h>\n");
+  put("arch/x86/entry/vdso/Makefile");
+  put("arch/x86/kernel/vmlinux.lds.S", "#include <linux/a.h>\n");
+  put("arch/x86/kernel/Makefile");
+  EXPECT_EQ(text(find(ChangeKind::Modified, "include/linux/a.h")),
+            "fs/asm.o assembly\nfs/one.o\narch/x86/entry/vdso\narch/x86/kernel\n");
+}
+
+TEST_F(FindAffected, OtherProgramsHaveCopiesOfUnits) {
+  put("fs/one.c");
+  put("arch/x86/boot/x.c", "#include \"../../../fs/one.c\"\n");
+  put("arch/x86/boot/Makefile");
+  put("arch/x86/purgatory/Makefile", "$(obj)/one.o: $(srctree)/fs/one.c FORCE\n");
+  put("drivers/firmware/efi/libstub/Makefile", "lib-y := lib-one.o\n");
+  EXPECT_EQ(text(find(ChangeKind::Modified, "fs/one.c")),
+            "fs/one.o certain\narch/x86/boot\narch/x86/purgatory\n");
+}
+
+TEST_F(FindAffected, MadeHeadersAndUnitsCount) {
+  put("include/linux/a.h");
+  put("kernel/bounds.c", "#include <linux/a.h>\n");
+  EXPECT_TRUE(find(ChangeKind::Modified, "include/linux/a.h").makes_headers);
+  put("fs/fs-offsets.c", "#include <linux/a.h>\n");
+  put("fs/Makefile", "$(obj)/fs-offsets.h: $(obj)/fs-offsets.s FORCE\n");
+  put("fs/asm.S", "#include \"fs-offsets.h\"\n");
+  EXPECT_EQ(text(find(ChangeKind::Modified, "include/linux/a.h")), "fs/asm.o assembly certain\n");
+  put("arch/x86/include/asm/cpufeatures.h");
+  put("arch/x86/kernel/cpu/Makefile", "cpufeature = $(src)/../../include/asm/cpufeatures.h\n");
+  EXPECT_EQ(text(find(ChangeKind::Modified, "arch/x86/include/asm/cpufeatures.h")),
+            "arch/x86/kernel/cpu/capflags.o certain\n"
+            "arch/x86/include/asm/cpufeatures.h is not part of this configuration\n");
+}
+
+TEST_F(FindAffected, RefusesProgramsThatMakeCode) {
+  put("lib/gen_table.c");
+  put("lib/Makefile", "hostprogs := gen_table other\n");
+  EXPECT_EQ(text(find(ChangeKind::Modified, "lib/gen_table.c")),
+            "lib/gen_table.c is of a program that makes code of the kernel\n");
+}
+
+TEST_F(FindAffected, ANewHeaderMayBeFoundInThePlaceOfAnother) {
+  put("include/a.h");
+  put("fs/one.c", "#include \"a.h\"\n");
+  EXPECT_EQ(text(find(ChangeKind::Added, "fs/a.h")), "fs/one.o certain\n");
+  EXPECT_EQ(text(find(ChangeKind::Added, "mm/b.h")), "");
+}
+
+TEST(CheckFiles, RefusesWhatCodeIsMadeFrom) {
+  TempDir tree;
+  fs::create_directories(tree.path() / "arch/x86/lib");
+  write_file(tree.path() / "arch/x86/lib/Makefile", "maps = $(srctree)/arch/x86/lib/map.txt\n");
+  FileChange change;
+  change.path = "arch/x86/lib/map.txt";
+  EXPECT_THROW(check_files({change}, tree.path()), Refused);
+  change.path = "arch/x86/lib/notes.txt";
+  try {
+    check_files({change}, tree.path());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, "no_change");
+  }
 }
 
 TEST(ParseCmdFile, ReadsTargetAndDependencies) {
