@@ -17,6 +17,7 @@
 #include <random>
 
 #include "create/affected.h"
+#include "create/cause.h"
 #include "create/cold_modules.h"
 #include "create/config_dir.h"
 #include "create/consent.h"
@@ -296,6 +297,11 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
     throw Error(
         "no_change", "no changes detected: the patch changes nothing in the compiled code",
         "a change of comments, or of code that this configuration leaves out, needs no update");
+
+  // Which line of the patch each function is replaced for.
+  find_causes(units, find_changed_lines(
+                         applied.changes, job.patches,
+                         options.module_source.empty() ? overlay.source() : kernel.module_source));
 
   // That the running kernel is pre, and where everything is that the new code names.
   progress.stage("match with the running code");

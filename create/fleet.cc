@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "create/cause.h"
 #include "objdiff/base/file.h"
 
 namespace ksplice {
@@ -33,7 +34,8 @@ Finalization finalize_core(const std::vector<std::string>& names, const RunImage
   return result;
 }
 
-// The first reason for which a function is replaced, in a few words; the manifest has them all.
+// Why a function is replaced, in a few words: its first reason, and the line of the patch; the
+// manifest has all reasons.
 std::string why(const std::string& function, const std::string& target,
                 const std::deque<ChangedUnit>& units) {
   for (const ChangedUnit& unit : units) {
@@ -46,8 +48,9 @@ std::string why(const std::string& function, const std::string& target,
       if (reason.kind == "inlined") text += " " + reason.detail.substr(0, reason.detail.find(':'));
       if (reason.kind != "inlined" && reason.kind != "code" && !reason.detail.empty())
         text += " " + reason.detail;
-      std::string_view source = reason.source;  // as from kbuild's output folder
-      while (source.starts_with("../")) source.remove_prefix(3);
+      auto cause = unit.causes.find(function);
+      std::string source = cause != unit.causes.end() ? cause->second : "";
+      if (source.empty()) source = plain_path(reason.source);
       return source.empty() ? text : fmt::format("{} ({})", text, source);
     }
   }

@@ -160,6 +160,9 @@ PackageTarget describe_target(const TargetUpdate& target, const std::deque<Chang
       entry.name = function.name;
       entry.unit = unit.name;
       entry.status = function.status == DiffStatus::Changed ? "changed" : "new";
+      auto cause = unit.causes.find(function.name);
+      if (cause != unit.causes.end() && !cause->second.empty())
+        entry.reasons.push_back({{"kind", "patch"}, {"source", cause->second}});
       for (const Reason& reason : function.reasons)
         entry.reasons.push_back({{"kind", reason.kind},
                                  {"detail", reason.detail},

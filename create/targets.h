@@ -23,6 +23,7 @@ struct ChangedUnit {
   Object pre, post;
   ObjectDiff diff;
   MatchResult match;
+  std::map<std::string, std::string> causes;  // function -> line of the patch (cause.h)
 };
 
 // Stage "diff": reads and compares the pairs; units without a difference drop out. Refusals of the

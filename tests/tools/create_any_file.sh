@@ -58,6 +58,10 @@ PYTHON
 tar -tzf "$WORK/ksplice-all.tar.gz" >"$WORK/list"
 expect '/nlmon\.ko$' "$WORK/list"
 expect_no '/dummy\.ko$' "$WORK/list"
+# The line of the patch that a function is replaced for.
+line=$(grep -n 'seq_puts(m, "patched' <(sed '/^static int version_proc_show/,/^}/s/return 0;/seq_puts(m, "patched")/' "$SOURCE/fs/proc/version.c"))
+tar -xOzf "$WORK/ksplice-all.tar.gz" --wildcards '*/manifest.json' >"$WORK/manifest"
+expect "\"fs/proc/version\.c:${line%%:*}\"" "$WORK/manifest"
 # The exports that region.c refers to are in a namespace.
 tar -xOzf "$WORK/ksplice-all.tar.gz" --wildcards '*/vmlinux.ko' >"$WORK/vmlinux.ko"
 modinfo -F import_ns "$WORK/vmlinux.ko" >"$WORK/spaces"
