@@ -16,6 +16,7 @@
 #include <iterator>
 #include <random>
 
+#include "create/absent.h"
 #include "create/affected.h"
 #include "create/cause.h"
 #include "create/cold_modules.h"
@@ -305,8 +306,17 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
 
   // That the running kernel is pre, and where everything is that the new code names.
   progress.stage("match with the running code");
-  match_units(units, images, refusals);
+  std::vector<std::string> absent;
+  match_units(units, images, refusals, absent);
+  progress.notes(absent);
+  consented.insert(consented.end(), absent.begin(), absent.end());
   if (!refusals.empty()) throw Refused(refusals);
+  if (std::none_of(units.begin(), units.end(), has_changes))
+    throw Error(
+        "no_change",
+        fmt::format("no changes detected: kernel {} runs none of the code that the patch "
+                    "changes{}{}",
+                    kernel.release, absent.empty() ? "" : ":\n  ", fmt::join(absent, "\n  ")));
 
   progress.stage("make the update objects");
   std::vector<TargetUpdate> targets =
@@ -322,7 +332,8 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
   std::string folder = kernel_folder(package, kernel.release, images.vmlinux().build_id);
   KernelPart part = make_part(targets, units, images, modules, kernel.release, folder);
   for (const ObjectPair& pair : pairs) part.summary.units.push_back(pair.unit);
-  for (const ChangedUnit& unit : units) part.summary.changed.push_back(unit.name);
+  for (const ChangedUnit& unit : units)
+    if (has_changes(unit)) part.summary.changed.push_back(unit.name);
   part.notes = consented;
   if (options.build_modules)
     add_cold_modules(options, pairs, overlay, kbuild, folder, part, progress);

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <set>
 
+#include "create/absent.h"
 #include "create/lower.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/process.h"
@@ -103,11 +104,14 @@ const RunTypes& Images::types(const std::string& target) {
   return types_.emplace(target, RunTypes(get(target), kernel)).first->second;
 }
 
-void match_units(std::deque<ChangedUnit>& units, Images& images, std::vector<Refusal>& refusals) {
+void match_units(std::deque<ChangedUnit>& units, Images& images, std::vector<Refusal>& refusals,
+                 std::vector<std::string>& notes) {
   for (ChangedUnit& unit : units) {
     check_interrupted();
     unit.match = match_run_pre(unit.pre, images.get(unit.target));
     append(refusals, unit.match.contradictions);
+    for (std::string& note : leave_out_absent(unit, images.get(unit.target)))
+      notes.push_back(std::move(note));
     auto wrong = check_types(unit.pre, &unit.post, images.types(unit.target));
     if (wrong) refusals.push_back(std::move(*wrong));
     for (const FunctionDiff& function : unit.diff.functions) {
@@ -125,7 +129,8 @@ std::vector<TargetUpdate> make_updates(const std::deque<ChangedUnit>& units, Ima
                                        std::vector<Refusal>& refusals) {
   std::map<std::string, std::vector<Unit>> by_target;
   for (const ChangedUnit& unit : units)
-    by_target[unit.target].push_back({unit.name, &unit.pre, &unit.post, &unit.diff, &unit.match});
+    if (has_changes(unit))
+      by_target[unit.target].push_back({unit.name, &unit.pre, &unit.post, &unit.diff, &unit.match});
   UpdateInfo info;
   info.id = id;
   info.description = description;

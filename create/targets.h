@@ -53,8 +53,10 @@ class Images {
 };
 
 // Stage "match": proves that the running code is pre, and compiled with the same types. Every
-// function that changed must be matched; what is not is added to refusals.
-void match_units(std::deque<ChangedUnit>& units, Images& images, std::vector<Refusal>& refusals);
+// function that changed must be matched; what is not is added to refusals. Functions that the
+// kernel does not contain (absent.h) are taken out of the units' changes, with a note for each.
+void match_units(std::deque<ChangedUnit>& units, Images& images, std::vector<Refusal>& refusals,
+                 std::vector<std::string>& notes);
 
 struct TargetUpdate {
   std::string target, module;
