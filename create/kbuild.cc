@@ -28,6 +28,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* SectionFlags = "-ffunction-sections -fdata-sections";
+constexpr uintmax_t FullDisk = 1 << 20;  // bytes free, after make took away what it did not finish
 constexpr const char* ToolVersion = "ksplice-create 1.0.0 layout 1";
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
@@ -136,7 +137,9 @@ MakeResult run_make(const Kbuild& kbuild, const std::vector<std::string>& goals)
   options.watch = kbuild.watch;
   options.dies_with_us = true;
   CommandResult run = run_command(argv, options);
-  if (run.status != 0 && run.output.find(std::strerror(ENOSPC)) != std::string::npos)
+  // Some of the programs that make runs do not say why they cannot write.
+  if (run.status != 0 && (run.output.find(std::strerror(ENOSPC)) != std::string::npos ||
+                          fs::space(kbuild.obj).available < FullDisk))
     throw Error("no_space",
                 fmt::format("a disk is full: {} or the folder for temporary files\n{}",
                             kbuild.obj.string(), without_chatter(run.output)),

@@ -104,7 +104,12 @@ make_patch() {
 
 # own_mounts: the rest of the test runs with mounts of its own, which end with it.
 own_mounts() {
-  [ -z "${KSPLICE_OWN_MOUNTS:-}" ] || return 0
+  if [ -n "${KSPLICE_OWN_MOUNTS:-}" ]; then
+    # What is mounted below WORK comes off with it, before its files are removed.
+    mount --bind "$WORK" "$WORK"
+    trap 'umount -lR "$WORK" && rm -rf "$WORK"' EXIT
+    return 0
+  fi
   rm -rf "$WORK"
   local how=--mount
   [ "$(id -u)" -eq 0 ] || how=--map-root-user\ --mount
