@@ -2,6 +2,8 @@
 #include <elf.h>
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "objdiff/update/update_builder.h"
 
 namespace ksplice {
