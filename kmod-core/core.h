@@ -10,7 +10,9 @@
  * all members that are not applied yet, checks them (object.c at registration, verify.c now), makes
  * one batch of redirections for them (redirect.c), arms it while it is switched off, and switches it
  * on when no task is in the code that is replaced (safety.c decides, switch.c stops the machine).
- * Reversing switches all batches of the update off in the same way, then disarms and frees them.
+ * Reversing switches all batches of the update off in the same way, then disarms and frees them. A
+ * member of which an address may be in live memory (object->kept) stays pinned, with its target and
+ * the updates on which it stands: it can be applied again, and never be unloaded.
  *
  * Locks: ksplice_mutex guards everything here: the list of updates, their members, batches and
  * sites. Exempt are the ftrace handler, which reads a batch's slots and bodies without any lock (see
@@ -70,6 +72,7 @@ struct ksplice_member {
 	u32 nr_pinned;			/* of the object's needs: pinned while applied */
 	struct ksplice_batch *batch;	/* not NULL while armed */
 	u64 **pointers;			/* writable aliases of the object's pointers */
+	bool stays;			/* reversed, and pinned for ever: its memory may be used */
 	bool hooked;			/* its first hooks of this operation have been called */
 };
 
@@ -167,6 +170,7 @@ __printf(3, 4) int ksplice_abort(struct ksplice_update *update, enum ksplice_cau
 __printf(2, 3) void ksplice_note(struct ksplice_update *update, const char *fmt, ...);
 void ksplice_begin(struct ksplice_update *update);
 bool ksplice_listed(const char *names, const char *name);
+bool ksplice_stays(const struct ksplice_update *update);
 
 /* object.c: checks on the tables of an update object, and the typed view of them */
 int ksplice_check_object(const struct ksplice_object *object, const struct module *module);
@@ -220,6 +224,9 @@ int ksplice_unwind(struct task_struct *task, bool (*visit)(void *data, unsigned 
 /* pin.c */
 int ksplice_pin_members(struct ksplice_update *update);
 void ksplice_unpin(struct ksplice_member *member);
+void ksplice_unpin_members(struct ksplice_update *update);
+const struct ksplice_update *ksplice_staying_user(const struct ksplice_member *member,
+						  unsigned int *nr);
 
 /* pointers.c */
 int ksplice_verify_pointers(struct ksplice_update *update, struct ksplice_member *member);

@@ -40,6 +40,21 @@
 #define ksplice_fail_reverse(fn)	ksplice_hook(fail_reverse, void, fn)
 
 /*
+ * What a patch adds may be in use after the update is undone: a function in a timer, a work item or a
+ * notifier, data in a list. Unless it is plain that no address of the update is left anywhere, undo
+ * switches the functions back and keeps the update's modules in memory. A patch whose reverse hooks
+ * (pre_reverse, reverse, post_reverse) take every such address back, and wait until nobody uses one
+ * any more, says so, once per target; then the modules are unloaded:
+ *
+ *	static void stop(void) { unregister_netdevice_notifier(&new_notifier); }
+ *	ksplice_post_reverse(stop);
+ *	ksplice_addresses_removed();
+ */
+#define ksplice_addresses_removed()					\
+	static const char __ksplice_addresses_removed			\
+	__attribute__((__used__, __section__(".ksplice.addresses_removed"))) = 1
+
+/*
  * Shadow variables: size bytes of zeroed, 8-byte aligned data, found by object and id. init and
  * done run with a spin lock held and interrupts off; if init does not return 0 nothing is attached.
  */

@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#define KSPLICE_ABI_VERSION 3
+#define KSPLICE_ABI_VERSION 4
 
 /*
  * Kinds of ranges in run code that the kernel rewrites itself. Each accepts the bytes of a listed
@@ -130,6 +130,9 @@ enum ksplice_hook_kind {
 	".ksplice.call_fail_reverse",		\
 }
 
+/* Is there if the patch says ksplice_addresses_removed(), see ksplice-patch.h. */
+#define KSPLICE_ADDRESSES_REMOVED ".ksplice.addresses_removed"
+
 struct ksplice_hook_table {
 	__u64 hooks;		/* array of function pointers */
 	__u64 nr;
@@ -148,6 +151,8 @@ struct ksplice_object {
 	__u64 functions;	/* const struct ksplice_function * */
 	__u64 needs;		/* const struct ksplice_need * */
 	__u64 pointers;		/* const struct ksplice_pointer * */
+	__u64 kept;		/* const char *: what of the module may be used after an undo, a line
+				 * each, so that it must stay in memory; 0: nothing */
 	__u32 nr_runs;
 	__u32 nr_functions;
 	__u32 nr_needs;

@@ -267,6 +267,8 @@ int ksplice_check_object(const struct ksplice_object *object, const struct modul
 		return ksplice_refuse("target");
 	if (!ksplice_good_string(module, object->description))
 		return ksplice_refuse("description");
+	if (object->kept && !ksplice_good_string(module, object->kept))
+		return ksplice_refuse("text of what is kept");
 	if (!object->nr_objects || object->nr_objects > KSPLICE_MAX_ENTRIES)
 		return ksplice_refuse("number of objects");
 	ret = ksplice_check_runs(object, module);

@@ -24,7 +24,7 @@ static void ksplice_release(struct ksplice_update *update, struct ksplice_batch 
 			continue;
 		ksplice_unmap_pointers(member);
 		member->batch = NULL;
-		if (dropped)
+		if (dropped && !member->stays)
 			ksplice_unpin(member);
 	}
 }
@@ -55,9 +55,7 @@ static struct ksplice_batch *ksplice_prepare(struct ksplice_update *update)
 		ret = PTR_ERR_OR_ZERO(batch);
 	}
 	if (ret) {
-		list_for_each_entry(member, &update->members, list)
-			if (!member->batch)
-				ksplice_unpin(member);
+		ksplice_unpin_members(update);
 		return ERR_PTR(ret);
 	}
 	list_add_tail(&batch->list, &update->batches);
@@ -89,7 +87,7 @@ static bool ksplice_has_work(const struct ksplice_update *update)
 
 static int ksplice_may_apply(struct ksplice_update *update)
 {
-	if (update->stage == KSPLICE_REVERSED)
+	if (update->stage == KSPLICE_REVERSED && !ksplice_stays(update))
 		return ksplice_abort(update, KSPLICE_ALREADY_REVERSED,
 				     "it was applied and reversed; unload its modules first");
 	if (ksplice_ftrace_dead)
@@ -199,8 +197,9 @@ static bool ksplice_stands_on(const struct ksplice_update *upper, const struct k
 
 	if (ksplice_covers(upper, lower))
 		return true;
+	/* One that is reversed and stays is not in the way: what it uses then stays as well. */
 	list_for_each_entry(member, &upper->members, list)
-		for (i = 0; i < member->nr_pinned; i++)
+		for (i = 0; member->batch && i < member->nr_pinned; i++)
 			if (!strcmp(ksplice_str(ksplice_needs(member->object)[i].id), lower->id))
 				return true;
 	return false;
@@ -236,18 +235,25 @@ static int ksplice_may_reverse(struct ksplice_update *update)
 	ret = ksplice_check_above(update);
 	if (ret)
 		return ret;
-	list_for_each_entry(member, &update->members, list)
-		if (member->batch && module_refcount(member->module) > 1)
+	list_for_each_entry(member, &update->members, list) {
+		unsigned int nr;
+		int others;
+
+		ksplice_staying_user(member, &nr);
+		others = module_refcount(member->module) - 1 - (int)nr;
+		if (member->batch && others > 0)
 			return ksplice_abort(update, KSPLICE_MODULE_BUSY,
 					     "its module %s is used by %d others",
-					     member->module->name,
-					     module_refcount(member->module) - 1);
+					     member->module->name, others);
+	}
 	return ksplice_check_skipped(update);
 }
 
 int ksplice_reverse(struct ksplice_update *update)
 {
 	struct ksplice_batch *batch, *next;
+	struct ksplice_member *member;
+	unsigned int nr;
 	int ret;
 
 	ksplice_begin(update);
@@ -269,9 +275,14 @@ int ksplice_reverse(struct ksplice_update *update)
 	ksplice_call_hooks(update, NULL, KSPLICE_HOOK_POST_REVERSE);
 	/* Callbacks that the new code has given to call_rcu() may be in its modules. */
 	rcu_barrier();
+	list_for_each_entry(member, &update->members, list)
+		if (member->batch &&
+		    (member->object->kept || ksplice_staying_user(member, &nr)))
+			member->stays = true;
 	list_for_each_entry_safe(batch, next, &update->batches, list)
 		ksplice_release(update, batch);
 	update->stage = KSPLICE_REVERSED;
-	pr_info("ksplice: Update %s reversed successfully\n", update->id);
+	pr_info("ksplice: Update %s reversed successfully%s\n", update->id,
+		ksplice_stays(update) ? "; it stays in memory, as it may be in use" : "");
 	return 0;
 }

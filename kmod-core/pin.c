@@ -45,6 +45,27 @@ static bool ksplice_is_applied(const struct ksplice_need *need)
 	return false;
 }
 
+static int ksplice_refuse_need(struct ksplice_update *update, const struct ksplice_member *member,
+			       const struct ksplice_need *need)
+{
+	return ksplice_abort(update, KSPLICE_CONFLICT,
+			     "update %s, on which this one stands, is not applied to %s",
+			     ksplice_str(need->id), ksplice_str(member->object->target));
+}
+
+/* What a member that stays needs is pinned already, and may have been reversed since. */
+static int ksplice_check_needs_applied(struct ksplice_update *update,
+				       const struct ksplice_member *member)
+{
+	const struct ksplice_need *needs = ksplice_needs(member->object);
+	u32 i;
+
+	for (i = 0; i < member->object->nr_needs; i++)
+		if (!ksplice_is_applied(&needs[i]))
+			return ksplice_refuse_need(update, member, &needs[i]);
+	return 0;
+}
+
 /* Pins the modules of the updates that this one stands on; what is pinned is in nr_pinned. */
 static int ksplice_pin_needs(struct ksplice_update *update, struct ksplice_member *member)
 {
@@ -54,10 +75,7 @@ static int ksplice_pin_needs(struct ksplice_update *update, struct ksplice_membe
 		const struct ksplice_need *need = &needs[member->nr_pinned];
 
 		if (!ksplice_is_applied(need) || !try_module_get(ksplice_need_module(need)))
-			return ksplice_abort(update, KSPLICE_CONFLICT,
-					     "update %s, on which this one stands, is not applied to %s",
-					     ksplice_str(need->id),
-					     ksplice_str(member->object->target));
+			return ksplice_refuse_need(update, member, need);
 	}
 	return 0;
 }
@@ -73,6 +91,21 @@ void ksplice_unpin(struct ksplice_member *member)
 	module_put(member->module);
 }
 
+static bool ksplice_is_pinned(const struct ksplice_member *member)
+{
+	return member->batch || member->stays;
+}
+
+/* Unpins what ksplice_pin_members() has pinned, after a failure before there was a batch. */
+void ksplice_unpin_members(struct ksplice_update *update)
+{
+	struct ksplice_member *member;
+
+	list_for_each_entry(member, &update->members, list)
+		if (!ksplice_is_pinned(member))
+			ksplice_unpin(member);
+}
+
 /* Pins the update modules that are not applied, with their targets. */
 int ksplice_pin_members(struct ksplice_update *update)
 {
@@ -82,6 +115,12 @@ int ksplice_pin_members(struct ksplice_update *update)
 	list_for_each_entry(member, &update->members, list) {
 		if (member->batch)
 			continue;
+		if (member->stays) {
+			ret = ksplice_check_needs_applied(update, member);
+			if (ret)
+				goto unpin;
+			continue;
+		}
 		if (!try_module_get(member->module)) {
 			ret = ksplice_abort(update, KSPLICE_UNEXPECTED,
 					    "update module %s is being unloaded",
@@ -100,7 +139,28 @@ int ksplice_pin_members(struct ksplice_update *update)
 
 unpin:
 	list_for_each_entry_continue_reverse(member, &update->members, list)
-		if (!member->batch)
+		if (!ksplice_is_pinned(member))
 			ksplice_unpin(member);
 	return ret;
+}
+
+/* A reversed update that stays in memory and uses the member; *nr is how many there are. */
+const struct ksplice_update *ksplice_staying_user(const struct ksplice_member *member,
+						  unsigned int *nr)
+{
+	const struct ksplice_update *other, *found = NULL;
+	const struct ksplice_member *user;
+	u32 i;
+
+	*nr = 0;
+	list_for_each_entry(other, &ksplice_updates, list)
+		list_for_each_entry(user, &other->members, list)
+			for (i = 0; user->stays && i < user->nr_pinned; i++) {
+				if (ksplice_need_module(&ksplice_needs(user->object)[i]) !=
+				    member->module)
+					continue;
+				found = other;
+				++*nr;
+			}
+	return found;
 }

@@ -4,7 +4,8 @@
  *
  * When an update is switched on, they are the code that its objects say must not be on any stack
  * (struct ksplice_run: replaced functions with their .cold parts, and what they are inlined in). When
- * it is switched off, they are the text of its modules. In both cases they are also the return
+ * it is switched off, they are the text of its modules; of a module that stays in memory only the new
+ * bodies, as a task may live in the rest of it for ever. In both cases they are also the return
  * addresses of the ftrace calls where a body goes: a task with one of these may have been sent to that
  * body by a handler that it has not yet left.
  */
@@ -80,7 +81,7 @@ static unsigned int ksplice_count_ranges(struct ksplice_update *update,
 	unsigned int nr = 0;
 
 	list_for_each_entry(member, &update->members, list)
-		nr += member->object->nr_runs + 1;
+		nr += member->object->nr_runs + member->object->nr_functions + 1;
 	if (batch)
 		nr += 2 * batch->nr_bodies;
 	list_for_each_entry(other, &update->batches, list)
@@ -130,16 +131,32 @@ static void ksplice_apply_ranges(struct ksplice_ranges *ranges, struct ksplice_u
 	}
 }
 
+/* What of a member must be free before it is switched off. */
+static void ksplice_add_new_code(struct ksplice_ranges *ranges, const struct ksplice_member *member)
+{
+	unsigned long start, end;
+	u32 i;
+
+	for (i = 0; member->object->kept && i < member->object->nr_functions; i++) {
+		const struct ksplice_function *function = &ksplice_functions(member->object)[i];
+
+		ksplice_add_range(ranges, function->new_addr,
+				  function->new_addr + function->new_size,
+				  ksplice_str(function->name));
+	}
+	if (!member->object->kept && ksplice_text_range(member->module, &start, &end))
+		ksplice_add_range(ranges, start, end, member->module->name);
+}
+
 static void ksplice_reverse_ranges(struct ksplice_ranges *ranges, struct ksplice_update *update)
 {
 	struct ksplice_member *member;
 	struct ksplice_batch *batch;
-	unsigned long start, end;
 	unsigned int i;
 
 	list_for_each_entry(member, &update->members, list)
-		if (member->batch && ksplice_text_range(member->module, &start, &end))
-			ksplice_add_range(ranges, start, end, member->module->name);
+		if (member->batch)
+			ksplice_add_new_code(ranges, member);
 	list_for_each_entry(batch, &update->batches, list)
 		for (i = 0; i < batch->nr_bodies; i++)
 			ksplice_add_site(ranges, &batch->bodies[i]);

@@ -55,7 +55,8 @@ static struct ksplice_update *ksplice_update_for(const struct ksplice_object *ob
 
 	if (!update)
 		return ksplice_make_update(object);
-	if (update->nr_objects != object->nr_objects || update->stage == KSPLICE_REVERSED)
+	if (update->nr_objects != object->nr_objects ||
+	    (update->stage == KSPLICE_REVERSED && !ksplice_stays(update)))
 		return ERR_PTR(-EBUSY);
 	list_for_each_entry(member, &update->members, list)
 		if (!strcmp(ksplice_str(member->object->target), ksplice_str(object->target)))
@@ -132,6 +133,11 @@ void ksplice_unregister(struct ksplice_object *object)
 	}
 	if (found->batch)
 		ksplice_forced_out(update);
+	if (found->stays) {
+		pr_err("ksplice: Update %s is unloaded by force while live memory may lead into it\n",
+		       update->id);
+		ksplice_unpin(found);
+	}
 	list_del(&found->list);
 	kvfree(found);
 	if (--update->nr_members) {

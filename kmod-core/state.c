@@ -112,3 +112,14 @@ bool ksplice_listed(const char *names, const char *name)
 	}
 	return false;
 }
+
+/* Has a part of the update been reversed that stays in memory? */
+bool ksplice_stays(const struct ksplice_update *update)
+{
+	const struct ksplice_member *member;
+
+	list_for_each_entry(member, &update->members, list)
+		if (member->stays)
+			return true;
+	return false;
+}

@@ -22,7 +22,10 @@
  *                    UPPER stands on update ID".
  *  description   r   as given when the update was made
  *  order         r   n-th update applied since the core was loaded, 0 if never applied
- *  targets       r   lines "NAME MODULE STATE": target, its update module, applied or pending
+ *  targets       r   lines "NAME MODULE STATE": target, its update module, and applied, pending, or
+ *                    kept: reversed, and in memory for good
+ *  kept          r   what of the update may be in use after it is reversed, a line each; its module
+ *                    then stays. Empty: nothing, it can be unloaded
  *  stands_on     r   ids of the earlier updates whose code it replaces, or whose functions or data it
  *                    uses; empty if none
  *  functions     r   lines "NAME OLD NEW CALLS TARGET": run address, address of the new body, calls
@@ -111,6 +114,13 @@ static ssize_t description_show(struct ksplice_update *update, char *buf)
 	return sysfs_emit(buf, "%s\n", update->description);
 }
 
+static const char *ksplice_member_word(const struct ksplice_member *member)
+{
+	if (member->batch)
+		return "applied";
+	return member->stays ? "kept" : "pending";
+}
+
 static ssize_t targets_show(struct ksplice_update *update, char *buf)
 {
 	struct ksplice_member *member;
@@ -120,7 +130,29 @@ static ssize_t targets_show(struct ksplice_update *update, char *buf)
 		return ret;
 	list_for_each_entry(member, &update->members, list)
 		ret += sysfs_emit_at(buf, ret, "%s %s %s\n", ksplice_str(member->object->target),
-				     member->module->name, member->batch ? "applied" : "pending");
+				     member->module->name, ksplice_member_word(member));
+	mutex_unlock(&ksplice_mutex);
+	return ret;
+}
+
+static ssize_t kept_show(struct ksplice_update *update, char *buf)
+{
+	const struct ksplice_update *user;
+	struct ksplice_member *member;
+	int ret = ksplice_lock(update);
+	unsigned int nr;
+
+	if (ret)
+		return ret;
+	list_for_each_entry(member, &update->members, list) {
+		user = ksplice_staying_user(member, &nr);
+		if (member->object->kept)
+			ret += sysfs_emit_at(buf, ret, "%s", ksplice_str(member->object->kept));
+		if (user)
+			ret += sysfs_emit_at(buf, ret,
+					     "it is used by update %s, which stays in memory\n",
+					     user->id);
+	}
 	mutex_unlock(&ksplice_mutex);
 	return ret;
 }
@@ -273,6 +305,7 @@ KSPLICE_RO(description);
 KSPLICE_RO(order);
 KSPLICE_RO(working);
 KSPLICE_RO(targets);
+KSPLICE_RO(kept);
 KSPLICE_RO(stands_on);
 KSPLICE_RW(attempts);
 KSPLICE_RW(timeout_ms);
@@ -293,6 +326,7 @@ static struct attribute *ksplice_attrs[] = {
 	&order_attribute.attr,
 	&working_attribute.attr,
 	&targets_attribute.attr,
+	&kept_attribute.attr,
 	&stands_on_attribute.attr,
 	&attempts_attribute.attr,
 	&timeout_ms_attribute.attr,

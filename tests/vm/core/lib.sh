@@ -48,6 +48,8 @@ make_core() {
   done <<'LIST'
 one cmdline
 two cmdline
+keeps cmdline
+keeps_above cmdline
 upper cmdline
 busy cmdline
 writer cmdline

@@ -11,6 +11,7 @@
  *	#define UPDATE_HOOKS { { P(array), n }, ... }	may be left out
  *	#define UPDATE_STANDS_ON "one"			may be left out
  *	#define UPDATE_POINTER new			a pointer in data that becomes new; may be left out
+ *	#define UPDATE_KEPT "what\n"			what may be in use after an undo; may be left out
  *
  * Where the old code is comes with the parameter code=name:address:size/..., which must be given; the
  * expected bytes are those found there at that time. The parameters target_module= and on= give the addresses
@@ -54,6 +55,12 @@ module_param_named(was, pointers[0].old_value, ullong, 0);
 #define UPDATE_NR_POINTERS 0
 #endif
 
+#ifdef UPDATE_KEPT
+#define UPDATE_KEPT_TEXT P(UPDATE_KEPT)
+#else
+#define UPDATE_KEPT_TEXT 0
+#endif
+
 #define ONE_FUNCTION(old, new) RUN_##old,
 #define ONE_RUN(name) RUN_##name,
 enum { UPDATE_FUNCTIONS(ONE_FUNCTION) NR_FUNCTIONS, BEFORE_RUNS = NR_FUNCTIONS - 1,
@@ -76,7 +83,7 @@ static struct ksplice_function functions[] = { UPDATE_FUNCTIONS(ONE_FUNCTION) };
 
 struct ksplice_object ksplice_update_object = {
 	KSPLICE_ABI_VERSION, UPDATE_OBJECTS, P(UPDATE_ID), P("test update"), P(UPDATE_TARGET), 0,
-	P(runs), P(functions), UPDATE_NEEDS, UPDATE_POINTERS, NR_RUNS, NR_FUNCTIONS, UPDATE_NR_NEEDS,
+	P(runs), P(functions), UPDATE_NEEDS, UPDATE_POINTERS, UPDATE_KEPT_TEXT, NR_RUNS, NR_FUNCTIONS, UPDATE_NR_NEEDS,
 	UPDATE_NR_POINTERS, UPDATE_HOOKS
 };
 module_param_named(target_module, ksplice_update_object.target_module, ullong, 0);
