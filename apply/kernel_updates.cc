@@ -70,6 +70,19 @@ std::vector<TargetState> parse_targets(const std::string& text) {
 
 }  // namespace
 
+bool UpdateState::is_kept() const {
+  return stage != "applied" && std::any_of(targets.begin(), targets.end(),
+                                           [](const TargetState& each) { return each.is_kept(); });
+}
+
+std::vector<std::string> UpdateState::kept_lines() const {
+  std::vector<std::string> lines;
+  auto found = values.find("kept");
+  std::istringstream text(found == values.end() ? "" : found->second);
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  return lines;
+}
+
 std::vector<std::string> list_updates(const Host& host) {
   std::vector<std::string> ids;
   std::error_code error;

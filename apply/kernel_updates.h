@@ -18,7 +18,8 @@ constexpr const char* CoreModule = "ksplice";
 
 struct TargetState {
   std::string name, module;  // module: its update module
-  std::string state;         // applied or pending
+  std::string state;         // applied, pending, or kept: reversed, and in memory for good
+  bool is_kept() const { return state == "kept"; }
 };
 
 struct FunctionState {
@@ -35,6 +36,9 @@ struct UpdateState {
   std::vector<FunctionState> functions;
   // The files with one line each that are not above, e.g. pause_ns; name -> text.
   std::map<std::string, std::string> values;
+  // Reversed, with a part that stays in memory.
+  bool is_kept() const;
+  std::vector<std::string> kept_lines() const;  // what may be in use after an undo
 };
 
 // Ids in the order of their names.

@@ -29,6 +29,7 @@
 #include "apply/store.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/process.h"
+#include "objdiff/update/finalize.h"
 
 namespace ksplice {
 
@@ -228,6 +229,7 @@ void unload_modules(const Host& host, const UpdateState& state,
                     const std::function<void(const std::string&)>& report) {
   for (auto target = state.targets.rbegin(); target != state.targets.rend(); ++target) {
     const std::string& name = target->module;
+    if (target->is_kept()) continue;
     if (!unload_patiently(name)) {
       std::string users = join(host.module_users(name));
       Refusal refusal;
@@ -258,6 +260,26 @@ void check_same_update(const Host& host, const Package& package) {
   refusal.found = copy;
   refusal.advice = "undo that one first, or create this one with another --id";
   throw Refused({refusal});
+}
+
+// What an undo has kept in memory can be applied again, if it is the same build.
+void check_same_kept(const Host& host, const Package& package, const PackageKernel& kernel,
+                     const UpdateState& state) {
+  for (const PackageTarget& target : kernel.targets)
+    for (const TargetState& kept : state.targets) {
+      if (!kept.is_kept() || kept.module != target.module) continue;
+      std::string here = host.module_build_id(kept.module);
+      std::string given = module_build_id(package.files.at(target.file));
+      if (!here.empty() && here == given) continue;
+      Refusal refusal;
+      refusal.code = "id_in_use";
+      refusal.object = package.id;
+      refusal.message = "another update with the same id was undone and stays in memory";
+      refusal.expected = "build id " + given;
+      refusal.found = "build id " + here;
+      refusal.advice = "create this one with another --id";
+      throw Refused({refusal});
+    }
 }
 
 void check_permitted(const Host& host) {
@@ -293,6 +315,9 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   left_out.insert(left_out.end(), plan.cold.begin(), plan.cold.end());
   if (is_applied) {
     check_same_update(host, package);
+  } else if (state && state->is_kept()) {
+    check_same_kept(host, package, *plan.kernel, *state);
+    unload_modules(host, *state, options.report);
   } else if (state) {
     options.report("an earlier run was interrupted; taking away what it loaded");
     unload_modules(host, *state, options.report);
@@ -301,7 +326,8 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   std::vector<const PackageTarget*> missing;
   for (const PackageTarget* target : plan.targets)
     if (!host.is_module_loaded(target->module)) missing.push_back(target);
-  if (missing.empty()) {
+  const bool is_kept = state && state->is_kept();
+  if (missing.empty() && !is_kept) {
     outcome.result = ApplyResult::AlreadyApplied;
     std::string why;
     outcome.copy = options.check || !is_applied
@@ -350,7 +376,7 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   return outcome;
 }
 
-UndoResult undo_update(const Host& host, const std::string& id, const LoadOptions& options) {
+UndoOutcome undo_update(const Host& host, const std::string& id, const LoadOptions& options) {
   if (::geteuid() != 0)
     throw Error("not_permitted", "only root can change the running kernel", "run it as root");
   ToolLock lock(host);
@@ -358,7 +384,7 @@ UndoResult undo_update(const Host& host, const std::string& id, const LoadOption
   if (!state) {
     if (remove_copy(host, id)) {
       unload_idle_core(host, options.report);
-      return UndoResult::CopyRemoved;
+      return {UndoResult::CopyRemoved, {}};
     }
     throw Error("unknown_update", fmt::format("there is no update {} in the kernel", id),
                 "ksplice-view lists the updates that are there");
@@ -371,11 +397,15 @@ UndoResult undo_update(const Host& host, const std::string& id, const LoadOption
     change_stage(host, id, "reversed", Action::Undo);
     options.report(fmt::format("update {} is reversed", id));
   }
+  // What the core says now: which modules stay.
+  state = read_update(host, id);
+  if (!state) throw Error("unexpected", fmt::format("the kernel lost update {}", id));
   unload_modules(host, *state, options.report);
   // The copy goes last: as long as it is there, running this again finishes what a crash left.
   unload_idle_core(host, options.report);
   remove_copy(host, id);
-  return was_applied ? UndoResult::Undone : UndoResult::CleanedUp;
+  if (state->is_kept()) return {UndoResult::Kept, state->kept_lines()};
+  return {was_applied ? UndoResult::Undone : UndoResult::CleanedUp, {}};
 }
 
 }  // namespace ksplice

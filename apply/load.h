@@ -52,6 +52,7 @@ LoadedModule finalize_target(const Host& host, const Package& package, const Pac
 enum class ApplyResult { Applied, Extended, AlreadyApplied, Checked };
 enum class UndoResult {
   Undone,
+  Kept,         // undone, and its code and data stay in memory
   CleanedUp,    // it was loaded but not applied
   CopyRemoved,  // only the stored copy was there
 };
@@ -67,7 +68,12 @@ struct ApplyOutcome {
 ApplyOutcome apply_update(const Host& host, const Package& package,
                           const std::vector<uint8_t>& tarball, const LoadOptions& options);
 
+struct UndoOutcome {
+  UndoResult result = UndoResult::Undone;
+  std::vector<std::string> kept;  // what may be in use, a sentence each
+};
+
 // Throws Refused, or Error("unknown_update").
-UndoResult undo_update(const Host& host, const std::string& id, const LoadOptions& options);
+UndoOutcome undo_update(const Host& host, const std::string& id, const LoadOptions& options);
 
 }  // namespace ksplice

@@ -16,27 +16,53 @@ struct Options : CommonOptions {
   LoadOptions load;
 };
 
+const char* word(UndoResult result) {
+  switch (result) {
+    case UndoResult::Undone:
+      return "undone";
+    case UndoResult::Kept:
+      return "kept";
+    case UndoResult::CleanedUp:
+      return "cleaned_up";
+    case UndoResult::CopyRemoved:
+      return "copy_removed";
+  }
+  return "";
+}
+
+void print_text(const std::string& id, const UndoOutcome& outcome) {
+  if (outcome.result == UndoResult::CleanedUp) {
+    fmt::print("Update {} was loaded but not applied; it is cleaned up.\n", id);
+  } else if (outcome.result == UndoResult::CopyRemoved) {
+    fmt::print("Update {} was not in the kernel; its stored copy is removed.\n", id);
+  } else if (outcome.result == UndoResult::Kept) {
+    fmt::print(
+        "The functions of update {} are the original ones again. Its code and data stay in memory "
+        "until "
+        "the next boot, as they may be in use:\n",
+        id);
+    for (const std::string& line : outcome.kept) fmt::print("  {}\n", line);
+    fmt::print("Done!\n");
+  } else {
+    fmt::print("Done!\n");
+  }
+}
+
 int undo(Options& options) {
   if (!is_valid_id(options.id))
     throw Error("unknown_update", fmt::format("\"{}\" is not an update id", options.id),
                 "ksplice-view lists the updates that are there");
   if (options.timeout > 0) options.load.timeout_ms = static_cast<unsigned>(options.timeout * 1000);
   options.load.report = make_report(options);
-  UndoResult result = undo_update(Host(), options.id, options.load);
+  const UndoOutcome outcome = undo_update(Host(), options.id, options.load);
   if (options.json) {
-    const char* word = result == UndoResult::Undone      ? "undone"
-                       : result == UndoResult::CleanedUp ? "cleaned_up"
-                                                         : "copy_removed";
-    fmt::print("{}\n", nlohmann::ordered_json({{"id", options.id}, {"result", word}}).dump(2));
-    return ExitDone;
+    nlohmann::ordered_json json = {{"id", options.id}, {"result", word(outcome.result)}};
+    if (outcome.result == UndoResult::Kept) json["kept"] = outcome.kept;
+    constexpr auto Replace = nlohmann::ordered_json::error_handler_t::replace;
+    fmt::print("{}\n", json.dump(2, ' ', false, Replace));
+  } else if (!options.quiet) {
+    print_text(options.id, outcome);
   }
-  if (options.quiet) return ExitDone;
-  if (result == UndoResult::CleanedUp)
-    fmt::print("Update {} was loaded but not applied; it is cleaned up.\n", options.id);
-  else if (result == UndoResult::CopyRemoved)
-    fmt::print("Update {} was not in the kernel; its stored copy is removed.\n", options.id);
-  else
-    fmt::print("Done!\n");
   return ExitDone;
 }
 

@@ -79,7 +79,9 @@ Json to_json(const Package& package) {
                          {"build_id", target.build_id},
                          {"functions", functions},
                          {"added", target.added},
-                         {"stands_on", stands_on(target)}});
+                         {"stands_on", stands_on(target)},
+                         {"given_away", target.given_away},
+                         {"kept", target.kept}});
       if (!target.cold_file.empty())
         targets.back()["whole_module"] = {{"build_id", target.cold_build_id}};
     }
@@ -101,6 +103,7 @@ Json to_json(const std::string& id, const View& view) {
                {"applied", view.state && view.state->stage == "applied"}};
   if (view.state) {
     json["stage"] = view.state->stage;
+    json["kept"] = view.state->is_kept();
     json["abort_cause"] = view.state->abort_cause;
     json["message"] = view.state->message;
     json["conflicts"] = view.state->conflicts;
@@ -151,7 +154,9 @@ int list(const Options& options) {
       all.push_back(to_json(id, view));
       continue;
     }
-    std::string stage = view.state->stage == "applied" ? "" : " (" + view.state->stage + ")";
+    std::string stage = view.state->stage == "applied" ? ""
+                        : view.state->is_kept()        ? " (" + view.state->stage + ", kept)"
+                                                       : " (" + view.state->stage + ")";
     fmt::print("{}: {}{}\n", id, description(view), stage);
     warn_late(id, view);
   }
@@ -170,7 +175,9 @@ void print_state(const UpdateState& state) {
     fmt::print("function {} of {}: {} -> {}, calls {}\n", function.name, function.target,
                function.old_addr, function.new_addr, function.calls);
   for (const auto& [name, value] : state.values)
-    if (!value.empty() && name != "old_code") fmt::print("{}: {}\n", name, value);
+    if (!value.empty() && name != "old_code" && name != "kept") fmt::print("{}: {}\n", name, value);
+  for (const std::string& line : state.kept_lines())
+    fmt::print("{}: {}\n", state.is_kept() ? "stays in memory" : "would stay after an undo", line);
   auto old_code = state.values.find("old_code");
   if (old_code == state.values.end()) return;
   std::istringstream tasks(old_code->second);
@@ -197,6 +204,8 @@ int show_update(const Options& options) {
     fmt::print("It is not present in the kernel.\n");
   else if (view.state->stage == "applied")
     fmt::print("It is present and applied.\n");
+  else if (view.state->is_kept())
+    fmt::print("It is undone, and its code and data stay in memory, as they may be in use.\n");
   else
     fmt::print("It is present and not applied (stage {}).\n", view.state->stage);
   warn_late(options.id, view);
@@ -231,6 +240,9 @@ int show_file(const Options& options) {
       for (const std::string& id : stands_on(target)) fmt::print("    on top of update {}\n", id);
       for (const PackageFunction& function : target.functions)
         fmt::print("    {} {} ({})\n", function.status, function.name, function.unit);
+      for (const std::string& away : target.given_away)
+        fmt::print("    {}: {}\n", target.kept ? "stays after an undo" : "taken back by hooks",
+                   away);
     }
   }
   print_patch(package);

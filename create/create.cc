@@ -335,6 +335,11 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
   for (const ChangedUnit& unit : units)
     if (has_changes(unit)) part.summary.changed.push_back(unit.name);
   part.notes = consented;
+  for (const TargetUpdate& target : targets)
+    for (const std::string& note : describe_given_away(target)) {
+      progress.note(note);
+      part.notes.push_back(note);
+    }
   if (options.build_modules)
     add_cold_modules(options, pairs, overlay, kbuild, folder, part, progress);
   return part;
@@ -469,10 +474,10 @@ CreateResult create_update(const Options& options, Progress& progress) {
     return result;
   }
   for (const PackageKernel& kernel : package.kernels)
-    for (const PackageTarget& target : kernel.targets)
-      for (const PackageLower& lower : target.stands_on)
-        if (std::count(result.stands_on.begin(), result.stands_on.end(), lower.id) == 0)
-          result.stands_on.push_back(lower.id);
+    for (const PackageTarget& target : kernel.targets) {
+      for (const PackageLower& lower : target.stands_on) add_new(result.stands_on, {lower.id});
+      if (target.kept) add_new(result.kept, {target.module});
+    }
   progress.stage("write the tarball");
   package.id = job.id;
   package.description = job.description;

@@ -15,6 +15,7 @@ struct CreateResult {
   uint64_t tarball_size = 0;
   std::vector<KernelSummary> kernels;
   std::vector<std::string> stands_on;  // ids of earlier updates
+  std::vector<std::string> kept;       // update modules that an undo keeps in memory
   std::vector<std::string> warnings;
   std::vector<std::string> notes;       // what the user consented to
   std::vector<KernelFailure> left_out;  // kernels that refused, with --partial-fleet

@@ -43,6 +43,7 @@ void print_json(const CreateResult& result, double seconds) {
                                  {"replaced", replaced},
                                  {"added", added},
                                  {"stands_on", result.stands_on},
+                                 {"kept", result.kept},
                                  {"warnings", result.warnings},
                                  {"notes", result.notes},
                                  {"seconds", seconds}};

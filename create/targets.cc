@@ -154,6 +154,9 @@ PackageTarget describe_target(const TargetUpdate& target, const std::deque<Chang
   result.module = target.module;
   result.build_id = image.build_id;
   result.added = target.update.added;
+  for (const GivenAway& away : target.update.given_away)
+    result.given_away.push_back(away.sentence());
+  result.kept = target.update.is_kept();
   for (const RunLower& lower : image.lowers)
     if (std::count(target.update.needs.begin(), target.update.needs.end(), lower.module) != 0)
       result.stands_on.push_back({lower.id, lower.module, lower.build_id});
@@ -178,6 +181,25 @@ PackageTarget describe_target(const TargetUpdate& target, const std::deque<Chang
     }
   }
   return result;
+}
+
+std::vector<std::string> describe_given_away(const TargetUpdate& target) {
+  constexpr size_t Shown = 4;
+  const std::vector<GivenAway>& all = target.update.given_away;
+  std::vector<std::string> notes;
+  if (all.empty()) return notes;
+  for (size_t i = 0; i < std::min(Shown, all.size()); ++i)
+    notes.push_back(
+        fmt::format("may be in use after an undo of {}: {}", target.target, all[i].sentence()));
+  if (all.size() > Shown)
+    notes.push_back(fmt::format("may be in use after an undo of {}: {} more", target.target,
+                                all.size() - Shown));
+  notes.push_back(target.update.is_kept()
+                      ? fmt::format("an undo keeps {} in memory; the patch can prevent that with "
+                                    "reverse hooks and ksplice_addresses_removed()",
+                                    target.module)
+                      : "the patch declares that its reverse hooks take these addresses back");
+  return notes;
 }
 
 }  // namespace ksplice

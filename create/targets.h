@@ -72,4 +72,7 @@ std::vector<TargetUpdate> make_updates(const std::deque<ChangedUnit>& units, Ima
 PackageTarget describe_target(const TargetUpdate& target, const std::deque<ChangedUnit>& units,
                               const RunImage& image);
 
+// What its undo leaves behind, for the user: notes, or nothing.
+std::vector<std::string> describe_given_away(const TargetUpdate& target);
+
 }  // namespace ksplice

@@ -66,6 +66,21 @@ get_kernel() {
   eval "$paths"
 }
 
+# build_module FOLDER: a copy of it in $WORK, built there as its author would, against the kernel's headers,
+# which name their common part by an absolute path and are only unpacked here.
+build_module() {
+  local headers file copy
+  headers=$(realpath "$CONFIG/build")
+  copy=$WORK/$(basename "$1")
+  rm -rf "$WORK/headers"
+  mkdir "$WORK/headers"
+  for file in "$headers"/* "$headers"/.[a-z]*; do ln -s "$(realpath "$file")" "$WORK/headers/"; done
+  rm "$WORK/headers/Makefile"
+  sed "s|/usr/src/|$(dirname "$headers")/|" "$headers/Makefile" >"$WORK/headers/Makefile"
+  cp -r "$1" "$copy"
+  make -s -C "$WORK/headers" M="$copy" CC=gcc-12 modules >"$WORK/make" 2>&1 || fail "$(cat "$WORK/make")"
+}
+
 # boot_vm [options of tests/vm/boot] <SCRIPT: boots $CONFIG, runs the script given on stdin. KSPLICE_VM is
 # a command to run it with, for machines that have to take turns: KSPLICE_VM="flock /tmp/vm.lock".
 boot_vm() {

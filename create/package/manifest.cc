@@ -68,6 +68,7 @@ void check_target(const PackageTarget& target, const std::string& id, const std:
                        function.status));
   }
   for (const std::string& name : target.added) check_line(name, what + ": an added name");
+  for (const std::string& away : target.given_away) check_line(away, what + ": what is given away");
   for (const PackageLower& lower : target.stands_on) {
     if (!is_valid_id(lower.id) || lower.id == id ||
         lower.module != "ksplice_" + lower.id + "_" + target.name)
@@ -144,6 +145,9 @@ PackageTarget read_target(const Json& object, const std::string& kernel) {
       lower.build_id = get_text(entry, "build_id", what + "'s lower update");
       target.stands_on.push_back(std::move(lower));
     }
+  target.given_away = get_lines(object, "given_away", what);
+  if (object.contains("kept"))
+    target.kept = get(object, "kept", Json::value_t::boolean, what).get<bool>();
   return target;
 }
 
@@ -198,6 +202,8 @@ OrderedJson write_kernel(const PackageKernel& kernel) {
     for (const PackageLower& lower : target.stands_on)
       targets.back()["stands_on"].push_back(
           {{"id", lower.id}, {"module", lower.module}, {"build_id", lower.build_id}});
+    if (!target.given_away.empty()) targets.back()["given_away"] = target.given_away;
+    if (target.kept) targets.back()["kept"] = true;
   }
   return {{"release", kernel.release},
           {"build_id", kernel.build_id},

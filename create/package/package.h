@@ -14,11 +14,15 @@
 // "build_id", "arch":"x86_64", "core":{"file","final"}, "targets":[{"name",
 // "module":"ksplice_ID_vmlinux", "file", "final", "build_id",
 // "functions":[{"name","unit","status","reasons":[...]}], "added":[..],
-// "cold":{"file","build_id"}, "stands_on":[{"id","module","build_id"}]}]}],
+// "cold":{"file","build_id"}, "stands_on":[{"id","module","build_id"}],
+// "given_away":[..], "kept":true}]}],
 // "files":[{"path","size","sha256","delta":{"base","size","sha256"}}]}. "files" lists every file
 // except the manifest. "delta", where it is there, says that the tarball holds not the file but
 // what makes it (delta.h) from the file "base", which is there as it is; its size and sha256 are
 // the delta's, those beside "path" are the file's. "stands_on" is left out where it is empty.
+// "given_away" says which addresses in the update may be in live memory after an undo, a sentence
+// each, and "kept" that the undo therefore keeps the update module; left out where there is
+// nothing.
 //
 // The format is the lowest that a reader must know: 2 with deltas, 1 without.
 // Readers refuse: unknown format, files not listed, missing files, wrong sizes or checksums,
@@ -57,6 +61,8 @@ struct PackageTarget {
   std::vector<PackageFunction> functions;
   std::vector<std::string> added;
   std::vector<PackageLower> stands_on;
+  std::vector<std::string> given_away;  // sentences
+  bool kept = false;                    // undo keeps the module in memory
 };
 
 struct PackageKernel {

@@ -79,7 +79,7 @@ inline constexpr Code Codes[] = {
     {"wrong_module", "a module to be patched is another build than the update is for"},
     {"needs_update", "an update that this one was made on top of is missing"},
     {"wrong_update", "an update that this one was made on top of is another build here"},
-    {"id_in_use", "another update with the same id is applied"},
+    {"id_in_use", "another update with the same id is applied, or stays in memory"},
     {"unknown_update", "there is no update of that id"},
     {"conflict", "somebody else redirects a function of the update"},
     {"ftrace_off", "the function tracer is switched off"},

@@ -167,6 +167,18 @@ std::vector<uint8_t> finalize_module(std::span<const uint8_t> ko, const Finaliza
   return result;
 }
 
+std::string module_build_id(std::span<const uint8_t> ko) {
+  Module module(ko);
+  const Elf64_Shdr* section = module.find_section(".note.gnu.build-id");
+  if (section == nullptr) return "";
+  Bytes note = module.file.slice(section->sh_offset, section->sh_size);
+  const Elf64_Nhdr head = note.read<Elf64_Nhdr>(0);
+  std::string id;
+  for (uint8_t byte : note.slice(sizeof head + 4, head.n_descsz).span())
+    id += fmt::format("{:02x}", byte);
+  return id;
+}
+
 std::vector<uint8_t> set_object_count(std::span<const uint8_t> ko, uint32_t count) {
   Module module(ko);
   std::optional<uint64_t> place;

@@ -27,6 +27,9 @@ using HostAddresses = std::function<uint64_t(const RunLocation&)>;
 std::vector<uint8_t> finalize_module(std::span<const uint8_t> ko, const Finalization& finalization,
                                      const HostAddresses& addresses);
 
+// The build id that the kernel shows of a module when it is loaded; empty if it has none.
+std::string module_build_id(std::span<const uint8_t> ko);
+
 // Returns the bytes of ko with nr_objects of its ksplice_update_object (ksplice_abi.h) set: the
 // number of update modules of one update depends on the targets that this host has loaded.
 std::vector<uint8_t> set_object_count(std::span<const uint8_t> ko, uint32_t count);

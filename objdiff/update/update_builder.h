@@ -36,6 +36,9 @@ struct UnitState {
       placed;  // first byte of a piece -> its symbol
   // Where references point into sections without symbols (.altinstr_aux, .fixup): ends of pieces.
   std::map<const Section*, std::set<uint64_t>> cuts;
+  // Texts that pre refers to, with their run addresses; filled in when the first is asked for.
+  std::map<std::string, uint64_t> texts;
+  bool has_texts = false;
 };
 
 struct Piece {
@@ -56,6 +59,7 @@ class UpdateBuilder {
   // update_object.cc
   void add_unit(const Unit& unit);
   void select_seeds(UnitState& unit);
+  void note_given_away();
   void drain_queue();
   void copy_relocation(const Piece& piece, const Relocation& relocation);
   Symbol* include_atom(UnitState& unit, const Atom& atom);
@@ -85,6 +89,7 @@ class UpdateBuilder {
   bool refuse_other_callee(UnitState& unit, const Atom& atom);
   Target resolve_named_data(UnitState& unit, const Atom* atom, const Symbol& symbol);
   Target resolve_unnamed(UnitState& unit, const Atom& atom, const Reference& reference);
+  Symbol* known_text(UnitState& unit, const Section& section, uint64_t offset);
   std::optional<Target> defined_anew(const UnitState& user, const Symbol& symbol);
   std::optional<uint64_t> run_address(UnitState& unit, const Symbol& post_symbol) const;
 
@@ -126,6 +131,7 @@ class UpdateBuilder {
   void add_switched_pointers(UnitState& unit);
   void add_switched_pointer(UnitState& unit, const DataDiff& data, uint64_t addr, uint64_t offset);
   void add_object_record();
+  std::string kept_text() const;
   uint64_t add_string(const std::string& text);
   Section* table(const std::string& name);
   void add_pointer(Section* section, uint64_t offset, Section* to, uint64_t to_offset);

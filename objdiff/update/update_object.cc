@@ -23,6 +23,7 @@
 
 #include <algorithm>
 
+#include "kmod-core/ksplice_abi.h"
 #include "objdiff/arch/arch.h"
 #include "objdiff/update/update_builder.h"
 
@@ -79,8 +80,22 @@ UpdateObject UpdateBuilder::build(const std::vector<Unit>& units) {
     for (UnitState& unit : units_) add_special_sections(unit);
     drain_queue();
   }
+  note_given_away();
   add_tables();
   return std::move(out_);
+}
+
+void UpdateBuilder::note_given_away() {
+  for (GivenAway& away : find_given_away(out_.object)) out_.given_away.push_back(std::move(away));
+  bool is_declared = false;
+  for (const UnitState& unit : units_)
+    is_declared =
+        is_declared || unit.unit->post->find_section(KSPLICE_ADDRESSES_REMOVED) != nullptr;
+  static const char* const HookSections[] = KSPLICE_HOOK_SECTIONS;
+  const bool takes_back = hooks_.contains(HookSections[KSPLICE_HOOK_PRE_REVERSE]) ||
+                          hooks_.contains(HookSections[KSPLICE_HOOK_REVERSE]) ||
+                          hooks_.contains(HookSections[KSPLICE_HOOK_POST_REVERSE]);
+  out_.addresses_removed = is_declared && takes_back;
 }
 
 void UpdateBuilder::refuse(const UnitState& unit, const std::string& code, const Section* section,

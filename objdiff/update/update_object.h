@@ -9,6 +9,7 @@
 #include "objdiff/image/run_image.h"
 #include "objdiff/match/run_pre.h"
 #include "objdiff/object/object.h"
+#include "objdiff/update/given_away.h"
 
 namespace ksplice {
 
@@ -59,8 +60,14 @@ struct UpdateObject {
   Finalization finalization;
   std::vector<std::string> replaced;  // names of functions that are redirected
   std::vector<std::string> added;     // new functions and data brought along
-  std::vector<std::string> needs;     // update modules of image.lowers that it stands on
-  std::vector<Refusal> refusals;      // if not empty, the object must not be used
+  // What may be in live memory after an undo: the undo keeps the update's own memory, unless the
+  // patch declares with ksplice_addresses_removed() that its reverse hooks take every such address
+  // back.
+  std::vector<GivenAway> given_away;
+  bool addresses_removed = false;
+  bool is_kept() const { return !given_away.empty() && !addresses_removed; }
+  std::vector<std::string> needs;  // update modules of image.lowers that it stands on
+  std::vector<Refusal> refusals;   // if not empty, the object must not be used
 };
 
 // Takes all units of one target that have changes. vmlinux is the kernel's image, image that of

@@ -216,6 +216,8 @@ Target UpdateBuilder::resolve_unnamed(UnitState& unit, const Atom& atom,
               static_cast<int64_t>(offset)};
     }
   } else if (!section.is_write()) {
+    if (Symbol* known = known_text(unit, section, offset))
+      return {known, static_cast<int64_t>(offset)};
     return {include_atom(unit, atom), static_cast<int64_t>(atom.entry)};
   }
   refuse(unit, "unnamed_data", &section, atom.name, offset,
@@ -224,6 +226,27 @@ Target UpdateBuilder::resolve_unnamed(UnitState& unit, const Atom& atom,
                      section.name, offset),
          "give the datum a name of its own");
   return {};
+}
+
+// A text that the original code refers to as well is the kernel's own: so a pointer to it that
+// somebody keeps stays good after an undo. Null if the kernel has none of that content.
+Symbol* UpdateBuilder::known_text(UnitState& unit, const Section& section, uint64_t offset) {
+  auto text_at = [](const Section& from, uint64_t at) -> std::optional<std::string> {
+    if (!from.is_strings() || from.entsize != 1 || at >= from.data.size()) return std::nullopt;
+    auto begin = from.data.begin() + static_cast<int64_t>(at);
+    return std::string(begin, std::find(begin, from.data.end(), 0));
+  };
+  std::optional<std::string> text = text_at(section, offset);
+  if (!text) return nullptr;
+  if (!unit.has_texts) {
+    unit.has_texts = true;
+    for (const auto& [place, addr] : unit.unit->match->anonymous)
+      if (std::optional<std::string> known = text_at(*place.first, place.second))
+        if (!image_.is_freed(addr)) unit.texts.emplace(*known, addr);
+  }
+  auto found = unit.texts.find(*text);
+  if (found == unit.texts.end()) return nullptr;
+  return run_symbol(fmt::format("ksplice_text_{:x}", found->second), found->second);
 }
 
 std::optional<uint64_t> UpdateBuilder::run_address(UnitState& unit,

@@ -248,6 +248,19 @@ void UpdateBuilder::add_switched_pointers(UnitState& unit) {
   }
 }
 
+// For the file "kept" of the core: a line each, and no more than it takes.
+std::string UpdateBuilder::kept_text() const {
+  constexpr size_t MaxText = 2000;
+  std::string text;
+  for (size_t i = 0; i < out_.given_away.size(); ++i) {
+    const std::string line = out_.given_away[i].sentence() + "\n";
+    if (text.size() + line.size() > MaxText)
+      return text + fmt::format("and {} more\n", out_.given_away.size() - i);
+    text += line;
+  }
+  return text;
+}
+
 void UpdateBuilder::add_object_record() {
   Section* object = table(".ksplice.object");
   Section* strings = table(".ksplice.strings");
@@ -270,6 +283,8 @@ void UpdateBuilder::add_object_record() {
   add_pointer(object, offsetof(ksplice_object, target), strings, add_string(image_.target));
   add_pointer(object, offsetof(ksplice_object, runs), table(".ksplice.runs"), 0);
   add_pointer(object, offsetof(ksplice_object, functions), table(".ksplice.functions"), 0);
+  if (out_.is_kept())
+    add_pointer(object, offsetof(ksplice_object, kept), strings, add_string(kept_text()));
   if (record.nr_needs != 0)
     add_pointer(object, offsetof(ksplice_object, needs), table(".ksplice.needs"), 0);
   if (record.nr_pointers != 0)

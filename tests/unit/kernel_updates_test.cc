@@ -92,6 +92,22 @@ TEST_F(UpdatesTest, WritesAFile) {
   EXPECT_EQ(read_text(host_.path("/sys/kernel/ksplice/abc/stage")).substr(0, 7), "applied");
 }
 
+TEST_F(UpdatesTest, KnowsWhatIsKept) {
+  put_update("abc", "reversed");
+  put("/sys/kernel/ksplice/abc/kept",
+      "tick is stored (in arm+0x12)\nlist is returned (in get+0x4)\n");
+  put("/sys/kernel/ksplice/abc/targets", "vmlinux ksplice_abc_vmlinux kept\n");
+  EXPECT_TRUE(read_update(host_, "abc")->is_kept());
+  EXPECT_EQ(
+      read_update(host_, "abc")->kept_lines(),
+      (std::vector<std::string>{"tick is stored (in arm+0x12)", "list is returned (in get+0x4)"}));
+  put("/sys/kernel/ksplice/abc/targets", "vmlinux ksplice_abc_vmlinux pending\n");
+  EXPECT_FALSE(read_update(host_, "abc")->is_kept());
+  put("/sys/kernel/ksplice/abc/targets", "vmlinux ksplice_abc_vmlinux kept\n");
+  put("/sys/kernel/ksplice/abc/stage", "applied\n");
+  EXPECT_FALSE(read_update(host_, "abc")->is_kept());
+}
+
 // --- stored copies
 
 TEST_F(UpdatesTest, StoresFindsAndRemovesACopy) {

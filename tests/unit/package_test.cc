@@ -37,8 +37,12 @@ TEST_F(PackageTest, ReadsBackWhatItStandsOn) {
   Package package = example();
   PackageLower lower{"low", "ksplice_low_vmlinux", "00ff"};
   package.kernels[0].targets[0].stands_on = {lower};
+  package.kernels[0].targets[0].given_away = {"fresh is stored (in target+0x12)"};
+  package.kernels[0].targets[0].kept = true;
   Package read = read_package(write_package(package, dir_.path().string()));
   ASSERT_EQ(read.kernels[0].targets[0].stands_on.size(), 1u);
+  EXPECT_EQ(read.kernels[0].targets[0].given_away, package.kernels[0].targets[0].given_away);
+  EXPECT_TRUE(read.kernels[0].targets[0].kept);
   EXPECT_EQ(read.kernels[0].targets[0].stands_on[0].id, lower.id);
   EXPECT_EQ(read.kernels[0].targets[0].stands_on[0].module, lower.module);
   EXPECT_EQ(read.kernels[0].targets[0].stands_on[0].build_id, lower.build_id);

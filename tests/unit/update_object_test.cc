@@ -443,5 +443,58 @@ TEST(UpdateObject, CallOfOtherCodeIsRefused) {
   EXPECT_NE(update.refusals[0].message.find("refers to helper"), std::string::npos);
 }
 
+// What the core shows of an update as the reason to keep it; "" if it can be unloaded.
+std::string kept_text(const UpdateObject& update) {
+  const Section* object = update.object.find_section(".ksplice.object");
+  for (const Relocation& relocation : object->relocations) {
+    if (relocation.offset != offsetof(ksplice_object, kept)) continue;
+    const std::vector<uint8_t>& text = relocation.symbol->section->data;
+    return reinterpret_cast<const char*>(text.data() + relocation.addend);
+  }
+  return "";
+}
+
+const char* const GivesAway =
+    "static int fresh(int x) { return hidden(x) * 3; }\n"
+    "struct holder { int (*call)(int); };\n#define holder() ((struct holder *)(long)hidden(1))\n";
+
+TEST(UpdateObject, WhatMayBeInUseIsKept) {
+  std::string post = replaced("return helper(x) +", "holder()->call = fresh; return helper(x) +");
+  post.insert(post.find("int target"), GivesAway);
+  Made made = make(post);
+  ASSERT_EQ(made.update.given_away.size(), 1u);
+  EXPECT_TRUE(made.update.given_away[0].sentence().starts_with("fresh is stored (in target+0x"));
+  EXPECT_EQ(kept_text(made.update), made.update.given_away[0].sentence() + "\n");
+}
+
+TEST(UpdateObject, HooksThatTakeBackEveryAddressKeepNothing) {
+  std::string post = replaced("return helper(x) +", "holder()->call = fresh; return helper(x) +");
+  post.insert(post.find("int target"), GivesAway);
+  post += "static const char declared __attribute__((used, section(\"" KSPLICE_ADDRESSES_REMOVED
+          "\"))) = 1;\n";
+  EXPECT_NE(kept_text(make(post).update), "");  // nobody takes anything back
+  post +=
+      "static void take_back(void) { holder()->call = 0; }\n"
+      "static void (*const hook)(void) __attribute__((used, "
+      "section(\".ksplice.call_post_reverse\"))) = take_back;\n";
+  Made made = make(post);
+  EXPECT_EQ(made.update.given_away.size(), 1u);
+  EXPECT_TRUE(made.update.addresses_removed);
+  EXPECT_EQ(kept_text(made.update), "");
+}
+
+TEST(UpdateObject, TextOfTheOriginalIsTheKernelsOwn) {
+  Made made = make(replaced("exported(\"pre %d\\n\", x)", "exported(\"pre %d\\n\", x + 1)"));
+  EXPECT_EQ(made.update.given_away.size(), 0u);
+  const auto text =
+      std::find_if(made.update.finalization.symbols.begin(), made.update.finalization.symbols.end(),
+                   [](const FinalSymbol& each) { return each.name.starts_with("ksplice_text_"); });
+  ASSERT_NE(text, made.update.finalization.symbols.end());
+  const uint64_t text_start = made.image.unique_symbol("_text")->addr;
+  const auto bytes = made.image.read(text_start + static_cast<uint64_t>(text->location.offset), 7);
+  ASSERT_TRUE(bytes);
+  EXPECT_EQ(std::string(bytes->begin(), bytes->end()), "pre %d\n");
+}
+
 }  // namespace
 }  // namespace ksplice

@@ -4,15 +4,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 get_kernel "$@"
-
-# The headers package names its common part by an absolute path, and is only unpacked here.
-mkdir "$WORK/headers"
-headers=$(realpath "$CONFIG/build")
-for file in "$headers"/* "$headers"/.[a-z]*; do ln -s "$(realpath "$file")" "$WORK/headers/"; done
-rm "$WORK/headers/Makefile"
-sed "s|/usr/src/|$(dirname "$headers")/|" "$headers/Makefile" >"$WORK/headers/Makefile"
-cp -r "$SOURCE_TREE/tests/data/fruit" "$WORK/fruit"
-make -s -C "$WORK/headers" M="$WORK/fruit" CC=gcc-12 modules >"$WORK/make" 2>&1 || fail "$(cat "$WORK/make")"
+build_module "$SOURCE_TREE/tests/data/fruit"
 
 "$create" --module-source="$WORK/fruit" --patch="$WORK/fruit/fix.patch" --config="$CONFIG" --id=fruit \
   --build-modules --output="$WORK" "$SOURCE"
