@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,7 +12,6 @@
 
 #include "create/package/package.h"
 #include "objdiff/base/error.h"
-#include "objdiff/base/process.h"
 
 namespace ksplice {
 
@@ -161,20 +159,6 @@ nlohmann::ordered_json values_to_json(const UpdateState& state) {
       json[name] = value;
   }
   return json;
-}
-
-// The lock is on a folder that every kernel has and nobody can remove; it leaves no file behind and
-// ends with the process.
-ToolLock::ToolLock(const Host& host)
-    : fd_(::open(host.path("/sys/kernel").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-  if (fd_.get() < 0)
-    throw Error("failed", fmt::format("cannot open /sys/kernel: {}", std::strerror(errno)),
-                "the tools need sysfs mounted on /sys");
-  while (::flock(fd_.get(), LOCK_EX) != 0) {
-    check_interrupted();
-    if (errno != EINTR)
-      throw Error("failed", fmt::format("cannot lock /sys/kernel: {}", std::strerror(errno)));
-  }
 }
 
 }  // namespace ksplice

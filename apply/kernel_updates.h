@@ -56,14 +56,4 @@ std::string name_livepatches(const Host& host, const std::string& conflicts);
 // state.values with what are numbers as numbers.
 nlohmann::ordered_json values_to_json(const UpdateState& state);
 
-// Held while a tool changes something, so that two tools do not meet. Waits for the other one;
-// throws Error("interrupted") if a signal comes first.
-class ToolLock {
- public:
-  explicit ToolLock(const Host& host);
-
- private:
-  Fd fd_;
-};
-
 }  // namespace ksplice

@@ -27,6 +27,7 @@
 #include "apply/kernel_updates.h"
 #include "apply/modules.h"
 #include "apply/store.h"
+#include "apply/tool_lock.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/process.h"
 #include "objdiff/update/finalize.h"

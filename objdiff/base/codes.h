@@ -85,6 +85,7 @@ inline constexpr Code Codes[] = {
     {"ftrace_off", "the function tracer is switched off"},
     {"load_failed", "the kernel does not load a module"},
     {"signature_required", "the kernel loads only signed modules, or none"},
+    {"tool_busy", "another ksplice tool is changing the kernel and does not end"},
     {"not_permitted", "only root can do this"},
     // of everything
     {"failed", "something else went wrong"},

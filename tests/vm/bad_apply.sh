@@ -36,7 +36,7 @@ while read -r tarball; do files+=(--file "$tarball:root/bad/$(basename "$tarball
 
 boot_vm "${files[@]}" --file "$WORK/ksplice-other.tar.gz" --file "$WORK/ksplice-good.tar.gz" \
   --file "$WORK/magic.tar.gz" --file "$WORK/stranger.tar.gz" --file "$WORK/second/ksplice-good.tar.gz:root/second.tar.gz" --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
-state() { cat /proc/modules; find /sys/kernel/ksplice /var/lib /run /root /etc -type f -exec md5sum {} + 2>/dev/null; }
+state() { cat /proc/modules; find /sys/kernel/ksplice /var/lib /run /root /etc -type f ! -path /run/ksplice/lock -exec md5sum {} + 2>/dev/null; }
 
 # refused STATUS CODE COMMAND...: with that status and code, and the same state before and after.
 refused() {
@@ -72,6 +72,7 @@ refused 3 id_in_use ksplice-apply --raw-errors second.tar.gz
 refused 1 not_permitted su user -c "/usr/sbin/ksplice-undo --raw-errors good"
 ksplice-undo good || exit 1
 refused 1 unknown_update ksplice-undo --raw-errors good
+su user -c 'cat /run/ksplice/lock' 2>/dev/null && { echo "a user can open what the tools lock"; exit 1; }
 grep ksplice /proc/modules && exit 1
 echo "== done"
 EOS
