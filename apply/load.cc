@@ -338,8 +338,8 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   }
 
   std::vector<LoadedModule> modules;
-  if (!host.is_module_loaded(CoreModule))
-    modules.push_back(finalize_core(host, package, *plan.kernel));
+  const CoreState core = judge_core(host, package, *plan.kernel);
+  if (core != CoreState::Same) modules.push_back(finalize_core(host, package, *plan.kernel));
   for (const PackageTarget* target : missing) {
     modules.push_back(finalize_target(host, package, *target, plan.kernel->targets.size()));
     outcome.targets.push_back(target->name);
@@ -356,6 +356,7 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
                                         : "kept a copy of the tarball in " + outcome.copy);
   }
   try {
+    if (core == CoreState::Idle) unload_idle_core(host, options.report);
     Loading loading(host, options);
     for (const LoadedModule& module : modules) loading.load(module);
     check_registered(host, package.id);

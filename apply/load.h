@@ -39,6 +39,11 @@ std::vector<std::string> late_targets(const Host& host, const Package& package);
 std::vector<std::string> extract_modules(const Host& host, const Package& package,
                                          const std::string& folder);
 
+// Whether the core of the package is loaded already. A core of another build that nobody uses may
+// go (idle); one that is in use is refused: wrong_core.
+enum class CoreState { Absent, Same, Idle };
+CoreState judge_core(const Host& host, const Package& package, const PackageKernel& kernel);
+
 struct LoadedModule {
   std::string name;
   std::vector<uint8_t> content;

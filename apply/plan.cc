@@ -148,6 +148,23 @@ std::vector<std::string> extract_modules(const Host& host, const Package& packag
   return paths;
 }
 
+CoreState judge_core(const Host& host, const Package& package, const PackageKernel& kernel) {
+  if (!host.is_module_loaded(CoreModule)) return CoreState::Absent;
+  const std::string here = host.module_build_id(CoreModule);
+  const std::string given = module_build_id(package.files.at(kernel.core_file));
+  if (!here.empty() && here == given) return CoreState::Same;
+  const std::vector<std::string> users = host.module_users(CoreModule);
+  if (users.empty()) return CoreState::Idle;
+  refuse("wrong_core", package.id,
+         fmt::format(
+             "the loaded kernel part {} is another build than the one of the update, and {} it",
+             CoreModule, users.size() == 1 ? users[0] + " uses" : "others use"),
+         "build id " + given, here.empty() ? "no build id" : "build id " + here,
+         "undo the updates that ksplice-view lists, and make them again with this version of "
+         "ksplice-create; what "
+         "an undo keeps in memory goes with the next boot");
+}
+
 LoadedModule finalize_core(const Host& host, const Package& package, const PackageKernel& kernel) {
   return {"ksplice", finalize(host, package, kernel.core_file, kernel.core_final)};
 }

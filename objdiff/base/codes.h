@@ -77,6 +77,7 @@ inline constexpr Code Codes[] = {
     {"bad_tarball", "the tarball is damaged, hostile, or of an unknown format"},
     {"wrong_kernel", "the update is for another kernel than the running one"},
     {"wrong_module", "a module to be patched is another build than the update is for"},
+    {"wrong_core", "the kernel part that is loaded is another build than the update's"},
     {"needs_update", "an update that this one was made on top of is missing"},
     {"wrong_update", "an update that this one was made on top of is another build here"},
     {"id_in_use", "another update with the same id is applied, or stays in memory"},

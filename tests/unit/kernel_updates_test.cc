@@ -10,6 +10,7 @@
 #include "apply/load.h"
 #include "apply/store.h"
 #include "objdiff/base/error.h"
+#include "tests/unit/compile.h"
 
 namespace ksplice {
 namespace {
@@ -200,6 +201,31 @@ TEST_F(PlanTest, WrongKernelShowsBothBuildIds) {
   EXPECT_EQ(refusal.code, "wrong_kernel");
   EXPECT_EQ(refusal.expected, "6.1.0-50-cloud-amd64, build id aa");
   EXPECT_EQ(refusal.found, "6.1.0-50-cloud-amd64, build id cc");
+}
+
+TEST_F(PlanTest, CoreOfAnotherBuildIsRefusedWhereItIsUsed) {
+  test::Workshop shop;
+  shop.run({"ld", "-r", "--build-id=0xbb", "-o", shop.file("ksplice.ko"),
+            shop.compile("core.c", "int core;")});
+  Package package = package_for({"vmlinux"});
+  PackageKernel& kernel = package.kernels[0];
+  kernel.core_file = "objects/ksplice.ko";
+  package.files[kernel.core_file] = read_file(shop.file("ksplice.ko"));
+  EXPECT_EQ(judge_core(host_, package, kernel), CoreState::Absent);
+  put_module("ksplice", '\xbb');
+  put("/sys/module/ksplice/holders/ksplice_other_vmlinux", "");
+  EXPECT_EQ(judge_core(host_, package, kernel), CoreState::Same);
+  put_module("ksplice", '\xcc');
+  try {
+    judge_core(host_, package, kernel);
+    FAIL() << "taken";
+  } catch (const Refused& refused) {
+    EXPECT_EQ(refused.refusals.at(0).code, "wrong_core");
+    EXPECT_EQ(refused.refusals[0].expected, "build id bb");
+    EXPECT_EQ(refused.refusals[0].found, "build id cc");
+  }
+  std::filesystem::remove(host_.path("/sys/module/ksplice/holders/ksplice_other_vmlinux"));
+  EXPECT_EQ(judge_core(host_, package, kernel), CoreState::Idle);
 }
 
 TEST_F(PlanTest, TargetNotLoaded) {
