@@ -39,8 +39,6 @@ const std::map<std::string, AbortCode>& apply_codes() {
       {"call_failed",
        {"a hook of the update refused",
         "the update's author decided that it must not be applied now; the kernel log may say why"}},
-      {"cold_update_loaded",
-       {"a module that the update skipped has been loaded since", "unload that module first"}},
       {"conflict",
        {"somebody else changes a function that the update replaces",
         "take away what is named above (a livepatch, a kprobe or a BPF program), then try again; "
@@ -67,8 +65,7 @@ const std::map<std::string, AbortCode>& undo_codes() {
        {"a hook of the update refused",
         "the update's author decided that it must not be undone now; the kernel log may say why"}},
       {"cold_update_loaded",
-       {"a module that the update skipped has been loaded since",
-        "unload that module first, or apply the update again so that it covers the module"}},
+       {"a module was loaded with the patch in it, and would keep it", "unload that module first"}},
   };
   return codes;
 }

@@ -283,6 +283,27 @@ void check_same_kept(const Host& host, const Package& package, const PackageKern
     }
 }
 
+// A module that has the patch in it would keep it, and the update would be half undone. What was
+// left out and is loaded as it was is not in the way.
+void check_no_patched(const Host& host, const std::string& id) {
+  std::string copy = find_copy(host, id);
+  if (copy.empty()) return;
+  std::vector<std::string> patched;
+  try {
+    patched = patched_targets(host, read_package(copy));
+  } catch (const Error&) {
+    return;  // a damaged copy tells nothing
+  }
+  if (patched.empty()) return;
+  const AbortCode abort = explain_abort("cold_update_loaded", Action::Undo);
+  Refusal refusal;
+  refusal.code = "cold_update_loaded";
+  refusal.object = id;
+  refusal.message = abort.message + ": " + join(patched);
+  refusal.advice = abort.advice;
+  throw Refused({refusal});
+}
+
 void check_permitted(const Host& host) {
   if (::geteuid() != 0)
     throw Error("not_permitted", "only root can change the running kernel", "run it as root");
@@ -310,8 +331,7 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   ApplyOutcome outcome;
   outcome.skipped = plan.skipped;
   outcome.cold = plan.cold;
-  // For the core these are left out too: nothing of them is redirected, and they stand in the way
-  // of an undo like what was loaded late.
+  // For the core these are left out too: nothing of them is redirected.
   std::vector<std::string> left_out = plan.skipped;
   left_out.insert(left_out.end(), plan.cold.begin(), plan.cold.end());
   if (is_applied) {
@@ -395,6 +415,7 @@ UndoOutcome undo_update(const Host& host, const std::string& id, const LoadOptio
   SignalGuard guard;
   bool was_applied = state->stage == "applied";
   if (was_applied) {
+    check_no_patched(host, id);
     write_settings(host, id, options);
     change_stage(host, id, "reversed", Action::Undo);
     options.report(fmt::format("update {} is reversed", id));

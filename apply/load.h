@@ -34,6 +34,9 @@ Plan make_plan(const Host& host, const Package& package, bool partial);
 // Modules that the update covers and that were loaded after it was applied: not patched.
 std::vector<std::string> late_targets(const Host& host, const Package& package);
 
+// Targets that were loaded with the patch in them (whole modules); an undo does not reach these.
+std::vector<std::string> patched_targets(const Host& host, const Package& package);
+
 // Writes the whole modules with the patch in them, for this host's kernel, into folder; returns
 // their paths. Throws Refused wrong_kernel, or Error("no_modules") if the package has none.
 std::vector<std::string> extract_modules(const Host& host, const Package& package,

@@ -133,6 +133,18 @@ std::vector<std::string> late_targets(const Host& host, const Package& package) 
   return late;
 }
 
+std::vector<std::string> patched_targets(const Host& host, const Package& package) {
+  std::vector<std::string> patched;
+  std::string build_id = host.build_id();
+  for (const PackageKernel& kernel : package.kernels)
+    for (const PackageTarget& target : kernel.targets)
+      if (kernel.build_id == build_id && !target.cold_file.empty() &&
+          host.is_module_loaded(target.name) &&
+          host.module_build_id(target.name) == target.cold_build_id)
+        patched.push_back(target.name);
+  return patched;
+}
+
 std::vector<std::string> extract_modules(const Host& host, const Package& package,
                                          const std::string& folder) {
   std::vector<std::string> paths;

@@ -166,30 +166,6 @@ int ksplice_check(struct ksplice_update *update)
 	return ret;
 }
 
-/* Is a target loaded now that was left out when the update was applied? */
-static int ksplice_check_skipped(struct ksplice_update *update)
-{
-	const char *names = update->skipped;
-
-	while (names && *names) {
-		char name[MODULE_NAME_LEN];
-		size_t word = strcspn(names, " ,\n");
-		bool loaded;
-
-		strscpy(name, names, min(word + 1, sizeof(name)));
-		preempt_disable();
-		loaded = word && find_module(name);
-		preempt_enable();
-		if (loaded)
-			return ksplice_abort(update, KSPLICE_COLD_UPDATE_LOADED,
-					     "module %s, left out when the update was applied, has been loaded since",
-					     name);
-		names += word;
-		names += strspn(names, " ,\n");
-	}
-	return 0;
-}
-
 static bool ksplice_stands_on(const struct ksplice_update *upper, const struct ksplice_update *lower)
 {
 	const struct ksplice_member *member;
@@ -246,7 +222,7 @@ static int ksplice_may_reverse(struct ksplice_update *update)
 					     "its module %s is used by %d others",
 					     member->module->name, others);
 	}
-	return ksplice_check_skipped(update);
+	return 0;
 }
 
 int ksplice_reverse(struct ksplice_update *update)

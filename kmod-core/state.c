@@ -26,7 +26,6 @@ static const struct {
 	[KSPLICE_UNEXPECTED] = { "unexpected", -EIO },
 	[KSPLICE_TARGET_NOT_LOADED] = { "target_not_loaded", -ENODEV },
 	[KSPLICE_CALL_FAILED] = { "call_failed", -ECANCELED },
-	[KSPLICE_COLD_UPDATE_LOADED] = { "cold_update_loaded", -EBUSY },
 	[KSPLICE_CONFLICT] = { "conflict", -EBUSY },
 	[KSPLICE_FTRACE_OFF] = { "ftrace_off", -EBUSY },
 	[KSPLICE_INTERRUPTED] = { "interrupted", -EINTR },

@@ -12,8 +12,7 @@
  *                    for 0 before looking at the result
  *  abort_cause   r   code word of the last operation: ok, no_match, code_busy, module_busy,
  *                    out_of_memory, failed_to_find, already_reversed, unexpected_running_task,
- *                    unexpected, target_not_loaded, call_failed, cold_update_loaded, conflict,
- *                    ftrace_off, interrupted
+ *                    unexpected, target_not_loaded, call_failed, conflict, ftrace_off, interrupted
  *  abort_message r   a sentence for it; empty if ok
  *  conflicts     r   evidence. For code_busy: lines "task COMM pid PID is in FUNCTION", each
  *                    followed by its stack, one line "  symbol+offset/size" a frame. For no_match:

@@ -26,7 +26,8 @@ inline constexpr Code Codes[] = {
     {"unexpected", "an internal error of the kernel part"},
     {"target_not_loaded", "a module to be patched is not loaded"},
     {"call_failed", "a hook of the update refused"},
-    {"cold_update_loaded", "a module that was skipped by --partial was loaded since"},
+    {"cold_update_loaded",
+     "a module was loaded with the patch in it, which an undo does not reach"},
     {"bad_system_map", "the System.map given is not that of the kernel image"},
     {"wrong_type", "a type or constant of the source is not the one that the kernel has"},
     // of the differ

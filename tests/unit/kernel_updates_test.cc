@@ -279,6 +279,17 @@ TEST_F(PlanTest, LateTargets) {
   EXPECT_EQ(late_targets(host_, package), std::vector<std::string>{"tcp_mod"});
 }
 
+TEST_F(PlanTest, TargetsWithThePatchInThem) {
+  Package package = package_for({"vmlinux", "tcp_mod", "other_mod"});
+  package.kernels[0].targets[1].cold_file = "cold/tcp_mod.ko";
+  package.kernels[0].targets[1].cold_build_id = "cc";
+  put_module("tcp_mod", '\xbb');
+  put_module("other_mod", '\xbb');
+  EXPECT_EQ(patched_targets(host_, package), std::vector<std::string>{});
+  put_module("tcp_mod", '\xcc');
+  EXPECT_EQ(patched_targets(host_, package), std::vector<std::string>{"tcp_mod"});
+}
+
 TEST_F(UpdatesTest, NamesLivepatches) {
   put("/sys/kernel/livepatch/fix_one/vmlinux/tcp_rcv,1/patched", "1\n");
   put("/sys/kernel/livepatch/fix_two/vmlinux/tcp_rcv_established,1/patched", "1\n");
@@ -298,12 +309,13 @@ TEST(AbortCodes, EachHasWordsAndAdvice) {
   for (const char* code :
        {"ok", "no_match", "code_busy", "module_busy", "out_of_memory", "failed_to_find",
         "already_reversed", "unexpected_running_task", "unexpected", "target_not_loaded",
-        "call_failed", "cold_update_loaded", "conflict", "ftrace_off", "interrupted"})
+        "call_failed", "conflict", "ftrace_off", "interrupted"})
     for (Action action : {Action::Apply, Action::Undo}) {
       AbortCode abort = explain_abort(code, action);
       EXPECT_FALSE(abort.advice.empty()) << code;
       EXPECT_EQ(abort.message.find("does not know"), std::string::npos) << code;
     }
+  EXPECT_FALSE(explain_abort("cold_update_loaded", Action::Undo).advice.empty());
   EXPECT_NE(explain_abort("brand_new", Action::Apply).message.find("brand_new"), std::string::npos);
 }
 
