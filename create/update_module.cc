@@ -86,18 +86,21 @@ std::vector<std::string> find_warnings(const std::string& output) {
   return warnings;
 }
 
-// Keeps the core and its line of exports for the next update.
+// Keeps the core and its line of exports for the next update. Everything is on the disk before it
+// has its name: a power cut must not leave half a core that later updates would take.
 void store_core(const fs::path& folder, const fs::path& entry) {
   fs::create_directories(entry.parent_path());
   TempDir fresh(entry.parent_path());
-  fs::copy_file(folder / "ksplice.ko", fresh.path() / "ksplice.ko");
+  write_file(fresh.path() / "ksplice.ko", read_file(folder / "ksplice.ko"));
   std::istringstream stream(read_text(folder / "Module.symvers"));
   std::string line, exports;
   while (std::getline(stream, line))
     if (line.find("/ksplice\t") != std::string::npos) exports += line + "\n";
   write_file(fresh.path() / "Module.symvers", exports);
+  sync_folder(fresh.path());
   std::error_code taken;  // another create may have been faster
   fs::rename(fresh.path(), entry, taken);
+  sync_folder(entry.parent_path());
 }
 
 // The modules are made without debug information rather than stripped of it: strip and objcopy

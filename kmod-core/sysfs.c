@@ -292,6 +292,7 @@ static ssize_t old_code_show(struct ksplice_update *update, char *buf)
 	return ret;
 }
 
+/* What can hold addresses of kernel code is for root only: abort_message, functions, conflicts. */
 #define KSPLICE_RO(name) \
 static struct ksplice_attribute name##_attribute = __ATTR(name, 0444, name##_show, NULL)
 #define KSPLICE_RW(name) \
@@ -299,7 +300,8 @@ static struct ksplice_attribute name##_attribute = __ATTR(name, 0644, name##_sho
 
 KSPLICE_RW(stage);
 KSPLICE_RO(abort_cause);
-KSPLICE_RO(abort_message);
+static struct ksplice_attribute abort_message_attribute =
+	__ATTR(abort_message, 0400, abort_message_show, NULL);
 KSPLICE_RO(description);
 KSPLICE_RO(order);
 KSPLICE_RO(working);
@@ -410,7 +412,6 @@ static ssize_t conflicts_read(struct file *file, struct kobject *kobj, struct bi
 	return ret;
 }
 
-/* Addresses of kernel code: for root only. */
 static BIN_ATTR(functions, 0400, functions_read, NULL, 0);
 static BIN_ATTR(conflicts, 0400, conflicts_read, NULL, 0);
 

@@ -83,6 +83,11 @@ void write_file(const std::filesystem::path& path, std::string_view content) {
   }
 }
 
+void sync_folder(const std::filesystem::path& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.get() >= 0) ::fsync(fd.get());
+}
+
 TempDir::TempDir(const std::filesystem::path& parent) {
   std::filesystem::path base = parent;
   if (base.empty()) {

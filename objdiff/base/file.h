@@ -23,6 +23,9 @@ inline void write_file(const std::filesystem::path& path, const std::vector<uint
   write_file(path, std::string_view(reinterpret_cast<const char*>(content.data()), content.size()));
 }
 
+// Waits until the names in the folder are on the disk; where the file system does not say, nothing.
+void sync_folder(const std::filesystem::path& path);
+
 // Owns a file descriptor.
 class Fd {
  public:
