@@ -58,12 +58,21 @@ bool is_private_constant(const Judgement& j, const Atom& pre, const Atom& post) 
   return true;
 }
 
+// The running kernel maps it read-only, if only from some moment of the start on.
+bool is_read_only(const Section& section) {
+  return !section.is_write() || section.name.starts_with(".data.rel.ro") ||
+         section.name.starts_with(".data..ro_after_init");
+}
+
 void judge_moved(Judgement& j, const DataDiff& data) {
   const Atom& pre = *j.context.pre.of(data.pre);
   const Atom& post = *j.context.post.of(data.post);
   const std::string &from = pre.section->name, &to = post.section->name;
+  // The compiler takes a static variable that nobody writes for a constant, until a patch writes
+  // it.
+  const bool is_written_now = is_read_only(*pre.section) && !is_read_only(*post.section);
   if (is_percpu_section(from) == is_percpu_section(to) &&
-      is_init_section(from) == is_init_section(to))
+      is_init_section(from) == is_init_section(to) && !is_written_now)
     return;
   j.refuse(
        "data_moved", to, data.name,
