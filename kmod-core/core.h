@@ -243,11 +243,16 @@ int ksplice_verify(struct ksplice_update *update, struct ksplice_member *member)
 extern struct list_head ksplice_batches;
 extern bool ksplice_ftrace_dead;
 struct ksplice_batch *ksplice_make_batch(struct ksplice_update *update);
+void ksplice_describe_ops(const struct ftrace_ops *ops, char *buf, size_t size);
 int ksplice_find_owner(struct ksplice_update *update, struct ksplice_batch *batch);
 int ksplice_arm(struct ksplice_batch *batch);
 bool ksplice_drop_batch(struct ksplice_batch *batch);
 bool ksplice_covers(const struct ksplice_update *upper, const struct ksplice_update *lower);
 u64 ksplice_calls(const struct ksplice_body *body);
+
+/* probes.c */
+void ksplice_note_tracers(struct ksplice_update *update, const struct module *module, char *first,
+			  size_t size);
 
 /* ranges.c */
 /* Both ends are in the range: the return address of a call at the very end is the end. */

@@ -201,28 +201,35 @@ static int ksplice_check_above(struct ksplice_update *update)
 			     "these updates stand on it and must be reversed first: %s", names);
 }
 
-static int ksplice_may_reverse(struct ksplice_update *update)
+/* Does something outside of the update hold one of its modules? */
+static int ksplice_check_holders(struct ksplice_update *update)
 {
 	struct ksplice_member *member;
+	char tracer[160];
+	unsigned int nr;
+	int others;
+
+	list_for_each_entry(member, &update->members, list) {
+		ksplice_staying_user(member, &nr);
+		others = module_refcount(member->module) - 1 - (int)nr;
+		if (!member->batch || others < 1)
+			continue;
+		ksplice_note_tracers(update, member->module, tracer, sizeof(tracer));
+		return ksplice_abort(update, KSPLICE_MODULE_BUSY,
+				     "its module %s is used by %d others%s", member->module->name,
+				     others, tracer);
+	}
+	return 0;
+}
+
+static int ksplice_may_reverse(struct ksplice_update *update)
+{
 	int ret;
 
 	if (update->stage != KSPLICE_APPLIED)
 		return ksplice_abort(update, KSPLICE_UNEXPECTED, "it is not applied");
 	ret = ksplice_check_above(update);
-	if (ret)
-		return ret;
-	list_for_each_entry(member, &update->members, list) {
-		unsigned int nr;
-		int others;
-
-		ksplice_staying_user(member, &nr);
-		others = module_refcount(member->module) - 1 - (int)nr;
-		if (member->batch && others > 0)
-			return ksplice_abort(update, KSPLICE_MODULE_BUSY,
-					     "its module %s is used by %d others",
-					     member->module->name, others);
-	}
-	return 0;
+	return ret ?: ksplice_check_holders(update);
 }
 
 int ksplice_reverse(struct ksplice_update *update)

@@ -269,7 +269,7 @@ struct ksplice_batch *ksplice_make_batch(struct ksplice_update *update)
 }
 
 /* What the owner of a site is, from the function that its ops calls. */
-static void ksplice_describe_ops(const struct ftrace_ops *ops, char *buf, size_t size)
+void ksplice_describe_ops(const struct ftrace_ops *ops, char *buf, size_t size)
 {
 	snprintf(buf, size, "%ps", ops->func);
 	if (!strncmp(buf, "klp_ftrace_handler", 18))

@@ -18,7 +18,7 @@
  *                    followed by its stack, one line "  symbol+offset/size" a frame. For no_match:
  *                    "function NAME offset 0xN address A", "expected BYTES", "found    BYTES".
  *                    For conflict: "function NAME is redirected by OWNER". For module_busy: "update
- *                    UPPER stands on update ID".
+ *                    UPPER stands on update ID", "function NAME is traced by OWNER".
  *  description   r   as given when the update was made
  *  order         r   n-th update applied since the core was loaded, 0 if never applied
  *  targets       r   lines "NAME MODULE STATE": target, its update module, and applied, pending, or
