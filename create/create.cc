@@ -290,10 +290,12 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
   // What differs between pre and post, by function and datum.
   progress.stage("compare the objects");
   std::vector<Refusal> refusals;
-  std::deque<ChangedUnit> units = diff_pairs(pairs, refusals);
+  std::vector<std::string> notes;
+  std::deque<ChangedUnit> units = diff_pairs(pairs, refusals, notes);
   progress.result(fmt::format("{} of {} units differ", units.size(), pairs.size()));
   std::vector<std::string> consented = settle_consent(options, units, refusals);
-  progress.notes(consented);
+  notes.insert(notes.end(), consented.begin(), consented.end());
+  progress.notes(notes);
   if (units.empty())
     throw Error(
         "no_change", "no changes detected: the patch changes nothing in the compiled code",
@@ -334,7 +336,7 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
   for (const ObjectPair& pair : pairs) part.summary.units.push_back(pair.unit);
   for (const ChangedUnit& unit : units)
     if (has_changes(unit)) part.summary.changed.push_back(unit.name);
-  part.notes = consented;
+  part.notes = notes;
   for (const TargetUpdate& target : targets)
     for (const std::string& note : describe_given_away(target)) {
       progress.note(note);

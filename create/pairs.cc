@@ -67,7 +67,9 @@ bool has_own_generated_files(const BuiltUnit& built) {
 
 void store_cached(const PairInput& input, const BuiltUnit& built) {
   if (has_own_generated_files(built)) return;
-  json data = {{"unit", built.name}, {"target", built.target}, {"sources", json::object()}};
+  json data = {{"unit", built.name},
+               {"target", built.target},
+               {"sources", json::object()}};
   for (const std::string& path : built.sources)
     data["sources"][path] = stamp_of(input.overlay.source() / path);
   fs::create_directories(input.cache / "pre");
@@ -201,7 +203,9 @@ void build_moved(const PairInput& input, const std::map<std::string, BuiltUnit>&
   std::vector<ObjectPair*> wanted;
   for (size_t i = 0; i < pairs.size(); ++i) {
     if (pairs[i].pre.empty() || !reads_change(pre.at(chosen[i]->pre), paths)) continue;
-    pairs[i].same = compare_pair(pairs[i]).diff.identical;
+    ObjectDiff diff = compare_pair(pairs[i]).diff;
+    pairs[i].same = diff.identical;
+    if (diff.identical) pairs[i].notes = std::move(diff.notes);
     if (pairs[i].same) continue;
     todo.push_back(chosen[i]->pre);
     wanted.push_back(&pairs[i]);

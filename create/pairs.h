@@ -20,8 +20,9 @@ struct ObjectPair {
   std::string target;         // "vmlinux" or a module
   std::filesystem::path pre;  // empty if the unit is new
   std::filesystem::path post;
-  std::filesystem::path moved;  // empty where no line moves
-  bool same = false;            // pre and post were compared and are the same; there is no moved
+  std::filesystem::path moved;     // empty where no line moves
+  bool same = false;               // pre and post were compared and are the same; there is no moved
+  std::vector<std::string> notes;  // of that comparison
 };
 
 struct PairInput {

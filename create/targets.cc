@@ -47,10 +47,15 @@ bool is_harmless(const Refusal& refusal, const std::string& target) {
 }  // namespace
 
 std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
-                                   std::vector<Refusal>& refusals) {
+                                   std::vector<Refusal>& refusals,
+                                   std::vector<std::string>& notes) {
+  auto add_new = [&](const std::string& note) {
+    if (std::count(notes.begin(), notes.end(), note) == 0) notes.push_back(note);
+  };
   std::deque<ChangedUnit> units;
   for (const ObjectPair& pair : pairs) {
     check_interrupted();
+    for (const std::string& note : pair.notes) add_new(note);
     if (pair.same) continue;
     PairObjects objects = compare_pair(pair);
     ChangedUnit& unit = units.emplace_back();
@@ -61,6 +66,7 @@ std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
     unit.diff = std::move(objects.diff);
     std::copy_if(unit.diff.refusals.begin(), unit.diff.refusals.end(), std::back_inserter(refusals),
                  [&](const Refusal& refusal) { return !is_harmless(refusal, pair.target); });
+    for (const std::string& note : unit.diff.notes) add_new(note);
     if (unit.diff.identical && unit.diff.refusals.empty()) units.pop_back();
   }
   return units;

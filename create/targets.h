@@ -27,9 +27,9 @@ struct ChangedUnit {
 };
 
 // Stage "diff": reads and compares the pairs; units without a difference drop out. Refusals of the
-// comparison are added to refusals.
+// comparison are added to refusals, and what the update does not do to notes.
 std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
-                                   std::vector<Refusal>& refusals);
+                                   std::vector<Refusal>& refusals, std::vector<std::string>& notes);
 
 // The images of the targets. The kernel's is read at construction and must be of kernel's release.
 class Images {

@@ -69,7 +69,8 @@ std::string diff_to_json(const ObjectDiff& diff, bool explain) {
   const Json result = {{"identical", diff.identical},
                        {"functions", functions},
                        {"data", data},
-                       {"refusals", refusals}};
+                       {"refusals", refusals},
+                       {"notes", diff.notes}};
   // Names in a damaged symbol table need not be UTF-8.
   return result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -87,6 +88,7 @@ std::string diff_to_text(const ObjectDiff& diff, bool explain) {
     if (data.status != DiffStatus::Same)
       text += fmt::format("{} data {} in {}\n", status_word(data.status), data.name, data.section);
   for (const Refusal& refusal : diff.refusals) text += format_refusal(refusal);
+  for (const std::string& note : diff.notes) text += "note: " + note + "\n";
   if (diff.identical) text = "no difference\n";
   return text;
 }

@@ -177,7 +177,7 @@ bool is_init_section(const std::string& name) {
   return has_prefix(name, Prefixes) || name.ends_with(".init.text") || name.ends_with(".init.data");
 }
 
-std::vector<Refusal> find_refusals(const DiffContext& context) {
+Findings find_refusals(const DiffContext& context) {
   Judgement j(context);
   judge_functions(j);
   judge_data(j);
@@ -193,7 +193,9 @@ std::vector<Refusal> find_refusals(const DiffContext& context) {
     return std::tie(a.code, a.section, a.symbol, a.offset) <
            std::tie(b.code, b.section, b.symbol, b.offset);
   });
-  return std::move(j.refusals);
+  std::sort(j.notes.begin(), j.notes.end());
+  j.notes.erase(std::unique(j.notes.begin(), j.notes.end()), j.notes.end());
+  return {std::move(j.refusals), std::move(j.notes)};
 }
 
 }  // namespace ksplice

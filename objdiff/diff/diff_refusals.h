@@ -24,8 +24,11 @@ struct DiffContext {
   const ObjectDiff& diff;
 };
 
-// In a fixed order: by code, then section, symbol and offset.
-std::vector<Refusal> find_refusals(const DiffContext& context);
+struct Findings {
+  std::vector<Refusal> refusals;   // by code, then section, symbol and offset
+  std::vector<std::string> notes;  // sorted
+};
+Findings find_refusals(const DiffContext& context);
 
 // Whether the object was made from assembly, by its debug information or by what compilers leave.
 bool is_assembly(const Object& object, const DebugInfo& debug);

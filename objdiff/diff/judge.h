@@ -20,6 +20,7 @@ struct Judgement {
   std::set<const Atom*> included;      // post functions that are Changed or New
   std::set<const Atom*> changed_data;  // post
   std::vector<Refusal> refusals;
+  std::vector<std::string> notes;
 };
 
 // What happened to a thing, behind its name: "changed", "is new", "is gone".
@@ -28,7 +29,7 @@ const char* verb(DiffStatus status);
 void judge_functions(Judgement& j);    // places and kinds of code that cannot be replaced
 void judge_static_keys(Judgement& j);  // keys that new code cannot be linked to
 void judge_data(Judgement& j);         // existing data, and data that cannot be told apart
+void judge_types(Judgement& j);        // layouts that live objects have, and their values
 void judge_exports(Judgement& j);      // names, licenses and CRCs
-void judge_types(Judgement& j);        // layouts that live objects have
 
 }  // namespace ksplice

@@ -1,35 +1,137 @@
-// Refuses changes of the layout of types that live objects have.
+// Refuses changes of types that live objects have: of their layout, and of what the values mean
+// that they hold.
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <unordered_map>
 
 #include "objdiff/diff/judge.h"
 
 namespace ksplice {
 
-void judge_types(Judgement& j) {
-  if (j.included.empty() || !j.context.pre_debug.present() || !j.context.post_debug.present())
-    return;
-  const auto &pre = j.context.pre_debug.types(), &post = j.context.post_debug.types();
+namespace {
+
+using Types = std::multimap<std::string, TypeLayout>;
+
+// What pre has of that name, in the same function if it has one there.
+std::vector<const TypeLayout*> namesakes(const Types& types, const TypeLayout& layout) {
+  std::vector<const TypeLayout*> here, anywhere;
+  const auto [first, last] = types.equal_range(layout.name);
+  for (auto it = first; it != last; ++it) {
+    anywhere.push_back(&it->second);
+    if (it->second.function == layout.function) here.push_back(&it->second);
+  }
+  return here.empty() ? anywhere : here;
+}
+
+// Of several of one name and function, the one in the same place.
+const TypeLayout* partner(const Types& pre, const Types& post, const TypeLayout& layout) {
+  const std::vector<const TypeLayout*> old = namesakes(pre, layout), now = namesakes(post, layout);
+  if (old.empty()) return nullptr;
+  const auto place = std::find(now.begin(), now.end(), &layout) - now.begin();
+  if (old.size() == now.size()) return old[static_cast<size_t>(place)];
+  for (const TypeLayout* each : old)
+    if (layout_difference(*each, layout).empty()) return each;
+  return old.front();
+}
+
+void refuse_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout,
+                   const std::string& difference) {
+  const std::string where = layout.function.empty() ? "" : fmt::format(" of {}()", layout.function);
+  Refusal& refusal =
+      j.refuse("type_changed", "", layout.name,
+               fmt::format("{}{} changed: {}", layout.name, where, difference),
+               "keep the layout that live objects have; attach new data with a shadow variable "
+               "(ksplice_shadow_get)");
+  refusal.expected = fmt::format("{}:{}", old.file, old.line);
+  refusal.found = fmt::format(
+      "used by {}",
+      fmt::join(layout.users.begin(),
+                layout.users.begin() + std::min<std::ptrdiff_t>(std::ssize(layout.users), 12),
+                ", "));
+}
+
+void judge_layouts(Judgement& j) {
+  const Types &pre = j.context.pre_debug.types(), &post = j.context.post_debug.types();
   for (const auto& [name, layout] : post) {
-    auto old = pre.find(name);
-    if (old == pre.end()) continue;
-    const std::string difference = layout_difference(old->second, layout);
-    if (difference.empty()) continue;
+    const TypeLayout* old = partner(pre, post, layout);
+    if (old == nullptr) continue;
+    const std::string difference = layout_difference(*old, layout);
+    const std::vector<std::string> prototypes = prototype_differences(*old, layout);
     // Only on the stack, and everything that touches it is replaced together.
-    if (j.context.pre_debug.only_on_stack(name) && j.context.post_debug.only_on_stack(name))
-      continue;
-    const std::vector<std::string> users = j.context.post_debug.users_of(name);
+    const bool is_live = !(old->only_on_stack && layout.only_on_stack);
+    if (!difference.empty() && is_live && !j.included.empty())
+      refuse_layout(j, *old, layout, difference);
+    for (const std::string& text : prototypes)
+      j.notes.push_back(fmt::format(
+          "in {}, {}: every function that live objects have there must be in the patch, and is "
+          "not looked for",
+          name, text));
+  }
+}
+
+// Lists of enumerators by their names and by what they hold.
+class EnumIndex {
+ public:
+  explicit EnumIndex(const std::vector<EnumLayout>& all) : all_(all) {
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (!all[i].name.empty()) places_.emplace(all[i].function + "/" + all[i].name, i);
+      for (const auto& [name, value] : all[i].values)
+        places_.emplace(all[i].function + " " + name, i);
+    }
+  }
+
+  // Those that go by old's name or hold one of its enumerators, as one.
+  EnumLayout successor(const EnumLayout& old) const {
+    std::set<size_t> found;
+    auto look = [&](const std::string& key) {
+      const auto [first, last] = places_.equal_range(key);
+      for (auto it = first; it != last; ++it) found.insert(it->second);
+    };
+    if (!old.name.empty()) look(old.function + "/" + old.name);
+    for (const auto& [name, value] : old.values) look(old.function + " " + name);
+    EnumLayout result;
+    for (size_t i : found) {
+      result.file = all_[i].file;
+      result.line = all_[i].line;
+      result.is_type |= all_[i].is_type;
+      result.values.insert(result.values.end(), all_[i].values.begin(), all_[i].values.end());
+    }
+    return result;
+  }
+
+ private:
+  const std::vector<EnumLayout>& all_;
+  std::unordered_multimap<std::string, size_t> places_;
+};
+
+void judge_enums(Judgement& j) {
+  const EnumIndex post(j.context.post_debug.enums());
+  for (const EnumLayout& old : j.context.pre_debug.enums()) {
+    const EnumLayout now = post.successor(old);
+    if (now.values.empty()) continue;
+    const std::string difference = enum_difference(old, now);
+    if (difference.empty()) continue;
+    if (j.included.empty()) continue;
+    const std::string name = old.name.empty() ? "enum of " + old.values.front().first : old.name;
     Refusal& refusal =
         j.refuse("type_changed", "", name, fmt::format("{} changed: {}", name, difference),
-                 "keep the layout that live objects have; attach new data with a shadow variable "
-                 "(ksplice_shadow_get)");
-    refusal.expected = fmt::format("{}:{}", old->second.file, old->second.line);
-    refusal.found = fmt::format(
-        "used by {}",
-        fmt::join(users.begin(), users.begin() + std::min<size_t>(users.size(), 12), ", "));
+                 "live objects may hold the old values: leave them as they are, and put new ones "
+                 "behind the last");
+    refusal.expected = fmt::format("{}:{}", old.file, old.line);
+    refusal.found = fmt::format("{}:{}", now.file, now.line);
   }
+}
+
+}  // namespace
+
+void judge_types(Judgement& j) {
+  if (!j.context.pre_debug.present() || !j.context.post_debug.present()) return;
+  judge_layouts(j);
+  judge_enums(j);
 }
 
 }  // namespace ksplice

@@ -60,7 +60,9 @@ class Differ {
     correlate_symbols();
     DiffContext context{pre_,         post_,      correlation_, pre_tables_,
                         post_tables_, pre_debug_, post_debug_,  diff_};
-    diff_.refusals = find_refusals(context);
+    Findings findings = find_refusals(context);
+    diff_.refusals = std::move(findings.refusals);
+    diff_.notes = std::move(findings.notes);
     conclude();
     return std::move(diff_);
   }

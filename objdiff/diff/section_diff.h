@@ -59,6 +59,7 @@ struct ObjectDiff {
   // post symbol -> pre symbol of the same thing: functions, data, static locals, undefined symbols.
   std::map<const Symbol*, const Symbol*> correlation;
   std::vector<Refusal> refusals;
+  std::vector<std::string> notes;  // what the update does not do, and need not, in a sentence each
 };
 
 // moved, if not null, is the original source with the line numbers of post: then exactly what

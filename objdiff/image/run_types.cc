@@ -38,20 +38,22 @@ Btf parse(const RunImage& image, btf* base) {
   return types;
 }
 
-// The type behind typedefs and qualifiers; null for void and for a damaged reference.
-const btf_type* strip(const btf* types, uint32_t id) {
+std::string name_of(const btf* types, const btf_type* type) {
+  const char* name = btf__name_by_offset(types, type->name_off);
+  return name == nullptr ? "" : name;
+}
+
+// The type behind typedefs and qualifiers; null for void and for a damaged reference. alias: of
+// the innermost typedef, if there is one.
+const btf_type* strip(const btf* types, uint32_t id, std::string* alias = nullptr) {
   for (int depth = 0; depth < MaxDepth; ++depth) {
     const btf_type* type = id == 0 ? nullptr : btf__type_by_id(types, id);
     if (type == nullptr || !(btf_is_mod(type) || btf_is_typedef(type) || btf_is_type_tag(type)))
       return type;
+    if (alias != nullptr && btf_is_typedef(type)) *alias = name_of(types, type);
     id = type->type;
   }
   return nullptr;
-}
-
-std::string name_of(const btf* types, const btf_type* type) {
-  const char* name = btf__name_by_offset(types, type->name_off);
-  return name == nullptr ? "" : name;
 }
 
 const char* word_of(const btf_type* type) { return btf_is_union(type) ? "union" : "struct"; }
@@ -83,7 +85,8 @@ uint64_t size_of(const btf* types, uint32_t id, int depth = 0) {
 
 // As TypeMember::type.
 std::string canonical(const btf* types, uint32_t id, int depth = 0) {
-  const btf_type* type = strip(types, id);
+  std::string alias;
+  const btf_type* type = strip(types, id, &alias);
   if (depth > MaxDepth || type == nullptr) return "void";
   if (btf_is_ptr(type)) return "pointer";
   if (btf_is_float(type)) return fmt::format("float of {} bytes", type->size);
@@ -93,31 +96,71 @@ std::string canonical(const btf* types, uint32_t id, int depth = 0) {
     return fmt::format("array of {} {}", count, canonical(types, element, depth + 1));
   }
   const std::string name = name_of(types, type);
+  if (name.empty() && !alias.empty()) return alias;
   const bool is_union = btf_is_fwd(type) ? btf_kflag(type) : btf_is_union(type);
   return fmt::format("{} {}", is_union ? "union" : "struct",
                      name.empty() ? fmt::format("of {} bytes", type->size) : name);
 }
 
+// The structure, union or enumeration that a type is made of, through pointers and arrays, as in
+// the debug information of objects (dwarf_shape.h).
+struct CoreType {
+  const btf_type* type = nullptr;
+  std::string alias;
+  bool pointer = false, indirect = false;
+};
+CoreType core_type(const btf* types, uint32_t id) {
+  CoreType core;
+  for (int depth = 0; depth < MaxDepth; ++depth) {
+    const btf_type* type = strip(types, id, &core.alias);
+    if (type == nullptr) return {};
+    if (btf_is_composite(type) || btf_is_any_enum(type)) {
+      core.type = type;
+      return core;
+    }
+    if (!btf_is_ptr(type) && !btf_is_array(type)) return {};
+    core.indirect = true;
+    core.pointer |= btf_is_ptr(type);
+    id = btf_is_ptr(type) ? type->type : btf_array(type)->type;
+  }
+  return {};
+}
+
+bool is_unnamed(const btf* types, const CoreType& core) {
+  return core.type != nullptr && btf_is_composite(core.type) && name_of(types, core.type).empty();
+}
+
+void add_children(const btf* types, const btf_type* type, uint64_t base, const std::string& name,
+                  std::vector<TypeMember>& members, int depth);
+
 // As the members of a TypeLayout.
-void collect_members(const btf* types, const btf_type* type, uint64_t base,
-                     const std::string& prefix, std::vector<TypeMember>& members, int depth = 0) {
+void add_member(const btf* types, uint32_t id, const std::string& name, uint64_t offset,
+                std::vector<TypeMember>& members, int depth) {
   if (depth > MaxDepth) return;
+  const CoreType core = core_type(types, id);
+  const bool unnamed = is_unnamed(types, core);
+  if (unnamed && !core.indirect)
+    return add_children(types, core.type, offset, name, members, depth);
+  members.push_back({name, offset, size_of(types, id) * 8, canonical(types, id), "", ""});
+  if (!unnamed || !core.alias.empty()) return;
+  const std::string path = name + (core.pointer ? "->" : "[]");
+  members.push_back({path, 0, core.type->size * uint64_t{8}, "element", "", ""});
+  add_children(types, core.type, 0, path, members, depth);
+}
+
+void add_children(const btf* types, const btf_type* type, uint64_t base, const std::string& name,
+                  std::vector<TypeMember>& members, int depth) {
   const btf_member* list = btf_members(type);
   for (uint32_t i = 0; i < btf_vlen(type); ++i) {
     const char* text = btf__name_by_offset(types, list[i].name_off);
-    const std::string name = text == nullptr ? "" : text;
+    const std::string own = text == nullptr ? "" : text;
+    const bool dot = !name.empty() && !own.empty() && !name.ends_with("->");
+    const std::string path = name + (dot ? "." : "") + own;
     const uint64_t offset = base + btf_member_bit_offset(type, i);
-    const btf_type* inner = strip(types, list[i].type);
-    if (inner != nullptr && btf_is_composite(inner) && name_of(types, inner).empty()) {
-      collect_members(types, inner, offset, name.empty() ? prefix : prefix + name + ".", members,
-                      depth + 1);
-      continue;
-    }
-    const uint64_t bits = btf_member_bitfield_size(type, i);
-    members.push_back({.name = prefix + name,
-                       .offset = offset,
-                       .size = bits != 0 ? bits : size_of(types, list[i].type) * 8,
-                       .type = canonical(types, list[i].type)});
+    if (const uint64_t bits = btf_member_bitfield_size(type, i); bits != 0)
+      members.push_back({path, offset, bits, canonical(types, list[i].type), "", ""});
+    else
+      add_member(types, list[i].type, path, offset, members, depth + 1);
   }
 }
 
@@ -126,7 +169,8 @@ void collect_members(const btf* types, const btf_type* type, uint64_t base,
 struct RunTypes::Data {
   Btf types;
   const Data* kernel = nullptr;
-  std::unordered_multimap<std::string, uint32_t> aggregates;  // "struct foo": its number
+  // "struct foo", or a typedef that names an unnamed one: its number.
+  std::unordered_multimap<std::string, uint32_t> layouts;
   std::unordered_map<std::string, std::set<int64_t>> enumerators;
 
   void index(uint32_t first) {
@@ -135,7 +179,10 @@ struct RunTypes::Data {
       const btf_type* type = btf__type_by_id(all, id);
       if (btf_is_composite(type)) {
         if (const std::string name = name_of(all, type); !name.empty())
-          aggregates.emplace(fmt::format("{} {}", word_of(type), name), id);
+          layouts.emplace(fmt::format("{} {}", word_of(type), name), id);
+      } else if (btf_is_typedef(type)) {
+        const CoreType core = core_type(all, type->type);
+        if (is_unnamed(all, core) && core.alias.empty()) layouts.emplace(name_of(all, type), id);
       } else if (btf_is_any_enum(type)) {
         for (uint32_t i = 0; i < btf_vlen(type); ++i) add_enumerator(type, i);
       }
@@ -169,13 +216,16 @@ bool RunTypes::present() const { return data_->types != nullptr; }
 std::vector<TypeLayout> RunTypes::layouts(const std::string& name) const {
   std::vector<TypeLayout> result;
   for (const Data* data = data_.get(); data != nullptr; data = data->kernel) {
-    const auto [first, last] = data->aggregates.equal_range(name);
+    const auto [first, last] = data->layouts.equal_range(name);
     for (auto it = first; it != last; ++it) {
       const btf_type* type = btf__type_by_id(data->types.get(), it->second);
       TypeLayout& layout = result.emplace_back();
       layout.name = name;
-      layout.size = type->size;
-      collect_members(data->types.get(), type, 0, "", layout.members);
+      layout.size = size_of(data->types.get(), it->second);
+      if (btf_is_composite(type))
+        add_children(data->types.get(), type, 0, "", layout.members, 0);
+      else
+        add_member(data->types.get(), type->type, "", 0, layout.members, 0);
     }
   }
   return result;
@@ -218,15 +268,16 @@ std::optional<Refusal> check_layout(const Object& object, const TypeLayout& layo
 }
 
 std::optional<Refusal> check_enumerator(const Object& object, const std::string& name,
-                                        const Enumerator& enumerator, const RunTypes& run) {
+                                        int64_t value, const EnumLayout& layout,
+                                        const RunTypes& run) {
   const std::set<int64_t> values = run.values(name);
-  if (values.empty() || values.contains(enumerator.value)) return std::nullopt;
+  if (values.empty() || values.contains(value)) return std::nullopt;
   // Before it knew enum64 (6.1), BTF kept the lower halves of wide ones.
-  if (values.contains(static_cast<int32_t>(enumerator.value))) return std::nullopt;
+  if (values.contains(static_cast<int32_t>(value))) return std::nullopt;
   return wrong_type(object, name,
                     fmt::format("the constant {} is {} in the source and {} in the running kernel",
-                                name, enumerator.value, fmt::join(values, " or ")),
-                    fmt::format("{}:{}", enumerator.file, enumerator.line));
+                                name, value, fmt::join(values, " or ")),
+                    fmt::format("{}:{}", layout.file, layout.line));
 }
 
 bool is_header(const std::string& file) { return file.ends_with(".h"); }
@@ -246,9 +297,11 @@ std::optional<Refusal> check_types(const Object& pre, const Object* post, const 
   for (const auto& [name, layout] : before.types())
     if (is_known(layout.file))
       if (auto refusal = check_layout(pre, layout, run)) return refusal;
-  for (const auto& [name, enumerator] : before.enumerators())
-    if (is_known(enumerator.file))
-      if (auto refusal = check_enumerator(pre, name, enumerator, run)) return refusal;
+  std::set<std::string> known;
+  for (const EnumLayout& layout : before.enums())
+    for (const auto& [name, value] : layout.values)
+      if (known.insert(name).second && is_known(layout.file))
+        if (auto refusal = check_enumerator(pre, name, value, layout, run)) return refusal;
   if (post == nullptr) return std::nullopt;
   // What pre has too is compared by the differ. What a patch makes anew may have the name of
   // something that is private elsewhere.
@@ -256,10 +309,10 @@ std::optional<Refusal> check_types(const Object& pre, const Object* post, const 
   for (const auto& [name, layout] : after.types())
     if (!before.types().contains(name) && is_header(layout.file) && is_known(layout.file))
       if (auto refusal = check_layout(*post, layout, run)) return refusal;
-  for (const auto& [name, enumerator] : after.enumerators())
-    if (!before.enumerators().contains(name) && is_header(enumerator.file) &&
-        is_known(enumerator.file))
-      if (auto refusal = check_enumerator(*post, name, enumerator, run)) return refusal;
+  for (const EnumLayout& layout : after.enums())
+    for (const auto& [name, value] : layout.values)
+      if (!known.contains(name) && is_header(layout.file) && is_known(layout.file))
+        if (auto refusal = check_enumerator(*post, name, value, layout, run)) return refusal;
   return std::nullopt;
 }
 

@@ -27,7 +27,8 @@ class RunTypes {
 
   // Whether the image has BTF (CONFIG_DEBUG_INFO_BTF, for modules CONFIG_DEBUG_INFO_BTF_MODULES).
   bool present() const;
-  // Those of the name "struct foo" or "union foo"; units may have private ones of one name.
+  // Those of the name "struct foo", "union foo" or of a typedef of an unnamed one ("Node"); units
+  // may have private ones of one name.
   std::vector<TypeLayout> layouts(const std::string& name) const;
   // The values of all enumerators of that name.
   std::set<int64_t> values(const std::string& enumerator) const;

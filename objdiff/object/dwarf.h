@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "objdiff/object/object.h"
+#include "objdiff/object/type_layout.h"
 
 namespace ksplice {
 
@@ -18,30 +19,11 @@ struct SourceLine {
   unsigned line = 0;
 };
 
-// One member of a type. offset and size in bits.
-struct TypeMember {
-  std::string name;
-  uint64_t offset = 0;
-  uint64_t size = 0;  // of the bit field, or of the type
-  std::string type;   // canonical: "int 4", "pointer", "struct foo", "array of 4 struct foo"
-};
-
-struct TypeLayout {
-  std::string name;  // "struct foo", "union bar"
-  std::string file;  // where it is declared
-  unsigned line = 0;
-  uint64_t size = 0;
-  std::vector<TypeMember> members;
-};
-
-// What makes code that was compiled for pre wrong for post, in words, or "". A new name for the
-// same place does not.
-std::string layout_difference(const TypeLayout& pre, const TypeLayout& post);
-
-struct Enumerator {
-  int64_t value = 0;
-  std::string file;  // where its enum is declared
-  unsigned line = 0;
+// The type of a function: as it is written, without its parameters' names, and as far as callers
+// and callee must agree.
+struct Prototype {
+  std::string text;  // "int (struct inode *, gfp_t)"
+  std::string shape;
 };
 
 // The lines of an inlined function that have code, counted from its declaration.
@@ -75,20 +57,17 @@ class DebugInfo {
   std::string producer() const;
   // Whether the unit was written in assembly (DW_LANG_Mips_Assembler).
   bool is_assembly() const;
-  // Named structures and unions that are defined here, by "struct NAME".
-  const std::map<std::string, TypeLayout>& types() const;
-  // Enumerators of all enums, by name.
-  const std::map<std::string, Enumerator>& enumerators() const;
-  // Types that only ever live in local variables here: some function has one on its stack, and no
-  // structure, global or static variable contains or points to one.
-  bool only_on_stack(const std::string& type) const;
+  // Structures, unions, typedefs of unnamed ones, and variables that are not constant, by name; of
+  // one name there may be several, in functions of their own.
+  const std::multimap<std::string, TypeLayout>& types() const;
+  const std::vector<EnumLayout>& enums() const;
+  // Of a function that is defined here.
+  std::optional<Prototype> prototype(const std::string& function) const;
   // The function in which the variable at offset in section is declared; "" if none, or not known.
   std::string function_of_variable(const Section* section, uint64_t offset) const;
   // What lies at the byte offset of a variable with its own storage: ".ops.read", "[2].name"; "" if
   // that is not known, or two variables (static locals) share the name.
   std::string member_at(const std::string& variable, uint64_t offset) const;
-  // Functions and variables whose declaration uses the type, sorted.
-  std::vector<std::string> users_of(const std::string& type) const;
 
  private:
   struct Data;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "objdiff/object/dwarf.h"
+#include "objdiff/object/dwarf_shape.h"
 
 namespace ksplice {
 
@@ -22,16 +23,6 @@ constexpr int MaxDwarfDepth = 64;  // of nested types and scopes; deeper ones ar
 std::string tidy_path(const char* path);
 // DW_AT_name, or "".
 std::string name_of(Dwarf_Die* die);
-
-// A member's type, as far as its layout goes.
-struct MemberType {
-  std::string text;      // canonical()
-  uint64_t bits = 0;     // size
-  bool unnamed = false;  // a structure or union without a name
-};
-
-// Many members share a type, and a typedef's is some steps away: remembered by offset.
-using MemberTypes = std::unordered_map<Dwarf_Off, MemberType>;
 
 struct DebugInfo::Data {
   explicit Data(const Object& object) : object(object) {
@@ -54,8 +45,12 @@ struct DebugInfo::Data {
   void read_lines();
   void read_types();
   void visit_scope(Dwarf_Die* scope, const std::string& function, int depth);
-  void visit_type(Dwarf_Die* die);
-  void visit_enum(Dwarf_Die* die);
+  void visit_function(Dwarf_Die* die, int depth);
+  void visit_type(Dwarf_Die* die, const std::string& function);
+  void visit_typedef(Dwarf_Die* die, const std::string& function);
+  void visit_enum(Dwarf_Die* die, const std::string& function);
+  void visit_variable(Dwarf_Die* die, const std::string& function);
+  void add_type(Dwarf_Die* declared, std::string name, const std::string& function, Dwarf_Die type);
   Dwarf_Die* function_at(uint64_t address);  // whose code is there, or null
 
   uint64_t address_of(const Section* section, uint64_t offset) const {
@@ -73,11 +68,16 @@ struct DebugInfo::Data {
   std::vector<Dwarf_Die> units;
   std::vector<Row> rows;
   std::map<uint64_t, std::pair<uint64_t, Dwarf_Die>> code;  // functions, by begin: end
-  std::map<std::string, TypeLayout> types;
-  std::map<std::string, Enumerator> enumerators;
-  MemberTypes member_types;
-  std::set<std::string> on_stack, held;
-  std::map<std::string, std::set<std::string>> users;
+  std::multimap<std::string, TypeLayout> types;
+  std::vector<std::pair<Dwarf_Off, TypeLayout>> found_types;  // with what they are made of, or 0
+  std::vector<EnumLayout> enums;
+  std::vector<Dwarf_Off> enum_places;                     // of enums
+  std::unordered_map<Dwarf_Off, std::string> enum_names;  // by typedefs
+  std::map<std::string, Dwarf_Die> bodies;                // of functions
+  ShapeReader shapes;
+  // What lives on a stack, and what something else holds or points to, by the type's place.
+  std::set<Dwarf_Off> on_stack, held;
+  std::map<Dwarf_Off, std::set<std::string>> users;
   std::unordered_map<uint64_t, std::string> functions;  // by a variable's address
   std::multimap<std::string, Dwarf_Die> variables;  // with storage of their own, and their types
 };

@@ -1,6 +1,5 @@
 // Types with their layouts, the variables that have them, and enumerators.
 #include <fmt/core.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -10,173 +9,12 @@ namespace ksplice {
 
 namespace {
 
-bool type_of(Dwarf_Die* die, Dwarf_Die* type) {
-  Dwarf_Attribute attribute;
-  return dwarf_attr_integrate(die, DW_AT_type, &attribute) != nullptr &&
-         dwarf_formref_die(&attribute, type) != nullptr;
-}
-
-// Through typedefs and qualifiers.
-bool strip_qualifiers(Dwarf_Die* die) {
-  for (int depth = 0; depth < MaxDwarfDepth; ++depth) {
-    switch (dwarf_tag(die)) {
-      case DW_TAG_typedef:
-      case DW_TAG_const_type:
-      case DW_TAG_volatile_type:
-      case DW_TAG_restrict_type:
-      case DW_TAG_atomic_type: {
-        Dwarf_Die next;
-        if (!type_of(die, &next)) return false;  // void
-        *die = next;
-        break;
-      }
-      default:
-        return true;
-    }
-  }
-  return false;
-}
-
-const char* tag_word(int tag) { return tag == DW_TAG_union_type ? "union" : "struct"; }
-
-bool is_aggregate(int tag) { return tag == DW_TAG_structure_type || tag == DW_TAG_union_type; }
-
-// The named structure that a type is made of, through pointers and arrays; "" if none.
-std::string core_type(Dwarf_Die type) {
-  for (int depth = 0; depth < MaxDwarfDepth; ++depth) {
-    if (!strip_qualifiers(&type)) return "";
-    const int tag = dwarf_tag(&type);
-    if (is_aggregate(tag)) {
-      const std::string name = name_of(&type);
-      return name.empty() ? "" : fmt::format("{} {}", tag_word(tag), name);
-    }
-    if (tag != DW_TAG_pointer_type && tag != DW_TAG_array_type) return "";
-    Dwarf_Die next;
-    if (!type_of(&type, &next)) return "";
-    type = next;
-  }
-  return "";
-}
-
-uint64_t array_count(Dwarf_Die* array) {
-  uint64_t count = 1;
-  Dwarf_Die child;
-  if (dwarf_child(array, &child) != 0) return 0;
-  do {
-    if (dwarf_tag(&child) != DW_TAG_subrange_type) continue;
-    Dwarf_Attribute attribute;
-    Dwarf_Word value = 0;
-    if (dwarf_attr(&child, DW_AT_count, &attribute) != nullptr &&
-        dwarf_formudata(&attribute, &value) == 0)
-      count *= value;
-    else if (dwarf_attr(&child, DW_AT_upper_bound, &attribute) != nullptr &&
-             dwarf_formudata(&attribute, &value) == 0)
-      count *= value + 1;
-    else
-      return 0;
-  } while (dwarf_siblingof(&child, &child) == 0);
-  return count;
-}
-
-uint64_t size_of(Dwarf_Die type, int depth = 0) {
-  if (depth > MaxDwarfDepth || !strip_qualifiers(&type)) return 0;
-  const int bytes = dwarf_bytesize(&type);
-  if (bytes >= 0) return static_cast<uint64_t>(bytes);
-  if (dwarf_tag(&type) == DW_TAG_pointer_type) return 8;
-  if (dwarf_tag(&type) != DW_TAG_array_type) return 0;
-  Dwarf_Die element;
-  return type_of(&type, &element) ? array_count(&type) * size_of(element, depth + 1) : 0;
-}
-
-std::string canonical(Dwarf_Die type, int depth = 0) {
-  if (depth > MaxDwarfDepth || !strip_qualifiers(&type)) return "void";
-  const int tag = dwarf_tag(&type);
-  switch (tag) {
-    case DW_TAG_pointer_type:
-      return "pointer";
-    case DW_TAG_enumeration_type:
-      return fmt::format("int of {} bytes", size_of(type));
-    case DW_TAG_base_type: {
-      Dwarf_Attribute attribute;
-      Dwarf_Word encoding = 0;
-      if (dwarf_attr(&type, DW_AT_encoding, &attribute) != nullptr)
-        dwarf_formudata(&attribute, &encoding);
-      return fmt::format("{} of {} bytes", encoding == DW_ATE_float ? "float" : "int",
-                         size_of(type));
-    }
-    case DW_TAG_array_type: {
-      Dwarf_Die element;
-      if (!type_of(&type, &element)) return "array";
-      return fmt::format("array of {} {}", array_count(&type), canonical(element, depth + 1));
-    }
-    case DW_TAG_structure_type:
-    case DW_TAG_union_type: {
-      const std::string name = name_of(&type);
-      return fmt::format("{} {}", tag_word(tag),
-                         name.empty() ? fmt::format("of {} bytes", size_of(type)) : name);
-    }
-    default:
-      return fmt::format("tag {:#x}", tag);
-  }
-}
-
-uint64_t number(Dwarf_Die* die, unsigned name, bool* found = nullptr) {
+uint64_t place_of(Dwarf_Die* member) {
   Dwarf_Attribute attribute;
   Dwarf_Word value = 0;
-  const bool ok =
-      dwarf_attr(die, name, &attribute) != nullptr && dwarf_formudata(&attribute, &value) == 0;
-  if (found != nullptr) *found = ok;
-  return ok ? value : 0;
-}
-
-const MemberType& member_type_of(Dwarf_Die type, MemberTypes& known) {
-  auto [found, is_new] = known.try_emplace(dwarf_dieoffset(&type));
-  if (!is_new) return found->second;
-  found->second.text = canonical(type);
-  found->second.bits = size_of(type) * 8;
-  found->second.unnamed =
-      strip_qualifiers(&type) && is_aggregate(dwarf_tag(&type)) && name_of(&type).empty();
-  return found->second;
-}
-
-void collect_members(Dwarf_Die* type, uint64_t base, const std::string& prefix,
-                     std::vector<TypeMember>& members, MemberTypes& known, int depth = 0) {
-  Dwarf_Die child;
-  if (depth > MaxDwarfDepth || dwarf_child(type, &child) != 0) return;
-  do {
-    if (dwarf_tag(&child) != DW_TAG_member) continue;
-    TypeMember member;
-    const std::string name = name_of(&child);
-    member.name = prefix + name;
-    member.offset = base + number(&child, DW_AT_data_member_location) * 8;
-    bool bits = false;
-    const uint64_t bit_offset = number(&child, DW_AT_data_bit_offset, &bits);
-    if (bits) member.offset = base + bit_offset;
-    Dwarf_Die member_type;
-    if (type_of(&child, &member_type)) {
-      const MemberType& shape = member_type_of(member_type, known);
-      // What an unnamed structure holds are members of the outer one.
-      if (shape.unnamed && strip_qualifiers(&member_type)) {
-        collect_members(&member_type, member.offset, name.empty() ? prefix : prefix + name + ".",
-                        members, known, depth + 1);
-        continue;
-      }
-      member.type = shape.text;
-      member.size = shape.bits;
-    }
-    bool bit_size_found = false;
-    const uint64_t bit_size = number(&child, DW_AT_bit_size, &bit_size_found);
-    if (bit_size_found) {
-      if (!bits) {
-        // DWARF 3: counted from the most significant bit of the storage unit.
-        const uint64_t unit = member.size;
-        const uint64_t from_top = number(&child, DW_AT_bit_offset);
-        if (unit >= from_top + bit_size) member.offset += unit - from_top - bit_size;
-      }
-      member.size = bit_size;
-    }
-    members.push_back(std::move(member));
-  } while (dwarf_siblingof(&child, &child) == 0);
+  if (dwarf_attr(member, DW_AT_data_member_location, &attribute) != nullptr)
+    dwarf_formudata(&attribute, &value);
+  return value;
 }
 
 // The member of type at the byte offset, as written behind a variable's name.
@@ -193,7 +31,7 @@ std::string member_path(Dwarf_Die type, uint64_t offset, int depth = 0) {
   do {
     if (dwarf_tag(&child) != DW_TAG_member) continue;
     Dwarf_Die member;
-    const uint64_t begin = number(&child, DW_AT_data_member_location);
+    const uint64_t begin = place_of(&child);
     if (!type_of(&child, &member) || offset < begin || offset - begin >= size_of(member)) continue;
     const std::string name = name_of(&child);
     return (name.empty() ? "" : "." + name) + member_path(member, offset - begin, depth + 1);
@@ -201,131 +39,158 @@ std::string member_path(Dwarf_Die type, uint64_t offset, int depth = 0) {
   return "";
 }
 
-}  // namespace
-
-std::string layout_difference(const TypeLayout& pre, const TypeLayout& post) {
-  constexpr size_t Shown = 3;  // of the members that moved: behind one that grew, all do
-  std::map<std::string, const TypeMember*> old, now;
-  for (const TypeMember& member : pre.members) old[member.name] = &member;
-  for (const TypeMember& member : post.members) now[member.name] = &member;
-  std::vector<std::string> words;
-  size_t moved = 0;
-  auto place_taken = [](const TypeLayout& layout, const TypeMember& member) {
-    return std::any_of(layout.members.begin(), layout.members.end(), [&](const TypeMember& other) {
-      return other.offset == member.offset && other.size == member.size &&
-             other.type == member.type;
-    });
-  };
-  for (const auto& [name, member] : now) {
-    auto before = old.find(name);
-    if (before == old.end()) {
-      if (!place_taken(pre, *member)) words.push_back(fmt::format("member {} was added", name));
-    } else if (before->second->offset != member->offset) {
-      if (++moved <= Shown)
-        words.push_back(fmt::format("member {} moved from bit {} to bit {}", name,
-                                    before->second->offset, member->offset));
-    } else if (before->second->type != member->type) {
-      words.push_back(
-          fmt::format("member {} was {} and is {}", name, before->second->type, member->type));
-    } else if (before->second->size != member->size) {
-      words.push_back(fmt::format("member {} was {} bits wide and is {}", name,
-                                  before->second->size, member->size));
-    }
-  }
-  if (moved > Shown) words.push_back(fmt::format("{} further members moved", moved - Shown));
-  for (const auto& [name, member] : old)
-    if (!now.contains(name) && !place_taken(post, *member))
-      words.push_back(fmt::format("member {} was removed", name));
-  if (pre.size != post.size)
-    words.push_back(fmt::format("its size changed from {} to {} bytes", pre.size, post.size));
-  return fmt::format("{}", fmt::join(words, "; "));
+// The value of an enumerator of a type of that many bytes.
+std::optional<int64_t> enumerator_value(Dwarf_Die* die, uint64_t size) {
+  Dwarf_Attribute attribute;
+  if (dwarf_tag(die) != DW_TAG_enumerator ||
+      dwarf_attr(die, DW_AT_const_value, &attribute) == nullptr)
+    return std::nullopt;
+  // Only these forms have a sign; a byte of 159 is just that.
+  const unsigned form = dwarf_whatform(&attribute);
+  Dwarf_Sword value = 0;
+  Dwarf_Word word = 0;
+  if (form == DW_FORM_sdata || form == DW_FORM_implicit_const)
+    dwarf_formsdata(&attribute, &value);
+  else if (dwarf_formudata(&attribute, &word) == 0)
+    value = static_cast<Dwarf_Sword>(word);
+  else
+    return std::nullopt;
+  // Of 4 bytes, a value says nothing about its sign.
+  return size <= 4 ? static_cast<int32_t>(value) : value;
 }
 
-void DebugInfo::Data::visit_type(Dwarf_Die* die) {
-  const std::string name = name_of(die);
-  Dwarf_Die child;
+// Whether a variable has storage of its own, and where.
+bool storage_of(Dwarf_Die* variable, uint64_t* address) {
+  Dwarf_Attribute attribute;
+  Dwarf_Op* ops = nullptr;
+  size_t count = 0;
+  if (dwarf_attr(variable, DW_AT_location, &attribute) == nullptr ||
+      dwarf_getlocation(&attribute, &ops, &count) != 0 || count == 0)
+    return false;
+  *address = ops[0].number;
+  if (ops[0].atom == DW_OP_addr) return true;
+  Dwarf_Attribute listed;  // in .debug_addr, as clang does
+  return ops[0].atom == DW_OP_addrx && dwarf_getlocation_attr(&attribute, &ops[0], &listed) == 0 &&
+         dwarf_formaddr(&listed, address) == 0;
+}
+
+}  // namespace
+
+void DebugInfo::Data::add_type(Dwarf_Die* declared, std::string name, const std::string& function,
+                               Dwarf_Die type) {
+  TypeLayout layout;
+  layout.name = std::move(name);
+  layout.function = function;
+  layout.file = tidy_path(dwarf_decl_file(declared));
+  int line = 0;
+  if (dwarf_decl_line(declared, &line) == 0) layout.line = static_cast<unsigned>(line);
+  layout.size = size_of(type);
+  layout.members = shapes.members_of(type);
+  const std::optional<CoreType> core = core_type(type);
+  found_types.emplace_back(core ? core->place() : 0, std::move(layout));
+}
+
+void DebugInfo::Data::visit_type(Dwarf_Die* die, const std::string& function) {
+  Dwarf_Die child, type;
   if (dwarf_child(die, &child) == 0) {
     do {
-      Dwarf_Die type;
       if (dwarf_tag(&child) == DW_TAG_member && type_of(&child, &type))
-        if (const std::string core = core_type(type); !core.empty()) held.insert(core);
+        if (auto core = core_type(type)) held.insert(core->place());
     } while (dwarf_siblingof(&child, &child) == 0);
   }
-  if (name.empty() || dwarf_hasattr(die, DW_AT_declaration)) return;
-  TypeLayout layout;
-  layout.name = fmt::format("{} {}", tag_word(dwarf_tag(die)), name);
+  if (!name_of(die).empty() && !dwarf_hasattr(die, DW_AT_declaration))
+    add_type(die, tag_name(*die), function, *die);
+}
+
+// One of an unnamed type gives it its name.
+void DebugInfo::Data::visit_typedef(Dwarf_Die* die, const std::string& function) {
+  Dwarf_Die type;
+  if (!type_of(die, &type)) return;
+  const std::optional<CoreType> core = core_type(type);
+  if (!core || core->has_name() || !core->alias.empty()) return;
+  if (is_aggregate(core->tag()))
+    add_type(die, name_of(die), function, type);
+  else
+    enum_names[core->place()] = name_of(die);
+}
+
+void DebugInfo::Data::visit_enum(Dwarf_Die* die, const std::string& function) {
+  Dwarf_Die child;
+  if (dwarf_child(die, &child) != 0) return;
+  EnumLayout layout;
+  layout.name = tag_name(*die);
+  layout.function = function;
   layout.file = tidy_path(dwarf_decl_file(die));
   int line = 0;
   if (dwarf_decl_line(die, &line) == 0) layout.line = static_cast<unsigned>(line);
-  layout.size = size_of(*die);
-  collect_members(die, 0, "", layout.members, member_types);
-  types.emplace(layout.name, std::move(layout));
+  const uint64_t size = size_of(*die);
+  do {
+    if (auto value = enumerator_value(&child, size))
+      layout.values.emplace_back(name_of(&child), *value);
+  } while (dwarf_siblingof(&child, &child) == 0);
+  enum_places.push_back(dwarf_dieoffset(die));
+  enums.push_back(std::move(layout));
 }
 
-void DebugInfo::Data::visit_enum(Dwarf_Die* die) {
-  Dwarf_Die child;
-  if (dwarf_child(die, &child) != 0) return;
-  Enumerator enumerator;
-  enumerator.file = tidy_path(dwarf_decl_file(die));
-  int line = 0;
-  if (dwarf_decl_line(die, &line) == 0) enumerator.line = static_cast<unsigned>(line);
-  do {
-    Dwarf_Attribute attribute;
-    if (dwarf_tag(&child) != DW_TAG_enumerator ||
-        dwarf_attr(&child, DW_AT_const_value, &attribute) == nullptr)
-      continue;
-    // Only these forms have a sign; a byte of 159 is just that.
-    const unsigned form = dwarf_whatform(&attribute);
-    Dwarf_Sword value = 0;
-    Dwarf_Word word = 0;
-    if (form == DW_FORM_sdata || form == DW_FORM_implicit_const)
-      dwarf_formsdata(&attribute, &value);
-    else if (dwarf_formudata(&attribute, &word) == 0)
-      value = static_cast<Dwarf_Sword>(word);
-    else
-      continue;
-    // Of 4 bytes, a value says nothing about its sign.
-    enumerator.value = size_of(*die) <= 4 ? static_cast<int32_t>(value) : value;
-    enumerators.emplace(name_of(&child), enumerator);
-  } while (dwarf_siblingof(&child, &child) == 0);
+void DebugInfo::Data::visit_variable(Dwarf_Die* die, const std::string& function) {
+  Dwarf_Die type;
+  if (!type_of(die, &type)) return;
+  const std::string name = name_of(die);
+  const bool is_parameter = dwarf_tag(die) == DW_TAG_formal_parameter;
+  uint64_t address = 0;
+  const bool is_stored = storage_of(die, &address);
+  if (is_stored) functions.emplace(address, function);
+  const bool is_static = is_stored || function.empty() || dwarf_hasattr(die, DW_AT_external);
+  if (is_static && !name.empty() && !is_constant(type))
+    add_type(die, "variable " + name, function, type);
+  const std::optional<CoreType> core = core_type(type);
+  if (!core) return;
+  const Dwarf_Off place = core->place();
+  users[place].insert(is_static ? name : function);
+  if (is_static && !dwarf_hasattr(die, DW_AT_declaration)) variables.emplace(name, type);
+  // What a local variable points to may be anywhere; a parameter is the caller's, too.
+  if (is_static || (core->pointer && !is_parameter))
+    held.insert(place);
+  else if (!core->indirect)
+    on_stack.insert(place);
+}
+
+void DebugInfo::Data::visit_function(Dwarf_Die* die, int depth) {
+  const std::string name = name_of(die);
+  if (!name.empty() && !dwarf_hasattr(die, DW_AT_declaration)) bodies.emplace(name, *die);
+  Dwarf_Die type;
+  if (type_of(die, &type))
+    if (auto core = core_type(type); core && core->pointer) held.insert(core->place());
+  visit_scope(die, name, depth + 1);
 }
 
 void DebugInfo::Data::visit_scope(Dwarf_Die* scope, const std::string& function, int depth) {
   Dwarf_Die child;
   if (depth > MaxDwarfDepth || dwarf_child(scope, &child) != 0) return;
   do {
-    const int tag = dwarf_tag(&child);
-    if (is_aggregate(tag)) {
-      visit_type(&child);
-    } else if (tag == DW_TAG_enumeration_type) {
-      visit_enum(&child);
-    } else if (tag == DW_TAG_subprogram) {
-      visit_scope(&child, name_of(&child), depth + 1);
-    } else if (tag == DW_TAG_lexical_block) {
-      visit_scope(&child, function, depth + 1);
-    } else if (tag == DW_TAG_variable || tag == DW_TAG_formal_parameter) {
-      Dwarf_Die type;
-      if (!type_of(&child, &type)) continue;
-      const std::string core = core_type(type);
-      bool is_static = function.empty() || dwarf_hasattr(&child, DW_AT_external);
-      Dwarf_Attribute attribute;
-      Dwarf_Op* ops = nullptr;
-      size_t count = 0;
-      if (dwarf_attr(&child, DW_AT_location, &attribute) != nullptr &&
-          dwarf_getlocation(&attribute, &ops, &count) == 0 && count > 0 &&
-          ops[0].atom == DW_OP_addr) {
-        is_static = true;
-        functions.emplace(ops[0].number, function);
-      }
-      if (core.empty()) continue;
-      users[core].insert(is_static ? name_of(&child) : function);
-      if (is_static && !dwarf_hasattr(&child, DW_AT_declaration))
-        variables.emplace(name_of(&child), type);
-      if (is_static) {
-        held.insert(core);
-      } else if (strip_qualifiers(&type) && is_aggregate(dwarf_tag(&type))) {
-        on_stack.insert(core);
-      }
+    switch (dwarf_tag(&child)) {
+      case DW_TAG_structure_type:
+      case DW_TAG_union_type:
+        visit_type(&child, function);
+        break;
+      case DW_TAG_typedef:
+        visit_typedef(&child, function);
+        break;
+      case DW_TAG_enumeration_type:
+        visit_enum(&child, function);
+        break;
+      case DW_TAG_subprogram:
+        visit_function(&child, depth);
+        break;
+      case DW_TAG_lexical_block:
+        visit_scope(&child, function, depth + 1);
+        break;
+      case DW_TAG_variable:
+      case DW_TAG_formal_parameter:
+        visit_variable(&child, function);
+        break;
+      default:
+        break;
     }
   } while (dwarf_siblingof(&child, &child) == 0);
 }
@@ -335,21 +200,36 @@ void DebugInfo::Data::read_types() {
   types_read = true;
   if (!open()) return;
   for (Dwarf_Die& unit : units) visit_scope(&unit, "", 0);
+  for (auto& [place, layout] : found_types) {
+    layout.only_on_stack = on_stack.contains(place) && !held.contains(place);
+    if (auto found = users.find(place); place != 0 && found != users.end())
+      layout.users.assign(found->second.begin(), found->second.end());
+    const std::string name = layout.name;
+    types.emplace(name, std::move(layout));
+  }
+  found_types.clear();
+  for (size_t i = 0; i < enums.size(); ++i) {
+    if (auto found = enum_names.find(enum_places[i]); found != enum_names.end())
+      enums[i].name = found->second;
+    enums[i].is_type = !enums[i].name.empty() || held.contains(enum_places[i]) ||
+                       on_stack.contains(enum_places[i]);
+  }
 }
 
-const std::map<std::string, TypeLayout>& DebugInfo::types() const {
+const std::multimap<std::string, TypeLayout>& DebugInfo::types() const {
   data_->read_types();
   return data_->types;
 }
 
-const std::map<std::string, Enumerator>& DebugInfo::enumerators() const {
+const std::vector<EnumLayout>& DebugInfo::enums() const {
   data_->read_types();
-  return data_->enumerators;
+  return data_->enums;
 }
 
-bool DebugInfo::only_on_stack(const std::string& type) const {
+std::optional<Prototype> DebugInfo::prototype(const std::string& function) const {
   data_->read_types();
-  return data_->on_stack.contains(type) && !data_->held.contains(type);
+  auto found = data_->bodies.find(function);
+  return found == data_->bodies.end() ? std::nullopt : std::optional(prototype_of(found->second));
 }
 
 std::string DebugInfo::function_of_variable(const Section* section, uint64_t offset) const {
@@ -362,13 +242,6 @@ std::string DebugInfo::member_at(const std::string& variable, uint64_t offset) c
   data_->read_types();
   if (data_->variables.count(variable) != 1) return "";
   return member_path(data_->variables.find(variable)->second, offset);
-}
-
-std::vector<std::string> DebugInfo::users_of(const std::string& type) const {
-  data_->read_types();
-  auto found = data_->users.find(type);
-  if (found == data_->users.end()) return {};
-  return {found->second.begin(), found->second.end()};
 }
 
 }  // namespace ksplice

@@ -35,7 +35,7 @@ exits 3 "$objdiff" diff --json --explain pre.o hook.o >json
 python3 - <<'EOF'
 import json
 found = json.load(open("json"))
-assert list(found) == ["identical", "functions", "data", "refusals"], found
+assert list(found) == ["identical", "functions", "data", "refusals", "notes"], found
 assert found["identical"] is False
 put = found["functions"][0]
 assert (put["name"], put["status"], put["section"], put["reasons"][0]["kind"]) == ("put", "new", ".text.put", "new"), put

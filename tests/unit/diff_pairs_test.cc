@@ -8,6 +8,7 @@
 //   // expect: changed function f code        status, kind, name without numbers, reasons
 //   // expect: new data x
 //   // expect: refused data_changed x         code and symbol
+//   // expect: note "a=1" in .modinfo         its first three words
 //
 // No expect line means no difference.
 #include <fmt/core.h>
@@ -155,6 +156,11 @@ std::vector<std::string> summary(const ObjectDiff& diff) {
     EXPECT_NE(refusal.object, "");
   }
   EXPECT_EQ(diff.identical, lines.empty());
+  for (const std::string& note : diff.notes) {
+    const std::vector<std::string> text = words(note);
+    EXPECT_GT(text.size(), 3u);
+    lines.push_back(fmt::format("note {} {} {}", text[0], text[1], text[2]));
+  }
   std::sort(lines.begin(), lines.end());
   return lines;
 }

@@ -18,6 +18,7 @@ struct small { char c; long l; };
 enum colour { RED = 159, BLUE = -97 };
 enum grey { GREY = 0x80000000 } grey;
 enum { LIMIT = 4096 };
+typedef struct { int first, second; } node;
 struct big {
   struct small one[2];
   int grid[2][3];
@@ -28,6 +29,8 @@ struct big {
   int (*call)(struct big*, int);
   struct shared *shared, *const list[3];
   volatile double ratio;
+  struct { short key, value; } *slots, few[2];
+  node *node;
   char tail[];
 } big;
 int limit(void) { return big.grid[1][2] + LIMIT + SHARED_B; }
@@ -84,7 +87,7 @@ TEST_F(RunTypesTest, TheSameSourceHasTheSameTypes) {
   const RunTypes types(image());
   ASSERT_TRUE(types.present());
   ASSERT_EQ(types.layouts("struct big").size(), 1u);
-  EXPECT_EQ(types.layouts("struct big")[0].members.size(), 15u);
+  EXPECT_EQ(types.layouts("struct big")[0].members.size(), 24u);
   EXPECT_EQ(types.values("RED"), std::set<int64_t>{159});
   EXPECT_EQ(types.values("BLUE"), std::set<int64_t>{-97});
   EXPECT_TRUE(types.values("no_such").empty());
@@ -105,8 +108,16 @@ TEST_F(RunTypesTest, EveryOtherLayoutIsRefused) {
                                           {"long number;", "long number[2];"},
                                           {"*const list[3]", "list[3]"},
                                           {"volatile double", "volatile float"},
+                                          {"short key, value", "short value, key"},
+                                          {"few[2]", "few[3]"},
                                           {"enum colour colour;", "long colour;"}})
     EXPECT_EQ(message(from, to).rfind("wrong_type struct big of the source", 0), 0u) << from;
+}
+
+TEST_F(RunTypesTest, AnUnnamedStructureGoesByItsTypedef) {
+  EXPECT_EQ(message("int first, second", "int second, first"),
+            "wrong_type node of the source is not the running kernel's: member first moved from "
+            "bit 0 to bit 32; member second moved from bit 32 to bit 0");
 }
 
 TEST_F(RunTypesTest, OtherConstantsAreRefused) {

@@ -1,0 +1,63 @@
+// Types as far as live memory has them: what the debug information of an object and the BTF of a
+// kernel say, in one form, and what differs between two of them.
+//
+// A type without a name of its own goes by the path that leads to it. What an unnamed structure
+// holds are members of the outer one ("list.next"); elements of an array of unnamed structures are
+// "slots[].key", and what a pointer to one leads to is "cursor->at". A typedef of an unnamed
+// structure is a type of its own by the typedef's name ("Node"), and a variable has the layout of
+// its type ("variable state").
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ksplice {
+
+// One member of a type. offset and size in bits.
+struct TypeMember {
+  std::string name;     // "" for a variable or typedef that is no structure
+  uint64_t offset = 0;  // in the type, or in the element or target that its path names
+  uint64_t size = 0;    // of the bit field, or of the type
+  std::string type;     // canonical: "int of 4 bytes", "pointer", "struct foo", "array of 4 Node"
+  // What a pointer leads to: "struct foo", "int of 4 bytes", "function"; "" if that is bytes, void,
+  // or not known. BTF gives none.
+  std::string target;
+  std::string prototype;  // of the function that it leads to
+};
+
+struct TypeLayout {
+  std::string name;      // "struct foo", "union bar", "Node", "variable state"
+  std::string function;  // in which it is declared, or ""
+  std::string file;      // where it is declared
+  unsigned line = 0;
+  uint64_t size = 0;  // bytes
+  std::vector<TypeMember> members;
+  // Only ever in local variables: some function has one on its stack, and nothing else contains
+  // one, points to one or returns a pointer to one, but parameters.
+  bool only_on_stack = false;
+  std::vector<std::string> users;  // functions and variables whose declaration uses it, sorted
+};
+
+// What makes code that was compiled for pre wrong for post, in words, or "". A new name for the
+// same place does not.
+std::string layout_difference(const TypeLayout& pre, const TypeLayout& post);
+
+// Members that lead to functions of another prototype now, in words each.
+std::vector<std::string> prototype_differences(const TypeLayout& pre, const TypeLayout& post);
+
+struct EnumLayout {
+  std::string name;      // "enum foo", a typedef's name, or ""
+  std::string function;  // in which it is declared, or ""
+  std::string file;      // where it is declared
+  unsigned line = 0;
+  bool is_type = false;  // it has a name, or something is of this type
+  std::vector<std::pair<std::string, int64_t>> values;  // in their order
+};
+
+// How a value that live memory may hold means something else now, in words, or "". One more value
+// at the end does not. For a list of mere constants (no type), only a value that is another's does.
+std::string enum_difference(const EnumLayout& pre, const EnumLayout& post);
+
+}  // namespace ksplice
