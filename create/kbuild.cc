@@ -202,6 +202,12 @@ BuiltUnit parse_cmd_file(const std::string& text, const std::string& unit) {
   std::string line;
   bool dependencies = false;
   while (std::getline(stream, line)) {
+    if (std::istringstream words(line); line.starts_with("#SYMVER ")) {
+      std::string mark, name, sum;
+      words >> mark >> name >> sum;
+      built.checksums[name] = static_cast<uint32_t>(std::strtoul(sum.c_str(), nullptr, 16));
+      continue;
+    }
     if (line.starts_with("source_" + unit)) {
       line = "  " + line.substr(line.find(" := ") + 4);
     } else if (line.starts_with("deps_" + unit)) {

@@ -11,6 +11,7 @@
 #include "create/config_dir.h"
 #include "create/overlay.h"
 #include "create/toolchain.h"
+#include "objdiff/diff/section_diff.h"
 
 namespace ksplice {
 
@@ -45,6 +46,7 @@ struct BuiltUnit {
   std::vector<std::string> sources;    // dependencies below the source, relative to it, sorted
   std::vector<std::string> generated;  // dependencies below obj, relative to it, sorted
   std::vector<std::string> outside;    // all other ones, absolute
+  ExportChecksums checksums;           // of its exports, where CONFIG_MODVERSIONS is set
 };
 
 struct BuildResult {

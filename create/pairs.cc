@@ -47,10 +47,12 @@ bool load_cached(const PairInput& input, const std::string& unit, BuiltUnit& bui
   if (!fs::exists(entry / "unit.json")) return false;
   json data = json::parse(read_text(entry / "unit.json"), nullptr, false);
   if (data.is_discarded() || data.value("unit", "") != unit) return false;
+  if (!data.contains("checksums")) return false;  // of an older version
   built = {};
   built.name = unit;
   built.target = data.value("target", "");
   built.object = entry / "object.o";
+  built.checksums = data.value("checksums", ExportChecksums());
   for (const auto& [path, stamp] : data["sources"].items()) {
     if (stamp_of(input.overlay.source() / path) != stamp.get<std::string>()) return false;
     built.sources.push_back(path);
@@ -69,7 +71,8 @@ void store_cached(const PairInput& input, const BuiltUnit& built) {
   if (has_own_generated_files(built)) return;
   json data = {{"unit", built.name},
                {"target", built.target},
-               {"sources", json::object()}};
+               {"sources", json::object()},
+               {"checksums", built.checksums}};
   for (const std::string& path : built.sources)
     data["sources"][path] = stamp_of(input.overlay.source() / path);
   fs::create_directories(input.cache / "pre");
@@ -244,7 +247,8 @@ PairObjects compare_pair(const ObjectPair& pair) {
   objects.post = read(pair.post);
   Object moved;
   if (!pair.moved.empty()) moved = read(pair.moved);
-  objects.diff = diff_objects(objects.pre, objects.post, pair.moved.empty() ? nullptr : &moved);
+  objects.diff = diff_objects(objects.pre, objects.post, pair.moved.empty() ? nullptr : &moved,
+                              pair.checksums);
   return objects;
 }
 
@@ -318,6 +322,7 @@ std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) 
     pair.unit = fs::path(post.name).lexically_normal().string();
     pair.target = chosen[i]->pre.empty() ? post.target : pre[chosen[i]->pre].target;
     if (!chosen[i]->pre.empty()) pair.pre = pre[chosen[i]->pre].object;
+    pair.checksums = {pre[chosen[i]->pre].checksums, post.checksums};
     pair.post = keep(input.overlay, "3-post", post);
     pairs.push_back(std::move(pair));
     units.push_back(chosen[i]);

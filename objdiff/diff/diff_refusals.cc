@@ -182,8 +182,8 @@ Findings find_refusals(const DiffContext& context) {
   judge_functions(j);
   judge_data(j);
   judge_initcalls(j);
-  judge_exports(j);
   judge_types(j);
+  judge_exports(j);
   judge_tables(j);
   judge_unknown_sections(j);
   judge_static_keys(j);

@@ -21,6 +21,7 @@ struct DiffContext {
   const SpecialTables& post_tables;
   const DebugInfo& pre_debug;
   const DebugInfo& post_debug;
+  const ChecksumPair& checksums;
   const ObjectDiff& diff;
 };
 

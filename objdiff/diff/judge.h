@@ -21,6 +21,7 @@ struct Judgement {
   std::set<const Atom*> changed_data;  // post
   std::vector<Refusal> refusals;
   std::vector<std::string> notes;
+  bool types_differ = false;  // found by judge_types()
 };
 
 // What happened to a thing, behind its name: "changed", "is new", "is gone".
@@ -30,6 +31,6 @@ void judge_functions(Judgement& j);    // places and kinds of code that cannot b
 void judge_static_keys(Judgement& j);  // keys that new code cannot be linked to
 void judge_data(Judgement& j);         // existing data, and data that cannot be told apart
 void judge_types(Judgement& j);        // layouts that live objects have, and their values
-void judge_exports(Judgement& j);      // names, licenses and CRCs
+void judge_exports(Judgement& j);      // names, licenses, types and CRCs; after the types
 
 }  // namespace ksplice

@@ -36,20 +36,38 @@ std::map<std::string, std::string> exports(const Object& object) {
   return result;
 }
 
-std::map<std::string, uint64_t> checksums(const Object& object) {
-  std::map<std::string, uint64_t> result;
-  for (const auto& symbol : object.symbols) {
-    if (!symbol->name.starts_with("__crc_")) continue;
-    const std::string name = symbol->name.substr(6);
-    if (symbol->section != nullptr && symbol->value + 4 <= symbol->section->data.size()) {
-      uint32_t value = 0;
-      std::memcpy(&value, symbol->section->data.data() + symbol->value, 4);
-      result[name] = value;
-    } else if (symbol->shndx == SHN_ABS) {
-      result[name] = symbol->value;
-    }
+// A module that is loaded later is linked to the running kernel's list of exports, old CRC and all,
+// and was compiled to call what has the old type.
+void judge_type_of_export(Judgement& j, const std::string& name) {
+  const DebugInfo &before = j.context.pre_debug, &after = j.context.post_debug;
+  const std::optional<Prototype> old = before.prototype(name), now = after.prototype(name);
+  const bool differs = old && now && old->shape != now->shape;
+  const ChecksumPair& sums = j.context.checksums;
+  const auto old_sum = sums.pre.find(name), now_sum = sums.post.find(name);
+  const bool known = old_sum != sums.pre.end() && now_sum != sums.post.end();
+  const bool other_sum = known && old_sum->second != now_sum->second;
+  if (!differs && !other_sum) return;
+  // A CRC is of what the unit knows of the types, too.
+  if (!differs && old && now && old->text == now->text && !j.types_differ) {
+    j.notes.push_back(fmt::format(
+        "the CRC of export {} would be {:#010x}, not {:#010x}, though its type is the same and so "
+        "is the layout of all that it uses: a header shows more, or has new names",
+        name, now_sum->second, old_sum->second));
+    return;
   }
-  return result;
+  std::string message = fmt::format("the type of export {} changed", name);
+  if (old && now && old->text != now->text)
+    message += fmt::format(" from {} to {}", old->text, now->text);
+  else
+    message += ", or one that it uses";
+  if (other_sum)
+    message += fmt::format(" (its CRC {:#010x} is {:#010x} now)", old_sum->second, now_sum->second);
+  message += ": a module that is built or loaded later calls it by the old one";
+  Refusal& refusal =
+      j.refuse("export_changed", "", name, message,
+               "keep the types of exports as they are: give what is new a function of its own, and "
+               "let the exported one call it");
+  if (old && now) refusal.expected = old->text, refusal.found = now->text;
 }
 
 }  // namespace
@@ -71,20 +89,8 @@ void judge_exports(Judgement& j) {
   for (const auto& [name, kind] : pre)
     if (!post.contains(name))
       j.refuse("export_changed", "", name, fmt::format("{} is no longer exported", name), advice);
-  const auto pre_sums = checksums(j.context.pre.object()),
-             post_sums = checksums(j.context.post.object());
-  for (const auto& [name, sum] : post_sums) {
-    auto old = pre_sums.find(name);
-    if (old == pre_sums.end() || old->second == sum) continue;
-    Refusal& refusal = j.refuse(
-        "export_changed", "", name,
-        fmt::format("the CRC of export {} changed from {:#010x} to {:#010x}: its type, or one "
-                    "that it uses, is another",
-                    name, old->second, sum),
-        "keep the types of exported functions and data as they are");
-    refusal.expected = fmt::format("{:#010x}", old->second);
-    refusal.found = fmt::format("{:#010x}", sum);
-  }
+  for (const auto& [name, kind] : post)
+    if (pre.contains(name)) judge_type_of_export(j, name);
 }
 
 }  // namespace ksplice

@@ -61,6 +61,7 @@ void judge_layouts(Judgement& j) {
     if (old == nullptr) continue;
     const std::string difference = layout_difference(*old, layout);
     const std::vector<std::string> prototypes = prototype_differences(*old, layout);
+    j.types_differ |= !difference.empty() || !prototypes.empty();
     // Only on the stack, and everything that touches it is replaced together.
     const bool is_live = !(old->only_on_stack && layout.only_on_stack);
     if (!difference.empty() && is_live && !j.included.empty())
@@ -115,6 +116,7 @@ void judge_enums(Judgement& j) {
     if (now.values.empty()) continue;
     const std::string difference = enum_difference(old, now);
     if (difference.empty()) continue;
+    j.types_differ = true;
     if (j.included.empty()) continue;
     const std::string name = old.name.empty() ? "enum of " + old.values.front().first : old.name;
     Refusal& refusal =

@@ -47,7 +47,7 @@ class Differ {
         comparer_(pre_, post_, correlation_, pre_tables_, post_tables_, pre_code_tables_,
                   post_code_tables_) {}
 
-  ObjectDiff run() {
+  ObjectDiff run(const ChecksumPair& checksums) {
     compare_functions();
     compare_data();
     users_of_changed_constants();
@@ -58,8 +58,8 @@ class Differ {
     list_removed();
     explain();
     correlate_symbols();
-    DiffContext context{pre_,         post_,      correlation_, pre_tables_,
-                        post_tables_, pre_debug_, post_debug_,  diff_};
+    DiffContext context{pre_,       post_,       correlation_, pre_tables_, post_tables_,
+                        pre_debug_, post_debug_, checksums,    diff_};
     Findings findings = find_refusals(context);
     diff_.refusals = std::move(findings.refusals);
     diff_.notes = std::move(findings.notes);
@@ -437,8 +437,9 @@ class Differ {
 
 }  // namespace
 
-ObjectDiff diff_objects(const Object& pre, const Object& post, const Object* moved) {
-  if (moved == nullptr) return Differ(pre, post).run();
+ObjectDiff diff_objects(const Object& pre, const Object& post, const Object* moved,
+                        const ChecksumPair& checksums) {
+  if (moved == nullptr) return Differ(pre, post).run(checksums);
   const PreSymbols symbols(pre, *moved);
   ObjectDiff diff;
   if (symbols.refusal()) {
@@ -446,7 +447,7 @@ ObjectDiff diff_objects(const Object& pre, const Object& post, const Object* mov
     diff.refusals.push_back(*symbols.refusal());
     return diff;
   }
-  diff = Differ(*moved, post).run();
+  diff = Differ(*moved, post).run(checksums);
   for (FunctionDiff& function : diff.functions) {
     if (function.post == nullptr) function.name = symbols.of(function.pre)->name;
     function.pre = symbols.of(function.pre);

@@ -62,11 +62,20 @@ struct ObjectDiff {
   std::vector<std::string> notes;  // what the update does not do, and need not, in a sentence each
 };
 
+// CRCs of a unit's exports by name, as whoever compiled it says (genksyms, gendwarfksyms); an
+// object holds none itself.
+using ExportChecksums = std::map<std::string, uint32_t>;
+
+struct ChecksumPair {
+  ExportChecksums pre, post;
+};
+
 // moved, if not null, is the original source with the line numbers of post: then exactly what
 // differs between it and post is reported, in terms of pre. Without it a line number that moved is
 // a difference like any other. pre and moved not being of one source is a refusal, and nothing else
 // is said.
-ObjectDiff diff_objects(const Object& pre, const Object& post, const Object* moved = nullptr);
+ObjectDiff diff_objects(const Object& pre, const Object& post, const Object* moved = nullptr,
+                        const ChecksumPair& checksums = {});
 
 // The JSON of `ksplice-objdiff diff --json` (only entries that are not Same), see its man page.
 // explain adds source line and offset to every reason.

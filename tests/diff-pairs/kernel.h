@@ -89,6 +89,3 @@ struct pi_entry {
 #define EXPORT64(name, license)                                                          \
 	asm(".pushsection .export_symbol,\"a\"\n__export_symbol_" #name ":\n"            \
 	    ".asciz \"" license "\"\n.asciz \"\"\n.balign 8\n.quad " #name "\n.popsection")
-#define CRC(name, value)                                                                 \
-	asm(".pushsection ___kcrctab+" #name ",\"a\"\n__crc_" #name ": .long " #value "\n" \
-	    ".popsection")

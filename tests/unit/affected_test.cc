@@ -176,12 +176,13 @@ TEST(ParseCmdFile, ReadsTargetAndDependencies) {
       "../fs/a.c\n"
       "\nsource_fs/a.o := ../fs/a.c\n\ndeps_fs/a.o := \\\n    $(wildcard include/config/X) \\\n"
       "  ../include/linux/b.h \\\n  include/generated/c.h \\\n  ./../fs/d.h \\\n"
-      "\nfs/a.o: $(deps_fs/a.o)\n\n$(deps_fs/a.o):\n",
+      "\nfs/a.o: $(deps_fs/a.o)\n\n$(deps_fs/a.o):\n\n#SYMVER a_read 0x0eb9a698\n",
       "fs/a.o");
   EXPECT_EQ(unit.target, "ext4");
   EXPECT_EQ(unit.sources, (std::vector<std::string>{"fs/a.c", "fs/d.h", "include/linux/b.h"}));
   EXPECT_EQ(unit.generated, std::vector<std::string>{"include/generated/c.h"});
   EXPECT_TRUE(unit.outside.empty());
+  EXPECT_EQ(unit.checksums, (ExportChecksums{{"a_read", 0x0eb9a698}}));
 }
 
 TEST(ParseCmdFile, WithoutModuleItIsVmlinux) {

@@ -111,6 +111,29 @@ TEST(SectionDiff, ExplainsByWhatChangedNotByTheJumpOverIt) {
   EXPECT_TRUE(reason["source"].get<std::string>().ends_with("explain-jump-over.c:14")) << reason;
 }
 
+// Two units that differ by a condition, with an export.
+ObjectDiff diff_with_checksums(const ChecksumPair& checksums, bool debug) {
+  return diff_objects(object_of("export-same.c", false, debug),
+                      object_of("export-same.c", true, debug), nullptr, checksums);
+}
+
+TEST(SectionDiff, AnotherChecksumOfAnExportIsRefused) {
+  EXPECT_TRUE(diff_with_checksums({{{"f", 1}}, {{"f", 1}}}, false).refusals.empty());
+  EXPECT_TRUE(diff_with_checksums({{{"g", 1}}, {{"g", 2}}}, false).refusals.empty());
+  const ObjectDiff other = diff_with_checksums({{{"f", 1}}, {{"f", 2}}}, false);
+  ASSERT_EQ(other.refusals.size(), 1u);
+  EXPECT_EQ(other.refusals[0].code, "export_changed");
+  EXPECT_NE(other.refusals[0].message.find("built or loaded later"), std::string::npos);
+}
+
+// With debug information that shows the same types, a header only shows more of them.
+TEST(SectionDiff, AnotherChecksumOfTheSameTypesIsANote) {
+  const ObjectDiff other = diff_with_checksums({{{"f", 1}}, {{"f", 2}}}, true);
+  EXPECT_TRUE(other.refusals.empty());
+  ASSERT_EQ(other.notes.size(), 1u);
+  EXPECT_EQ(other.notes[0].rfind("the CRC of export f would be", 0), 0u);
+}
+
 TEST(SectionDiff, UsesOnlyListedCodes) {
   std::set<std::string> known;
   for (const Code& code : Codes) EXPECT_TRUE(known.insert(std::string(code.word)).second);
