@@ -182,6 +182,7 @@ Findings find_refusals(const DiffContext& context) {
   judge_functions(j);
   judge_data(j);
   judge_initcalls(j);
+  judge_btf_ids(j);
   judge_types(j);
   judge_exports(j);
   judge_tables(j);

@@ -1,0 +1,13 @@
+// expect: new data __BTF_ID__func__third
+// expect: refused data_changed kfuncs
+#include "kernel.h"
+
+#define IDS(text) asm(".pushsection .BTF_ids,\"a\"\n" text "\n.popsection")
+#define ID(what, number, flags) ".local __BTF_ID__" what "__" number "\n.type __BTF_ID__" what "__" number \
+	", STT_OBJECT\n.size __BTF_ID__" what "__" number ", 4\n__BTF_ID__" what "__" number ": .zero 4\n" flags "\n"
+#define SET8(name) ".local " name "\n" name ":\n.local __BTF_ID__set8__" name "\n__BTF_ID__set8__" name ": .zero 8\n"
+#define LIST(name) ".local " name "\n" name ":\n"
+IDS(SET8("kfuncs") ID("func__first", "1", ".long 0"));
+#ifdef POST
+IDS(ID("func__third", "9", ".long 0"));
+#endif
