@@ -41,14 +41,15 @@ std::vector<std::string> settle_consent(const Options& options, std::deque<Chang
   std::vector<std::string> notes;
   const bool more = changes_more_than_start(units);
   std::erase_if(refusals, [&](Refusal& refusal) {
-    if (refusal.code == "init_changed" && more) {
+    const bool is_start = refusal.code == "init_changed" || refusal.code == "registration_changed";
+    if (is_start && more) {
       if (options.leave_out_init) {
         notes.push_back(fmt::format("left out, as it has run already: {} in {} of {}",
                                     refusal.symbol, refusal.section, refusal.object));
         return true;
       }
       refusal.advice += "; or, if the rest of the patch does not need it, use --leave-out-init";
-    } else if (refusal.code == "init_changed") {
+    } else if (is_start) {
       refusal.advice += "; nothing else changes, so there is nothing to replace";
     } else if (refusal.code == "always_busy" && is_in(options.allow_busy, refusal.symbol)) {
       notes.push_back(

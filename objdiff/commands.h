@@ -15,8 +15,9 @@ struct Command {
   std::function<int()> body;  // returns the exit code
 };
 
-void add_diff_command(CLI::App& app, Command* command);   // diff_command.cc
-void add_match_command(CLI::App& app, Command* command);  // match_command.cc
-void add_dump_command(CLI::App& app, Command* command);   // dump_command.cc
+void add_diff_command(CLI::App& app, Command* command);      // diff_command.cc
+void add_match_command(CLI::App& app, Command* command);     // match_command.cc
+void add_dump_command(CLI::App& app, Command* command);      // dump_command.cc
+void add_sections_command(CLI::App& app, Command* command);  // sections_command.cc
 
 }  // namespace ksplice

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   ksplice::add_diff_command(app, &command);
   ksplice::add_match_command(app, &command);
   ksplice::add_dump_command(app, &command);
+  ksplice::add_sections_command(app, &command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -4,55 +4,18 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
-#include <string_view>
 #include <tuple>
 
 #include "objdiff/diff/aliases.h"
 #include "objdiff/diff/code_tables.h"
 #include "objdiff/diff/diff_start.h"
 #include "objdiff/diff/judge.h"
+#include "objdiff/object/section_rules.h"
 
 namespace ksplice {
 
 namespace {
-
-bool has_prefix(std::string_view name, std::span<const std::string_view> prefixes) {
-  return std::any_of(prefixes.begin(), prefixes.end(),
-                     [&](std::string_view prefix) { return name.starts_with(prefix); });
-}
-
-// Sections that the update object knows what to do with, beside the tables of special_tables.h.
-bool is_known_section(const Section& section) {
-  using namespace std::string_view_literals;
-  static constexpr std::array Known = {
-      ".text"sv,
-      ".data"sv,
-      ".bss"sv,
-      ".rodata"sv,
-      ".init"sv,
-      ".exit"sv,
-      ".ref."sv,
-      ".sbss"sv,
-      ".sdata"sv,
-      "__param"sv,
-      "__modver"sv,
-      "__tracepoint"sv,
-      "_ftrace"sv,
-      "__dyndbg"sv,
-      ".ksplice.call_"sv,
-      "alloc_tags"sv,
-      ".codetag."sv,
-      "__bpf_raw_tp_map"sv,
-      "__syscalls_metadata"sv,
-      "___srcu_struct_ptrs"sv,
-      "__verbose"sv,
-      ".kunit"sv,
-      "__lockdep"sv,
-  };
-  return is_special_section(section) || is_table(section.name) || has_prefix(section.name, Known);
-}
 
 // What runs at which point of the start.
 void judge_initcalls(Judgement& j) {
@@ -89,7 +52,8 @@ void judge_tables(Judgement& j) {
 
 void judge_unknown_sections(Judgement& j) {
   for (const auto& section : j.context.post.object().sections) {
-    if (!section->is_alloc() || section->is_exec() || is_known_section(*section)) continue;
+    if (!section->is_alloc() || section->is_exec() || section_rule(section->name) != nullptr)
+      continue;
     for (const Relocation& relocation : section->relocations) {
       const Reference reference = j.context.post.resolve(*section, relocation);
       if (reference.atom == nullptr || !j.included.contains(reference.atom)) continue;
@@ -168,13 +132,8 @@ bool refers_to_code(const Atoms& atoms, const Atom& atom) {
 }
 
 bool is_init_section(const std::string& name) {
-  using namespace std::string_view_literals;
-  static constexpr std::array Prefixes = {
-      ".init."sv,    ".exit."sv,    ".head.text"sv,    ".meminit."sv,
-      ".memexit."sv, ".initcall"sv, ".con_initcall"sv, ".exitcall"sv,
-      ".devinit."sv, ".cpuinit."sv, ".x86_cpu_dev"sv,  ".data..init"sv,
-  };
-  return has_prefix(name, Prefixes) || name.ends_with(".init.text") || name.ends_with(".init.data");
+  const SectionRule* rule = section_rule(name);
+  return rule != nullptr && rule->use == SectionUse::Start;
 }
 
 Findings find_refusals(const DiffContext& context) {
@@ -182,11 +141,12 @@ Findings find_refusals(const DiffContext& context) {
   judge_functions(j);
   judge_data(j);
   judge_initcalls(j);
+  judge_unknown_sections(j);
+  judge_sections(j);
   judge_btf_ids(j);
   judge_types(j);
   judge_exports(j);
   judge_tables(j);
-  judge_unknown_sections(j);
   judge_static_keys(j);
   for (auto find : {find_start_refusals, find_inner_addresses, find_alias_changes})
     for (Refusal& refusal : find(context)) j.refusals.push_back(std::move(refusal));

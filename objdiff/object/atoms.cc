@@ -4,9 +4,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
-#include <string_view>
+#include "objdiff/object/section_rules.h"
 
 namespace ksplice {
 
@@ -14,11 +13,6 @@ namespace {
 
 constexpr uint64_t MaxPrefix =
     64;  // CONFIG_FUNCTION_PADDING_BYTES is at most 59 in arch/x86/Kconfig
-
-bool starts_with_any(std::string_view name, std::span<const std::string_view> prefixes) {
-  return std::any_of(prefixes.begin(), prefixes.end(),
-                     [&](std::string_view prefix) { return name.starts_with(prefix); });
-}
 
 // A symbol that can name an atom, as against section symbols, file names and mapping labels.
 bool names_something(const Symbol& symbol) {
@@ -276,51 +270,8 @@ Reference Atoms::resolve(const Section& from, const Relocation& relocation) cons
 }
 
 bool is_special_section(const Section& section) {
-  using namespace std::string_view_literals;
-  static constexpr std::array Names = {
-      "__bug_table"sv,
-      ".altinstructions"sv,
-      ".altinstr_replacement"sv,
-      ".altinstr_aux"sv,
-      ".parainstructions"sv,
-      ".smp_locks"sv,
-      "__ex_table"sv,
-      ".fixup"sv,
-      "__jump_table"sv,
-      ".static_call_sites"sv,
-      ".static_call_tramp_key"sv,
-      ".retpoline_sites"sv,
-      ".return_sites"sv,
-      ".call_sites"sv,
-      ".ibt_endbr_seal"sv,
-      ".cfi_sites"sv,
-      "__mcount_loc"sv,
-      "__patchable_function_entries"sv,
-      ".orc_unwind"sv,
-      ".orc_unwind_ip"sv,
-      ".orc_header"sv,
-      ".kcfi_traps"sv,
-      ".printk_index"sv,
-      ".modinfo"sv,
-      "__versions"sv,
-      ".export_symbol"sv,
-      "__ksymtab_strings"sv,
-      ".eh_frame"sv,
-      ".sframe"sv,
-      ".BTF"sv,
-      "__tracepoints_ptrs"sv,
-      "_error_injection_whitelist"sv,
-      "_kprobe_blacklist"sv,
-      ".comment"sv,
-      ".gnu.linkonce.this_module"sv,
-  };
-  static constexpr std::array Prefixes = {
-      "__ksymtab"sv, "___ksymtab"sv, "__kcrctab"sv,    "___kcrctab"sv,     ".discard."sv,
-      ".initcall"sv, ".note"sv,      ".llvm"sv,        ".llvm_"sv,         ".debug_"sv,
-      ".BTF."sv,     ".rela"sv,      "runtime_ptr_"sv, "runtime_shift_"sv,
-  };
-  return std::find(Names.begin(), Names.end(), section.name) != Names.end() ||
-         starts_with_any(section.name, Prefixes);
+  const SectionRule* rule = section_rule(section.name);
+  return rule != nullptr && rule->is_whole;
 }
 
 std::string plain_name(const std::string& name) {

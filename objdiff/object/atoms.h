@@ -93,7 +93,7 @@ class Atoms {
 };
 
 // True for sections whose content belongs to code elsewhere and is handled by entry or dropped
-// (special.h says how): __bug_table, .altinstructions, __mcount_loc, .orc_unwind, .discard.*, ...
+// (section_rules.h says how): __bug_table, .altinstructions, __mcount_loc, .orc_unwind, ...
 bool is_special_section(const Section& section);
 
 // Name without what the compiler numbers: "foo.isra.0.cold" gives "foo.isra.cold", "__key.12"

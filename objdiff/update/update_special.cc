@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "objdiff/object/section_rules.h"
 #include "objdiff/object/special_tables.h"
 #include "objdiff/update/update_builder.h"
 
@@ -19,64 +20,7 @@ namespace ksplice {
 
 namespace {
 
-constexpr std::string_view KeptTables[] = {
-    ".altinstructions",  ".parainstructions", ".smp_locks",   "__ex_table",
-    "__bug_table",       "__jump_table",      "__mcount_loc", "__patchable_function_entries",
-    "_kprobe_blacklist", ".kcfi_traps",
-};
-
-constexpr const char* DroppedPrefixes[] = {
-    "__ksymtab",
-    "___ksymtab",
-    ".export_symbol",
-    "__kcrctab",
-    "___kcrctab",
-    ".initcall",
-    ".init",
-    ".exit",
-    ".con_initcall",
-    "__tracepoints",
-    "__bpf_raw_tp",
-    "_ftrace_",
-    ".printk_index",
-    "_error_injection",
-    ".orc_",
-    ".return_sites",
-    ".retpoline_sites",
-    ".call_sites",
-    ".static_call_sites",
-    ".ibt_endbr_seal",
-    ".cfi_sites",
-    ".BTF",
-    ".modinfo",
-    "__param",
-    "__modver",
-    ".static_call_tramp_key",
-    "__syscalls",
-    "__syscall_",
-    ".note",
-    ".eh_frame",
-    ".ksplice.",
-    ".altinstr_",
-    ".fixup",
-    "__verbose",
-    ".pci_fixup",
-    ".llvm",
-    "__kcfi",
-    ".gnu.linkonce",
-    "__lsm_info",
-    ".apicdrivers",
-    "__dyndbg",
-    ".data..once",
-};
-
 bool starts_with(const std::string& text, const char* prefix) { return text.rfind(prefix, 0) == 0; }
-
-bool is_dropped(const std::string& name) {
-  return name == ".discard.addressable" ||
-         std::any_of(std::begin(DroppedPrefixes), std::end(DroppedPrefixes),
-                     [&](const char* prefix) { return starts_with(name, prefix); });
-}
 
 // For annotations of objtool (.discard.*), whose formats are many: the smallest divisor of the
 // section's size for which every entry has relocations of the same types at the same places. 0 if
@@ -203,9 +147,11 @@ void UpdateBuilder::add_special_sections(UnitState& unit) {
   for (const auto& section : unit.unit->post->sections) {
     if (section->relocations.empty() || section->is_exec()) continue;
     const std::string& name = section->name;
-    bool is_annotation = starts_with(name, ".discard.") && name != ".discard.addressable";
-    bool is_kept =
-        std::find(std::begin(KeptTables), std::end(KeptTables), name) != std::end(KeptTables);
+    const SectionRule* rule = section_rule(name);
+    const bool has_entries = rule != nullptr && rule->use == SectionUse::Entries;
+    bool is_annotation = has_entries && starts_with(name, ".discard.");
+    bool is_kept = has_entries && (is_table(name) || name == "_kprobe_blacklist");
+    bool is_dropped = rule != nullptr && !has_entries && rule->use != SectionUse::Content;
     if (is_kept || is_annotation) {
       uint64_t size = is_table(name) ? table_entry_size(*section) : annotation_size(*section);
       if (size != 0) {
@@ -218,7 +164,7 @@ void UpdateBuilder::add_special_sections(UnitState& unit) {
       }
     } else if (starts_with(name, "runtime_ptr_")) {
       rewrite_runtime_pointers(unit, *section);
-    } else if (section->is_alloc() && !is_dropped(name) && !starts_with(name, ".rodata") &&
+    } else if (section->is_alloc() && !is_dropped && !starts_with(name, ".rodata") &&
                !starts_with(name, ".data") && !starts_with(name, ".bss")) {
       refuse_unknown_section(unit, *section);
     }

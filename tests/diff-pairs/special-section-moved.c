@@ -1,4 +1,5 @@
 // The same text at another place.
+// expect: note "before=this one" in
 #include "kernel.h"
 
 #define INFO(name, text) \

@@ -1,3 +1,6 @@
+// A module's file on the disk keeps its own.
+// expect: note "a=1" in .modinfo
+// expect: note "a=2" in .modinfo
 #include "kernel.h"
 
 int f(int a) { return other(a); }
