@@ -20,7 +20,7 @@
 //   ...             line 51
 //
 // Lines that the patch replaces get the numbers of their successors: by equal text without white
-// space, else in order.
+// space, else by the most alike one, else in order.
 
 #include "create/moved.h"
 
@@ -28,6 +28,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <functional>
 #include <sstream>
 #include <string_view>
 
@@ -218,34 +219,57 @@ class Replaced {
       : before_(before), after_(after), numbers_(numbers) {}
 
   void number(const Hunk& hunk) {
-    size_t old_done = hunk.old_begin, new_done = hunk.new_begin;
-    for (const auto& [old_line, new_line] : equal_lines(hunk)) {
-      between({old_done, old_line, new_done, new_line});
-      numbers_[old_line] = new_line + 1;
-      old_done = old_line + 1, new_done = new_line + 1;
-    }
-    between({old_done, hunk.old_end, new_done, hunk.new_end});
+    pair(hunk, equality, [&](const Hunk& other) {
+      if (!number_broken(other)) pair(other, likeness, [&](const Hunk& rest) { in_order(rest); });
+    });
   }
 
  private:
-  // The longest common subsequence of the lines without white space.
-  std::vector<std::pair<size_t, size_t>> equal_lines(const Hunk& hunk) const {
+  // Of two lines without white space: how good it is to pair them; 0: not at all.
+  using Score = size_t (*)(std::string_view, std::string_view);
+
+  static size_t equality(std::string_view a, std::string_view b) { return !a.empty() && a == b; }
+
+  // How much they have in common at their begin and end, if that is more than half of each.
+  static size_t likeness(std::string_view a, std::string_view b) {
+    const size_t most = std::min(a.size(), b.size());
+    size_t head = 0, tail = 0;
+    while (head < most && a[head] == b[head]) ++head;
+    while (tail < most - head && a[a.size() - 1 - tail] == b[b.size() - 1 - tail]) ++tail;
+    return 2 * (head + tail) > std::max(a.size(), b.size()) ? head + tail : 0;
+  }
+
+  // Numbers the lines that belong together, and calls other for what lies between them.
+  void pair(const Hunk& hunk, Score score, const std::function<void(const Hunk&)>& other) {
+    size_t old_done = hunk.old_begin, new_done = hunk.new_begin;
+    for (const auto& [old_line, new_line] : best_pairs(hunk, score)) {
+      other({old_done, old_line, new_done, new_line});
+      numbers_[old_line] = new_line + 1;
+      old_done = old_line + 1, new_done = new_line + 1;
+    }
+    other({old_done, hunk.old_end, new_done, hunk.new_end});
+  }
+
+  // The pairs, in the order of both, whose scores have the largest sum.
+  std::vector<std::pair<size_t, size_t>> best_pairs(const Hunk& hunk, Score score) const {
     constexpr size_t MaxCells = 4'000'000;
     const size_t rows = hunk.old_end - hunk.old_begin, columns = hunk.new_end - hunk.new_begin;
     if (rows == 0 || columns == 0 || rows > MaxCells / columns) return {};
     std::vector<std::string> left, right;
     for (size_t i = 0; i < rows; ++i) left.push_back(without_space(before_[hunk.old_begin + i]));
     for (size_t i = 0; i < columns; ++i) right.push_back(without_space(after_[hunk.new_begin + i]));
-    std::vector<uint32_t> best((rows + 1) * (columns + 1));
-    auto cell = [&](size_t i, size_t j) -> uint32_t& { return best[i * (columns + 1) + j]; };
-    auto equal = [&](size_t i, size_t j) { return !left[i].empty() && left[i] == right[j]; };
+    std::vector<size_t> best((rows + 1) * (columns + 1));
+    auto cell = [&](size_t i, size_t j) -> size_t& { return best[i * (columns + 1) + j]; };
+    auto paired = [&](size_t i, size_t j) {
+      const size_t value = score(left[i], right[j]);
+      return value == 0 ? 0 : value + cell(i + 1, j + 1);
+    };
     for (size_t i = rows; i-- > 0;)
       for (size_t j = columns; j-- > 0;)
-        cell(i, j) =
-            equal(i, j) ? cell(i + 1, j + 1) + 1 : std::max(cell(i + 1, j), cell(i, j + 1));
+        cell(i, j) = std::max({paired(i, j), cell(i + 1, j), cell(i, j + 1)});
     std::vector<std::pair<size_t, size_t>> pairs;
     for (size_t i = 0, j = 0; i < rows && j < columns;) {
-      if (equal(i, j))
+      if (cell(i, j) != 0 && cell(i, j) == paired(i, j))
         pairs.emplace_back(hunk.old_begin + i++, hunk.new_begin + j++);
       else
         (cell(i + 1, j) >= cell(i, j + 1) ? i : j)++;
@@ -253,9 +277,9 @@ class Replaced {
     return pairs;
   }
 
-  // No line here equals another. Of a text that is only broken into lines in another way, each
-  // line's first character says where it is now.
-  void between(const Hunk& hunk) {
+  // Of a text that is only broken into lines in another way, each line's first character says where
+  // it is now.
+  bool number_broken(const Hunk& hunk) {
     std::string old_text, new_text;
     std::vector<size_t> line_of;  // of each character of new_text
     for (size_t i = hunk.new_begin; i < hunk.new_end; ++i) {
@@ -267,13 +291,15 @@ class Replaced {
       first.push_back(old_text.size());
       old_text += without_space(before_[i]);
     }
-    const bool same = old_text == new_text;
-    for (size_t i = 0; i < first.size(); ++i) {
-      if (same && first[i] < line_of.size())
-        numbers_[hunk.old_begin + i] = line_of[first[i]] + 1;
-      else if (!same && hunk.new_begin + i < hunk.new_end)
-        numbers_[hunk.old_begin + i] = hunk.new_begin + i + 1;
-    }
+    if (old_text != new_text) return false;
+    for (size_t i = 0; i < first.size(); ++i)
+      if (first[i] < line_of.size()) numbers_[hunk.old_begin + i] = line_of[first[i]] + 1;
+    return true;
+  }
+
+  void in_order(const Hunk& hunk) {
+    for (size_t i = 0; hunk.old_begin + i < hunk.old_end && hunk.new_begin + i < hunk.new_end; ++i)
+      numbers_[hunk.old_begin + i] = hunk.new_begin + i + 1;
   }
 
   const std::vector<std::string_view>& before_;

@@ -60,6 +60,14 @@ TEST_F(Moved, FollowsLinesThatAreOnlyIndentedOrBrokenInAnotherWay) {
   EXPECT_EQ(text("f(a,\n  b);\ng();\n", "f(a, b);\ng();\n"), "f(a,\n#line 1\n  b);\ng();\n");
 }
 
+TEST_F(Moved, FollowsAChangedLineToTheLineThatIsMostLikeIt) {
+  EXPECT_EQ(text("a\nWARN(1, \"twice\");\nb\n", "a\n/* why\n   so */\nWARN(5, \"twice\");\nb\n"),
+            "a\n#line 4\nWARN(1, \"twice\");\nb\n");
+  EXPECT_EQ(text("w(one);\nw(two);\n", "w(zero);\nw(two, 2);\n"), "w(one);\nw(two);\n");
+  EXPECT_EQ(text("f(one, 1);\ng(two, 2);\n", "x();\nf(one, 7);\ny();\ng(two, 8);\n"),
+            "#line 2\nf(one, 1);\n#line 4\ng(two, 2);\n");
+}
+
 TEST_F(Moved, DoesNotTouchFilesThatNumberTheirLinesThemselves) {
   for (const char* own :
        {"#line 7\n", " # line 7 \"y.y\"\n", "# 7 \"y.y\"\n", "s = R\"(\n#)\";\n"}) {
