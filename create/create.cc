@@ -311,7 +311,7 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
   std::vector<std::string> absent;
   match_units(units, images, refusals, absent);
   progress.notes(absent);
-  consented.insert(consented.end(), absent.begin(), absent.end());
+  notes.insert(notes.end(), absent.begin(), absent.end());
   if (!refusals.empty()) throw Refused(refusals);
   if (std::none_of(units.begin(), units.end(), has_changes))
     throw Error(

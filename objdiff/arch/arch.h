@@ -2,17 +2,30 @@
 // compiled in, and everything here is a plain function or table.
 //
 // In: bytes, offsets, the numbers of relocation types. Out: instructions with their lengths, fields
-// and kinds, what a relocation does, text for messages. Knows nothing of objects, images or
-// updates, and decides nothing: what to make of an instruction is the caller's.
+// and kinds, what a relocation does, what the kernel makes of code while it runs, text for
+// messages. Knows nothing of objects, images or updates, and decides nothing: what to make of an
+// instruction is the caller's.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ksplice {
+
+// Names and numbers; also for the programs on the host.
+
+extern const std::string_view ArchText;    // for messages: "x86-64"
+extern const std::string_view ArchName;    // as uname says: "x86_64"
+extern const std::string_view ArchConfig;  // CONFIG_ of the kernel's own configuration
+extern const std::string_view ArchFolder;  // of the kernel's source: "arch/x86"
+extern const uint16_t ElfMachine;          // EM_*
+extern const uint64_t KernelMap;           // where the kernel's image is linked to begin, at least
+
+// Instructions.
 
 enum class InstructionKind : uint8_t {
   Other,
@@ -75,12 +88,73 @@ std::string instruction_text(std::span<const uint8_t> bytes, uint64_t address);
 // "e8 10 00 00 00 ", for messages.
 std::string bytes_text(std::span<const uint8_t> bytes);
 
-// Relocation types, by their number in the ELF file: how many bytes the field has (0 for none),
-// whether the place is subtracted. Throws Error("bad_file") for a type that is not known.
+// Relocations.
+
+extern const uint32_t RelocNone;
+extern const uint32_t RelocAddress;   // an address of 8 bytes
+extern const uint32_t RelocDistance;  // a distance of 4 bytes, from the place
+// The type for the target of a direct branch.
+uint32_t branch_reloc(const Instruction& branch);
+// Whether kernel code and data have such relocations, and matching knows what they mean. Others
+// (such as those through a GOT) are refused.
+bool reloc_is_understood(uint32_t type);
+// How many bytes the field has, 0 for none. Throws Error("bad_file") for a type that is not known.
 unsigned reloc_size(uint32_t type);
+// Whether the place is subtracted.
 bool reloc_is_pc_relative(uint32_t type);
 // Sign-extended when loaded (R_X86_64_32S), as against zero-extended (R_X86_64_32).
 bool reloc_is_signed(uint32_t type);
 std::string reloc_name(uint32_t type);  // "R_X86_64_PC32"
+
+// Filling and entries.
+
+extern const uint8_t FillByte;  // the nop of one byte
+// The nops that the assembler fills alignment with.
+bool is_filling_nop(std::span<const uint8_t> bytes);
+// How many bytes of FillByte the kernel has a compiler put before an entry, at most (call padding).
+extern const uint64_t MaxCallPadding;
+// Names of the padding, as against that of the function behind it.
+bool is_call_padding_name(std::string_view name);
+// The call that the function tracer turns into a nop, and how far behind the entry it is at most.
+extern const std::string_view FtraceCall;
+extern const uint64_t MaxFtraceOffset;
+
+// What the kernel rewrites in its own code (run_ranges.cc tells the kinds apart).
+
+// A branch that is rewritten because of where it leads.
+struct BranchSite {
+  enum class Kind { Plain, Ftrace, ReturnThunk, IndirectThunk };
+  Kind kind = Kind::Plain;
+  uint64_t number = 0;  // IndirectThunk: KSPLICE_RANGE_RETPOLINE's parameter
+};
+BranchSite branch_site(std::string_view callee, const Instruction& branch);
+
+// The bytes of a jump label of that size: when it does not jump, and when it does. distance: from
+// the label's end; target_offset: of the distance in the bytes, 0 if it has less than four.
+bool is_jump_label_nop(std::span<const uint8_t> bytes);
+std::vector<uint8_t> jump_label_nop(unsigned size);
+struct JumpBytes {
+  std::vector<uint8_t> bytes;
+  unsigned target_offset = 0;
+};
+JumpBytes jump_label_jump(unsigned size, int64_t distance);
+// A jump of the shortest form, if it can reach a place at that distance from its first byte.
+std::optional<std::vector<uint8_t>> short_jump(int64_t distance);
+
+// The prefix of an atomic access on machines with several processors, and with one.
+extern const uint8_t LockPrefix, LockPrefixOff;
+// How many bytes an indirect call has at most that is made direct (paravirt).
+extern const uint64_t MaxIndirectCall;
+// The landing pad that an entry begins with, if code begins with one; else empty.
+std::span<const uint8_t> landing_pad(std::span<const uint8_t> code);
+// Whether it is the trap of BUG() and WARN().
+bool is_bug_trap(std::span<const uint8_t> bytes);
+// The length of the trap.
+extern const uint64_t BugTrapSize;
+
+// Makes of the instruction that loads the 8-byte constant at code[constant] one that reads it from
+// memory, with a nop behind it. Gives the offset of the distance to that memory, to be relocated
+// with RelocDistance and addend -4; nullopt, and nothing done, if it is no such instruction.
+std::optional<uint64_t> load_from_memory(std::span<uint8_t> code, uint64_t constant);
 
 }  // namespace ksplice

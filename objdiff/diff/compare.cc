@@ -120,7 +120,7 @@ namespace {
 bool is_pointer(const Section& section, uint64_t place) {
   auto relocation = first_relocation(section, place);
   if (relocation != section.relocations.end() && relocation->offset < place + 8)
-    return relocation->offset == place && relocation->type == R_X86_64_64;
+    return relocation->offset == place && relocation->type == RelocAddress;
   return section.type != SHT_NOBITS && place + 8 <= section.data.size() &&
          std::all_of(section.data.begin() + place, section.data.begin() + place + 8,
                      [](uint8_t byte) { return byte == 0; });

@@ -93,7 +93,7 @@ void judge_function(Judgement& j, Callers& callers, const FunctionDiff& function
                         "callers to call that: {}",
                         fmt::join(names, ", ")));
   refusal.offset = offset;
-  refusal.expected = "call __fentry__ at its entry";
+  refusal.expected = fmt::format("call {} at its entry", FtraceCall);
 }
 
 }  // namespace

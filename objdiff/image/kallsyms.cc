@@ -22,13 +22,12 @@
 #include <array>
 #include <optional>
 
+#include "objdiff/arch/arch.h"
 #include "objdiff/base/bytes.h"
 #include "objdiff/base/error.h"
 
 namespace ksplice {
 namespace {
-
-constexpr uint64_t KernelBase = 0xffffffff80000000;
 
 struct Tokens {
   uint64_t begin = 0;  // of token_table
@@ -160,7 +159,7 @@ std::optional<std::vector<uint64_t>> addresses_at(Bytes data, uint64_t offsets, 
                                                   uint64_t base_at) {
   if (base_at + 8 > data.size() || offsets + 4 * count > base_at) return std::nullopt;
   uint64_t base = data.read<uint64_t>(base_at);
-  if (base < KernelBase) return std::nullopt;
+  if (base < KernelMap) return std::nullopt;
   // CONFIG_KALLSYMS_ABSOLUTE_PERCPU: an offset that is not negative is an absolute value, the
   // others count down from base - 1. Without it all are unsigned distances from the base.
   uint64_t negative = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "objdiff/arch/arch.h"
 #include "objdiff/base/bytes.h"
 
 namespace ksplice {
@@ -68,15 +69,15 @@ uint64_t alternative_size(const RunImage& image, const Table& table) {
 
 // struct bug_entry (include/asm-generic/bug.h) has 12 bytes: s32 code, s32 file, u16 line, u16
 // flags; or 8 without CONFIG_DEBUG_BUGVERBOSE: s32 code, u16 flags. In the right layout every entry
-// leads to code, and that code is a trap (0f 0b, ud2).
+// leads to code, and that code is a trap.
 uint64_t bug_size(const RunImage& image, const Table& table) {
   for (uint64_t size : {12, 8}) {
     if (table.bytes.size() % size != 0) continue;
     bool good = true;
     uint64_t count = std::min<uint64_t>(table.bytes.size() / size, 64);
     for (uint64_t i = 0; i < count && good; i++) {
-      auto code = image.read(relative(table, i * size), 2);
-      good = code && (*code)[0] == 0x0f && (*code)[1] == 0x0b;
+      auto code = image.read(relative(table, i * size), BugTrapSize);
+      good = code && is_bug_trap(*code);
     }
     if (good) return size;
   }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "objdiff/arch/arch.h"
 #include "objdiff/base/file.h"
 
 namespace ksplice {
@@ -285,7 +286,7 @@ bool is_header(const std::string& file) { return file.ends_with(".h"); }
 // One of the headers that the kernel and all modules share, named as from kbuild's output folder.
 bool is_shared_header(std::string_view file) {
   while (file.starts_with("../")) file.remove_prefix(3);
-  return file.starts_with("include/") || file.starts_with("arch/x86/include/");
+  return file.starts_with("include/") || file.starts_with(std::string(ArchFolder) + "/include/");
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 
 #include "objdiff/match/code_walk.h"
@@ -16,29 +15,6 @@ using Kind = InstructionKind;
 
 // Nameless code refers to nameless code at most so often; more would be a circle.
 constexpr unsigned MaxDepth = 8;
-
-// The nops that gas fills alignment with, up to eleven bytes.
-bool is_gas_nop(std::span<const uint8_t> bytes) {
-  static const std::array<std::vector<uint8_t>, 11> known = {{
-      {0x90},
-      {0x66, 0x90},
-      {0x0f, 0x1f, 0x00},
-      {0x0f, 0x1f, 0x40, 0x00},
-      {0x0f, 0x1f, 0x44, 0x00, 0x00},
-      {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00},
-      {0x0f, 0x1f, 0x80, 0, 0, 0, 0},
-      {0x0f, 0x1f, 0x84, 0x00, 0, 0, 0, 0},
-      {0x66, 0x0f, 0x1f, 0x84, 0x00, 0, 0, 0, 0},
-      {0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0, 0, 0, 0},
-      {0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0, 0, 0, 0},
-  }};
-  return !bytes.empty() && bytes.size() <= known.size() &&
-         std::equal(bytes.begin(), bytes.end(), known[bytes.size() - 1].begin());
-}
-
-bool is_jump_label_nop(std::span<const uint8_t> bytes) {
-  return (bytes.size() == 2 || bytes.size() == 5) && is_gas_nop(bytes);
-}
 
 }  // namespace
 
@@ -161,7 +137,7 @@ bool CodeWalk::padding() {
     uint64_t end = at;
     for (;;) {
       std::optional<Instruction> next = decode_instruction(code, end);
-      if (!next || !is_gas_nop(code.subspan(end, next->size))) return end;
+      if (!next || !is_filling_nop(code.subspan(end, next->size))) return end;
       end += next->size;
     }
   };
@@ -256,7 +232,7 @@ bool CodeWalk::compare_fields() {
 }
 
 bool CodeWalk::relocated_field(const Relocation& relocation, uint64_t field, unsigned size) {
-  if (!is_understood(relocation.type))
+  if (!reloc_is_understood(relocation.type))
     return differ("a relocation " + reloc_name(relocation.type) + " is not understood");
   bool pc_relative = reloc_is_pc_relative(relocation.type);
   int64_t value =

@@ -91,9 +91,6 @@ class Matcher {
   const RunTables& tables_;
 };
 
-// The relocations whose meaning is known here: those of kernel code. Everything else (such as those
-// through a GOT) is refused.
-bool is_understood(uint32_t relocation_type);
 int64_t read_field(std::span<const uint8_t> bytes, unsigned size, bool is_signed);
 
 }  // namespace ksplice

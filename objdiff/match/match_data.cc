@@ -9,20 +9,6 @@
 
 namespace ksplice {
 
-bool is_understood(uint32_t type) {
-  switch (type) {
-    case 1:   // R_X86_64_64
-    case 2:   // R_X86_64_PC32
-    case 4:   // R_X86_64_PLT32
-    case 10:  // R_X86_64_32
-    case 11:  // R_X86_64_32S
-    case 24:  // R_X86_64_PC64
-      return true;
-    default:
-      return false;
-  }
-}
-
 int64_t read_field(std::span<const uint8_t> bytes, unsigned size, bool is_signed) {
   uint64_t value = 0;
   std::memcpy(&value, bytes.data(), size);
@@ -83,7 +69,7 @@ Comparison Matcher::compare_data(const Entity& entity, uint64_t addr) const {
     uint64_t field = relocation->offset - entity.begin;
     unsigned size = reloc_size(relocation->type);
     if (size == 0) continue;
-    if (!is_understood(relocation->type))
+    if (!reloc_is_understood(relocation->type))
       return fail(field, "a relocation " + reloc_name(relocation->type) + " is not understood");
     if (field < checked || !equal_until(field)) return fail(checked, "read-only data differs");
     if (field + size > pre.size()) return fail(field, "a field is cut off");

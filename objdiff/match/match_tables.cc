@@ -148,7 +148,8 @@ bool CodeWalk::check_static_calls() {
     }
     if (known.count(run->second.key) == 0)
       return differ_at(call.pre_at, "the static call goes through another key");
-    bool is_call = (code_[call.run_at] == 0xe8);
+    std::optional<Instruction> insn = decode_instruction(code_, call.run_at);
+    bool is_call = insn && insn->kind == InstructionKind::Call;
     if (is_call == ((run->second.flags & 1) != 0))
       return differ_at(call.pre_at, "the static call's entry is of another kind");
   }

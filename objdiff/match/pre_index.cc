@@ -12,8 +12,6 @@
 namespace ksplice {
 namespace {
 
-constexpr uint64_t KernelMap = 0xffffffff80000000;  // __START_KERNEL_map
-
 // The relocations of a table by offset; entries are told by the field that names the code.
 const Relocation* reloc_at(const Section& section, uint64_t offset) {
   auto found = std::lower_bound(

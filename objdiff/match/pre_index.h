@@ -41,8 +41,7 @@ struct PreTarget {
   const Section* merged = nullptr;
   int64_t offset = 0;  // in the entity, or in the merged section
   int64_t beyond = 0;  // merged: added to the content's address (" " + 2; it may lie outside)
-  int64_t bias =
-      0;  // to be added to the run value: the kernel's __pa_symbol() subtracts 0xffffffff80000000
+  int64_t bias = 0;  // to be added to the run value: the kernel's __pa_symbol() subtracts KernelMap
 };
 
 // One record of a special section, by the code it is about.

@@ -7,7 +7,7 @@
 // relocation covers must hold an address, and that address is evidence: "tcp_hashinfo is at
 // ffffffff8327e1c0".
 //
-//   pre   48 8b 3d 00 00 00 00   mov tcp_hashinfo(%rip), %rdi     R_X86_64_PC32 tcp_hashinfo-4
+//   pre   48 8b 3d 00 00 00 00   mov tcp_hashinfo(%rip), %rdi     a distance to tcp_hashinfo-4
 //   run   48 8b 3d 19 ab 9c 01   mov 0x19cab19(%rip), %rdi        end of instruction + 0x19cab19
 //
 // Evidence must agree with itself (one address per thing, over all functions of the object), with

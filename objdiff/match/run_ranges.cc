@@ -15,7 +15,6 @@
 #include "objdiff/match/run_ranges.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "kmod-core/ksplice_abi.h"
@@ -26,9 +25,6 @@ namespace {
 
 constexpr uint32_t AltFlagDirectCall = uint32_t{1}
                                        << 17;  // bit 1 of the flags above the 16 of the cpuid
-const std::array<const char*, 16> Registers = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
-                                               "rsi", "rdi", "r8",  "r9",  "r10", "r11",
-                                               "r12", "r13", "r14", "r15"};
 
 std::optional<RunLocation> try_locate(const RunImage& image, uint64_t addr) {
   // A constant (SHN_ABS in vmlinux) is no place: nothing relocates it.
@@ -114,7 +110,7 @@ class RangeMaker {
   static void add_variant(RunRange& range, std::vector<uint8_t> bytes) {
     RunVariant variant;
     variant.length = static_cast<uint8_t>(bytes.size());
-    bytes.resize(range.length, 0x90);
+    bytes.resize(range.length, FillByte);
     variant.bytes = std::move(bytes);
     range.variants.push_back(std::move(variant));
   }
@@ -133,10 +129,9 @@ class RangeMaker {
   }
 
   void add_endbr() {
-    static const std::vector<uint8_t> endbr = {0xf3, 0x0f, 0x1e, 0xfa};
-    if (run_.bytes.size() < 4 || !std::equal(endbr.begin(), endbr.end(), run_.bytes.begin()))
-      return;
-    RunRange& range = add_range(0, 4, KSPLICE_RANGE_VARIANTS);
+    const size_t length = landing_pad(run_.bytes).size();
+    if (length == 0) return;
+    RunRange& range = add_range(0, static_cast<uint32_t>(length), KSPLICE_RANGE_VARIANTS);
     add_variant(range, {0x66, 0x0f, 0x1f, 0x00});  // gen_endbr_poison() up to 6.14
     add_variant(range, {0x0f, 0x1f, 0x40, 0xd6});  // from 6.15
   }
@@ -155,22 +150,24 @@ class RangeMaker {
   }
 
   void add_branch(const std::string& name, const Instruction& insn) {
-    static const std::string thunk = "__x86_indirect_thunk_", trampoline = "__SCT__";
     uint32_t offset = static_cast<uint32_t>(insn.offset);
-    if (name == "__fentry__") {
-      add_range(offset, insn.size, KSPLICE_RANGE_FTRACE);
-    } else if (name == "__x86_return_thunk" && insn.kind == InstructionKind::Jump) {
-      add_range(offset, insn.size, KSPLICE_RANGE_RETURN_THUNK);
-    } else if (name.rfind(thunk, 0) == 0) {
-      auto reg = std::find(Registers.begin(), Registers.end(), name.substr(thunk.size()));
-      if (reg == Registers.end()) return;
-      RunRange& range = add_range(offset, insn.size, KSPLICE_RANGE_RETPOLINE);
-      range.has_param = true;
-      range.param_number = static_cast<uint64_t>(reg - Registers.begin());
-      if (insn.kind == InstructionKind::Jump) range.param_number |= 0x100;
-      if (insn.kind == InstructionKind::CondJump) range.param_number |= 0x200;
-    } else if (name.rfind(trampoline, 0) == 0) {
-      add_static_call(name, insn);
+    const BranchSite site = branch_site(name, insn);
+    switch (site.kind) {
+      case BranchSite::Kind::Ftrace:
+        add_range(offset, insn.size, KSPLICE_RANGE_FTRACE);
+        break;
+      case BranchSite::Kind::ReturnThunk:
+        add_range(offset, insn.size, KSPLICE_RANGE_RETURN_THUNK);
+        break;
+      case BranchSite::Kind::IndirectThunk: {
+        RunRange& range = add_range(offset, insn.size, KSPLICE_RANGE_RETPOLINE);
+        range.has_param = true;
+        range.param_number = site.number;
+        break;
+      }
+      case BranchSite::Kind::Plain:
+        if (name.starts_with("__SCT__")) add_static_call(name, insn);
+        break;
     }
   }
 
@@ -209,21 +206,15 @@ class RangeMaker {
       RunRange& range = add_range(*at, insn->size, KSPLICE_RANGE_VARIANTS);
       uint64_t target = label->second.target;
       if (insn->kind == InstructionKind::Jump) {
-        add_variant(range, insn->size == 2 ? std::vector<uint8_t>{0x66, 0x90}
-                                           : std::vector<uint8_t>{0x0f, 0x1f, 0x44, 0x00, 0x00});
+        add_variant(range, jump_label_nop(insn->size));
         continue;
       }
       int64_t distance = static_cast<int64_t>(target - (code_.addr + *at + insn->size));
-      std::vector<uint8_t> jump;
-      if (insn->size == 2) {
-        jump = {0xeb, static_cast<uint8_t>(distance)};
-      } else {
-        jump.assign(5, 0xe9);
-        std::memcpy(jump.data() + 1, &distance, 4);
-      }
-      add_variant(range, jump);
-      if (insn->size == 5)
-        add_field(range.variants.back().fields, {1, 4, true, target, -4}, 0, code_.addr + *at);
+      const JumpBytes jump = jump_label_jump(insn->size, distance);
+      add_variant(range, jump.bytes);
+      if (jump.target_offset != 0)
+        add_field(range.variants.back().fields, {jump.target_offset, 4, true, target, -4}, 0,
+                  code_.addr + *at);
     }
   }
 
@@ -273,7 +264,8 @@ class RangeMaker {
   // The slot is what the original's indirect call reads.
   void set_paravirt(RunRange& range) {
     for (const FieldUse& use : code_.fields) {
-      if (use.run_offset < range.offset || use.run_offset >= range.offset + 7u) continue;
+      if (use.run_offset < range.offset || use.run_offset >= range.offset + MaxIndirectCall)
+        continue;
       std::optional<Instruction> insn = instruction_at(range.offset);
       if (!insn || (insn->kind != InstructionKind::IndirectCall &&
                     insn->kind != InstructionKind::IndirectJump))
@@ -309,12 +301,11 @@ class RangeMaker {
           {static_cast<uint32_t>(at), 4, true, target, -static_cast<int64_t>(insn.end() - at)}, 0,
           site);
       // A jump that ends the replacement is written in two bytes if that suffices.
-      int64_t near = static_cast<int64_t>(target - (site + insn.offset + 2));
-      if (insn.kind == InstructionKind::Jump && insn.end() == bytes.size() && near >= -128 &&
-          near <= 127 && fields.empty()) {
+      const bool is_last = insn.kind == InstructionKind::Jump && insn.end() == bytes.size();
+      auto near = short_jump(static_cast<int64_t>(target - (site + insn.offset)));
+      if (is_last && near && fields.empty()) {
         shortened.emplace(bytes.begin(), bytes.begin() + static_cast<long>(insn.offset));
-        shortened->push_back(0xeb);
-        shortened->push_back(static_cast<uint8_t>(near));
+        shortened->insert(shortened->end(), near->begin(), near->end());
       }
     }
     add_variant(range, bytes);
@@ -329,8 +320,8 @@ class RangeMaker {
          it->first.second < entity_.end;
          ++it) {
       std::optional<uint32_t> at = code_.run_offset(it->first.second - entity_.begin);
-      if (!at || *at >= run_.bytes.size() || run_.bytes[*at] != 0xf0) continue;
-      add_variant(add_range(*at, 1, KSPLICE_RANGE_VARIANTS), {0x3e});
+      if (!at || *at >= run_.bytes.size() || run_.bytes[*at] != LockPrefix) continue;
+      add_variant(add_range(*at, 1, KSPLICE_RANGE_VARIANTS), {LockPrefixOff});
     }
   }
 
@@ -378,9 +369,10 @@ class RangeMaker {
       } else if (range.length == 1 && range.kind == KSPLICE_RANGE_VARIANTS) {
         std::vector<RunVariant> doubled;
         for (const RunVariant& variant : outer.variants)
-          if (variant.length > inside && variant.bytes[inside] == 0xf0) doubled.push_back(variant);
+          if (variant.length > inside && variant.bytes[inside] == LockPrefix)
+            doubled.push_back(variant);
         for (RunVariant& variant : doubled) {
-          variant.bytes[inside] = 0x3e;
+          variant.bytes[inside] = LockPrefixOff;
           outer.variants.push_back(variant);
         }
       } else if (inside == 0 && range.length == outer.length &&

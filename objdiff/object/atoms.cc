@@ -11,9 +11,6 @@ namespace ksplice {
 
 namespace {
 
-constexpr uint64_t MaxPrefix =
-    64;  // CONFIG_FUNCTION_PADDING_BYTES is at most 59 in arch/x86/Kconfig
-
 // A symbol that can name an atom, as against section symbols, file names and mapping labels.
 bool names_something(const Symbol& symbol) {
   if (symbol.section == nullptr || symbol.name.empty() || symbol.is_section()) return false;
@@ -24,10 +21,6 @@ bool names_something(const Symbol& symbol) {
 bool is_label(const Symbol& symbol) {
   return symbol.name.starts_with(".L") ||
          (symbol.type == STT_NOTYPE && symbol.size == 0 && symbol.bind == STB_LOCAL);
-}
-
-bool is_prefix_name(const std::string& name) {
-  return name.starts_with("__pfx_") || name.starts_with("__cfi_");
 }
 
 // The better primary name of two symbols at one place.
@@ -48,11 +41,11 @@ bool better_name(const Symbol* a, const Symbol* b) {
 uint64_t find_prefix(const Section& section, uint64_t floor, uint64_t entry,
                      const std::vector<const Symbol*>& prefixes) {
   for (const Symbol* symbol : prefixes)
-    if (symbol->value >= floor && symbol->value < entry && entry - symbol->value <= MaxPrefix)
+    if (symbol->value >= floor && symbol->value < entry && entry - symbol->value <= MaxCallPadding)
       return symbol->value;
   uint64_t begin = entry;
-  while (begin > floor && entry - begin < MaxPrefix && begin - 1 < section.data.size() &&
-         section.data[begin - 1] == 0x90)
+  while (begin > floor && entry - begin < MaxCallPadding && begin - 1 < section.data.size() &&
+         section.data[begin - 1] == FillByte)
     --begin;
   // After another function the filling may end in a single nop or several: a real prefix keeps to
   // multiples of four.
@@ -147,7 +140,7 @@ void Atoms::split(const Section& section, std::vector<const Symbol*> symbols) {
   for (const Symbol* symbol : symbols) {
     if (symbol->value > section.size || (symbol->value == section.size && symbol->size > 0))
       continue;
-    if (section.is_exec() && is_prefix_name(symbol->name)) prefixes.push_back(symbol);
+    if (section.is_exec() && is_call_padding_name(symbol->name)) prefixes.push_back(symbol);
     // An object without a size (an empty lock_class_key) has a section of its own without one.
     else if (!is_label(*symbol) && (symbol->value < section.size || section.size == 0))
       names.push_back(symbol);
@@ -363,11 +356,7 @@ void normalise(Object& object) {
         if (callee == nullptr) continue;
         Relocation relocation;
         relocation.offset = field;
-        if (instruction.imm_size == 1)
-          relocation.type = R_X86_64_PC8;
-        else
-          relocation.type =
-              instruction.kind == InstructionKind::CondJump ? R_X86_64_PC32 : R_X86_64_PLT32;
+        relocation.type = branch_reloc(instruction);
         relocation.symbol = const_cast<Symbol*>(callee);
         relocation.addend = target - static_cast<int64_t>(callee->value) - instruction.imm_size;
         added.push_back(relocation);

@@ -5,7 +5,7 @@
 // does this relocation mean.
 //
 // Example, fs/namei.o of 6.12: .text.path_get holds 16 nops, then path_get; one Function atom with
-// offset 0, entry 16. A relocation R_X86_64_PC32 .rodata.putname.str1.1+0x5 with addend 0x1 at the
+// offset 0, entry 16. A pc-relative relocation .rodata.putname.str1.1+0x5 with addend 0x1 at the
 // end of a lea means string offset 5, not 1: the addend is corrected by the distance from the field
 // to the end of the instruction.
 //
@@ -103,7 +103,7 @@ std::string plain_name(const std::string& name);
 
 // Rewrites object so that every reference from one function to another has a relocation: branches
 // that the assembler resolved because both functions lie in one section (.init.text, .noinstr.text,
-// .sched.text) get a PC-relative relocation (R_X86_64_PC8 for short ones) against the callee's
+// .sched.text) get a PC-relative relocation (one of one byte for short ones) against the callee's
 // symbol and a zeroed field. Idempotent.
 void normalise(Object& object);
 

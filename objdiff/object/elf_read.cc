@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "objdiff/arch/arch.h"
 #include "objdiff/base/bytes.h"
 #include "objdiff/base/file.h"
 
@@ -33,8 +34,9 @@ struct Reader {
   std::vector<Symbol*> symbols;    // by ELF symbol index; entry 0 is null
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error("bad_file", fmt::format("{}: {}", name, what),
-                "the file is damaged or not an ELF object for x86-64; make it again");
+    throw Error(
+        "bad_file", fmt::format("{}: {}", name, what),
+        fmt::format("the file is damaged or not an ELF object for {}; make it again", ArchText));
   }
   [[noreturn]] void fail_libelf(const std::string& what) const {
     fail(fmt::format("{}: {}", what, elf_errmsg(-1)));
@@ -69,10 +71,9 @@ void Reader::read_header() {
   GElf_Ehdr ehdr;
   if (elf_kind(elf) != ELF_K_ELF || gelf_getehdr(elf, &ehdr) == nullptr) fail("not an ELF file");
   if (ehdr.e_ident[EI_CLASS] != ELFCLASS64 || ehdr.e_ident[EI_DATA] != ELFDATA2LSB ||
-      ehdr.e_machine != EM_X86_64)
-    fail(fmt::format(
-        "ELF class {}, data {}, machine {}; expected a 64-bit little-endian x86-64 file",
-        ehdr.e_ident[EI_CLASS], ehdr.e_ident[EI_DATA], ehdr.e_machine));
+      ehdr.e_machine != ElfMachine)
+    fail(fmt::format("ELF class {}, data {}, machine {}; expected a 64-bit little-endian {} file",
+                     ehdr.e_ident[EI_CLASS], ehdr.e_ident[EI_DATA], ehdr.e_machine, ArchText));
   if (ehdr.e_type != ET_REL && ehdr.e_type != ET_EXEC && ehdr.e_type != ET_DYN)
     fail(fmt::format("ELF type {}; expected a relocatable or executable file", ehdr.e_type));
   // libelf takes a table that is cut off for an empty one.
@@ -187,7 +188,7 @@ void Reader::read_symbols() {
 void Reader::read_relocations() {
   for (Elf_Scn* scn = nullptr; (scn = elf_nextscn(elf, scn)) != nullptr;) {
     GElf_Shdr shdr = header(scn);
-    if (shdr.sh_type == SHT_REL) fail("SHT_REL relocations; x86-64 objects have SHT_RELA");
+    if (shdr.sh_type == SHT_REL) fail("SHT_REL relocations; kernel objects have SHT_RELA");
     if (shdr.sh_type != SHT_RELA) continue;
     if (shdr.sh_info >= sections.size() || sections[shdr.sh_info] == nullptr) {
       if (object.elf_type != ET_REL) continue;  // dynamic relocations of an executable
@@ -214,7 +215,7 @@ void Reader::read_relocations() {
       if (object.elf_type == ET_REL && rela.r_offset >= target->size)
         fail(fmt::format("relocation {} of {} is at {:#x}, outside its {:#x} bytes", index,
                          target->name, rela.r_offset, target->size));
-      if (GELF_R_TYPE(rela.r_info) == R_X86_64_NONE) continue;
+      if (GELF_R_TYPE(rela.r_info) == RelocNone) continue;
       if (symbols[symbol] == nullptr)
         fail(fmt::format("relocation {} of {} names no symbol", index, target->name));
       if (symbols[symbol]->is_section() && symbols[symbol]->section == nullptr)

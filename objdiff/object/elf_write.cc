@@ -10,6 +10,7 @@
 #include <cstring>
 #include <map>
 
+#include "objdiff/arch/arch.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 
@@ -171,7 +172,7 @@ struct Writer {
     if (gelf_getehdr(elf, &ehdr) == nullptr) fail(elf_errmsg(-1));
     ehdr.e_ident[EI_DATA] = ELFDATA2LSB;
     ehdr.e_type = ET_REL;
-    ehdr.e_machine = EM_X86_64;
+    ehdr.e_machine = ElfMachine;
     ehdr.e_version = EV_CURRENT;
     ehdr.e_shstrndx = static_cast<Elf64_Section>(symtab_index() + 2);
     if (gelf_update_ehdr(elf, &ehdr) == 0) fail(elf_errmsg(-1));

@@ -1,4 +1,4 @@
-// The model of one relocatable x86-64 ELF object, as plain data.
+// The model of one relocatable ELF object, as plain data.
 //
 // elf_read builds it, stages query or copy it, elf_write lays it out again. Inside one object
 // everything refers by pointer; ELF indices, string tables, sizes and file offsets exist only
@@ -34,7 +34,7 @@ struct Symbol {
 // One Elf64_Rela. Relocations of a section are sorted by offset.
 struct Relocation {
   uint64_t offset = 0;  // in the section that is relocated
-  uint32_t type = 0;    // R_X86_64_*
+  uint32_t type = 0;    // as arch.h knows it
   Symbol* symbol = nullptr;
   int64_t addend = 0;
 };

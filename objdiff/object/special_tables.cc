@@ -136,8 +136,8 @@ bool SpecialTables::has_ftrace_site(const Atom& function) const {
                                     entry.section->name == "__patchable_function_entries"))
       return true;
   for (const Relocation* relocation : atoms_.relocations(function)) {
-    if (relocation->offset > function.entry + 16) break;
-    if (relocation->symbol != nullptr && relocation->symbol->name == "__fentry__") return true;
+    if (relocation->offset > function.entry + MaxFtraceOffset) break;
+    if (relocation->symbol != nullptr && relocation->symbol->name == FtraceCall) return true;
   }
   return false;
 }

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "kmod-core/ksplice_abi.h"
+#include "objdiff/arch/arch.h"
 #include "objdiff/base/bytes.h"
 
 namespace ksplice {
@@ -47,9 +48,9 @@ struct Module {
 Module::Module(std::span<const uint8_t> ko) : file(ko, "update module") {
   Elf64_Ehdr ehdr = file.read<Elf64_Ehdr>(0);
   if (std::memcmp(ehdr.e_ident, ELFMAG, SELFMAG) != 0 || ehdr.e_ident[EI_CLASS] != ELFCLASS64 ||
-      ehdr.e_ident[EI_DATA] != ELFDATA2LSB || ehdr.e_machine != EM_X86_64 ||
+      ehdr.e_ident[EI_DATA] != ELFDATA2LSB || ehdr.e_machine != ElfMachine ||
       ehdr.e_type != ET_REL || ehdr.e_shentsize != sizeof(Elf64_Shdr))
-    fail("not a relocatable ELF object for x86-64");
+    fail(fmt::format("not a relocatable ELF object for {}", ArchText));
   Bytes table = file.slice(ehdr.e_shoff, uint64_t{ehdr.e_shnum} * sizeof(Elf64_Shdr));
   for (uint64_t index = 0; index < ehdr.e_shnum; ++index)
     sections.push_back(table.read<Elf64_Shdr>(index * sizeof(Elf64_Shdr)));
@@ -93,7 +94,7 @@ void check_relocations(const Module& module) {
     Bytes table = module.file.slice(section.sh_offset, section.sh_size);
     for (uint64_t at = 0; at + sizeof(Elf64_Rela) <= table.size(); at += sizeof(Elf64_Rela)) {
       Elf64_Rela rela = table.read<Elf64_Rela>(at);
-      if (ELF64_R_TYPE(rela.r_info) != R_X86_64_NONE && ELF64_R_SYM(rela.r_info) == STN_UNDEF)
+      if (ELF64_R_TYPE(rela.r_info) != RelocNone && ELF64_R_SYM(rela.r_info) == STN_UNDEF)
         fail(fmt::format("a relocation in {} has lost its symbol",
                          module.section_names.c_string(section.sh_name)));
     }

@@ -83,11 +83,10 @@ void UpdateBuilder::add_entries(UnitState& unit, const Section& section, uint64_
   }
 }
 
-// Kernels since 6.11 compile `runtime_const_ptr(x)` in built-in code to a movabs of a dummy, which
+// Kernels since 6.11 compile `runtime_const_ptr(x)` in built-in code to a load of a dummy, which
 // boot code overwrites with the value of x. Nobody does that for a module: there the macro reads x,
-// and so does the new code after this: movabs $dummy,%reg (10 bytes) becomes mov x(%rip),%reg (7)
-// and a nop (3). Entries are the s32 place-relative addresses of the immediates
-// (arch/x86/include/asm/runtime-const.h, Linux 6.11).
+// and so does the new code after this. Entries are the s32 place-relative addresses of the
+// constants (arch/x86/include/asm/runtime-const.h, Linux 6.11).
 void UpdateBuilder::rewrite_runtime_pointers(UnitState& unit, const Section& section) {
   const std::string variable = section.name.substr(std::string_view("runtime_ptr_").size());
   for (const Relocation& relocation : section.relocations) {
@@ -98,33 +97,17 @@ void UpdateBuilder::rewrite_runtime_pointers(UnitState& unit, const Section& sec
         atom.entry - atom.offset + static_cast<uint64_t>(reference.offset);  // in the piece
     Section* to = unit.placed.at({atom.section, atom.offset})->section;
     if (!runtime_sites_.insert({to, immediate}).second) continue;
-    constexpr uint8_t Movabs = 0xb8;
-    bool is_movabs = immediate >= 2 && immediate + 8 <= to->size &&
-                     (to->data[immediate - 2] & 0xfe) == 0x48 &&
-                     (to->data[immediate - 1] & 0xf8) == Movabs;
-    Symbol* symbol = is_movabs ? kernel_symbol(variable) : nullptr;
-    if (symbol == nullptr) {
+    Symbol* symbol = kernel_symbol(variable);
+    std::optional<uint64_t> field =
+        symbol != nullptr ? load_from_memory(to->data, immediate) : std::nullopt;
+    if (!field) {
       refuse(unit, "unknown_section", &section, atom.name, relocation.offset,
              fmt::format("the runtime constant {} in {} cannot be read by new code", variable,
                          atom.name),
              "report this with the object file");
       continue;
     }
-    uint8_t reg = to->data[immediate - 1] & 7;
-    bool is_high = (to->data[immediate - 2] & 1) != 0;
-    const uint8_t code[] = {static_cast<uint8_t>(is_high ? 0x4c : 0x48),
-                            0x8b,
-                            static_cast<uint8_t>(reg << 3 | 5),
-                            0,
-                            0,
-                            0,
-                            0,
-                            0x0f,
-                            0x1f,
-                            0x00};
-    std::copy(std::begin(code), std::end(code),
-              to->data.begin() + static_cast<int64_t>(immediate) - 2);
-    to->relocations.push_back({immediate + 1, R_X86_64_PC32, symbol, -4});
+    to->relocations.push_back({*field, RelocDistance, symbol, -4});
   }
 }
 

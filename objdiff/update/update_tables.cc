@@ -49,7 +49,7 @@ Section* UpdateBuilder::table(const std::string& name) {
 void UpdateBuilder::add_pointer(Section* section, uint64_t offset, Section* to,
                                 uint64_t to_offset) {
   section->relocations.push_back(
-      {offset, R_X86_64_64, section_symbol(to), static_cast<int64_t>(to_offset)});
+      {offset, RelocAddress, section_symbol(to), static_cast<int64_t>(to_offset)});
 }
 
 uint64_t UpdateBuilder::add_string(const std::string& text) {
@@ -111,7 +111,7 @@ uint64_t UpdateBuilder::add_ranges(const RunCode& run) {
     add_pointer(ranges, at + offsetof(ksplice_range, variants), bytes, variants_at);
     if (!range.param.target.empty()) {
       Symbol* param = param_symbol(range.param);
-      ranges->relocations.push_back({at + offsetof(ksplice_range, param), R_X86_64_64, param,
+      ranges->relocations.push_back({at + offsetof(ksplice_range, param), RelocAddress, param,
                                      range.param.import.empty() ? 0 : range.param.offset});
     }
   }
@@ -135,7 +135,7 @@ uint64_t UpdateBuilder::add_run(const FunctionMatch& match) {
   add_pointer(runs, at + offsetof(ksplice_run, name), table(".ksplice.strings"),
               add_string(run.name));
   runs->relocations.push_back(
-      {at + offsetof(ksplice_run, addr), R_X86_64_64, absolute_symbol(run.name, run.location), 0});
+      {at + offsetof(ksplice_run, addr), RelocAddress, absolute_symbol(run.name, run.location), 0});
   add_pointer(runs, at + offsetof(ksplice_run, bytes), bytes, bytes_at);
   add_pointer(runs, at + offsetof(ksplice_run, ranges), table(".ksplice.ranges"), ranges_at);
   return at;
@@ -173,7 +173,7 @@ uint64_t UpdateBuilder::add_needs() {
                                                            .import = "",
                                                            .offset = 0,
                                                            .percpu = false});
-    needs->relocations.push_back({at + offsetof(ksplice_need, module), R_X86_64_64, module, 0});
+    needs->relocations.push_back({at + offsetof(ksplice_need, module), RelocAddress, module, 0});
   }
   return out_.needs.size();
 }
@@ -220,7 +220,7 @@ void UpdateBuilder::add_switched_pointer(UnitState& unit, const DataDiff& data, 
               add_string(name));
   auto refer = [&](size_t field, Symbol* symbol, int64_t addend) {
     if (symbol != nullptr)
-      pointers->relocations.push_back({at + field, R_X86_64_64, symbol, addend});
+      pointers->relocations.push_back({at + field, RelocAddress, symbol, addend});
   };
   refer(offsetof(ksplice_pointer, addr), run_symbol(data.name, addr), static_cast<int64_t>(offset));
   if (old_value != 0)
@@ -291,7 +291,7 @@ void UpdateBuilder::add_object_record() {
     add_pointer(object, offsetof(ksplice_object, pointers), table(".ksplice.pointers"), 0);
   if (image_.is_module())
     object->relocations.push_back(
-        {offsetof(ksplice_object, target_module), R_X86_64_64,
+        {offsetof(ksplice_object, target_module), RelocAddress,
          absolute_symbol("ksplice_target_module", {.target = image_.target,
                                                    .section = ".gnu.linkonce.this_module",
                                                    .import = "",
@@ -305,7 +305,7 @@ void UpdateBuilder::add_object_record() {
                 hooks->data.size());
     for (Symbol* hook : hooks_[HookSections[kind]]) {
       uint64_t at = append(hooks, uint64_t{0});
-      hooks->relocations.push_back({at, R_X86_64_64, hook, 0});
+      hooks->relocations.push_back({at, RelocAddress, hook, 0});
     }
   }
   new_symbol("ksplice_update_object", STB_GLOBAL, STT_OBJECT, object, 0, sizeof record);
@@ -325,7 +325,7 @@ void UpdateBuilder::add_tables() {
                 add_string(replaced.diff->name));
     add_pointer(functions, at + offsetof(ksplice_function, run), table(".ksplice.runs"), run_at);
     functions->relocations.push_back(
-        {at + offsetof(ksplice_function, new_addr), R_X86_64_64, replaced.body, 0});
+        {at + offsetof(ksplice_function, new_addr), RelocAddress, replaced.body, 0});
   }
   // The old function's fragments are proven with it, and must be off every stack too.
   for (const Replaced& replaced : replaced_)

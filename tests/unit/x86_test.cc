@@ -152,5 +152,63 @@ TEST(X86Relocation, SizesAndSigns) {
   EXPECT_THROW(reloc_size(9999), Error);
 }
 
+TEST(X86Relocation, SuitBranches) {
+  EXPECT_EQ(branch_reloc(decode({0xe8, 0, 0, 0, 0})), uint32_t{R_X86_64_PLT32});
+  EXPECT_EQ(branch_reloc(decode({0x0f, 0x84, 0, 0, 0, 0})), uint32_t{R_X86_64_PC32});
+  EXPECT_EQ(branch_reloc(decode({0xeb, 0})), uint32_t{R_X86_64_PC8});
+  EXPECT_TRUE(reloc_is_understood(RelocAddress));
+  EXPECT_TRUE(reloc_is_understood(RelocDistance));
+  EXPECT_FALSE(reloc_is_understood(R_X86_64_GOTPCREL));
+  EXPECT_FALSE(reloc_is_understood(9999));
+}
+
+TEST(X86Rewrites, TellFillingFromCode) {
+  EXPECT_TRUE(is_filling_nop(std::vector<uint8_t>{0x66, 0x90}));
+  EXPECT_FALSE(is_filling_nop(std::vector<uint8_t>{0x66, 0x0f, 0x1f, 0x00})) << "a sealed entry";
+  EXPECT_FALSE(is_filling_nop(std::vector<uint8_t>()));
+  EXPECT_TRUE(is_jump_label_nop(jump_label_nop(2)));
+  EXPECT_TRUE(is_jump_label_nop(jump_label_nop(5)));
+  EXPECT_FALSE(is_jump_label_nop(std::vector<uint8_t>{0x0f, 0x1f, 0x00})) << "no size of a jump";
+  EXPECT_EQ(landing_pad(std::vector<uint8_t>{0xf3, 0x0f, 0x1e, 0xfa, 0xc3}).size(), 4u);
+  EXPECT_TRUE(landing_pad(std::vector<uint8_t>{0xf3, 0x0f, 0x1e, 0xfb, 0xc3}).empty());
+  EXPECT_TRUE(landing_pad(std::vector<uint8_t>{0xf3, 0x0f, 0x1e}).empty());
+  EXPECT_FALSE(is_bug_trap(std::vector<uint8_t>{0x0f, 0xb9})) << "ud1";
+}
+
+TEST(X86Rewrites, KnowBranchesByWhereTheyLead) {
+  using Kind = BranchSite::Kind;
+  const Instruction call = decode({0xe8, 0, 0, 0, 0}), jump = decode({0xe9, 0, 0, 0, 0});
+  EXPECT_EQ(branch_site("__fentry__", call).kind, Kind::Ftrace);
+  EXPECT_EQ(branch_site("__x86_return_thunk", jump).kind, Kind::ReturnThunk);
+  EXPECT_EQ(branch_site("__x86_return_thunk", call).kind, Kind::Plain);
+  EXPECT_EQ(branch_site("__x86_indirect_thunk_rbx", call).kind, Kind::IndirectThunk);
+  EXPECT_EQ(branch_site("__x86_indirect_thunk_rbx", call).number, 3u);
+  EXPECT_EQ(branch_site("__x86_indirect_thunk_r11", jump).number, 0x10bu);
+  EXPECT_EQ(branch_site("__x86_indirect_thunk_r16", jump).kind, Kind::Plain);
+  EXPECT_EQ(branch_site("kfree", call).kind, Kind::Plain);
+}
+
+TEST(X86Rewrites, JumpAsFarAsTheyCan) {
+  EXPECT_EQ(short_jump(129), (std::vector<uint8_t>{0xeb, 0x7f}));
+  EXPECT_EQ(short_jump(-126), (std::vector<uint8_t>{0xeb, 0x80}));
+  EXPECT_FALSE(short_jump(130));
+  EXPECT_FALSE(short_jump(-127));
+  const JumpBytes far = jump_label_jump(5, 0x11223344);
+  EXPECT_EQ(far.bytes, (std::vector<uint8_t>{0xe9, 0x44, 0x33, 0x22, 0x11}));
+  EXPECT_EQ(far.target_offset, 1u);
+  EXPECT_EQ(jump_label_jump(2, 5).bytes, (std::vector<uint8_t>{0xeb, 5}));
+  EXPECT_EQ(jump_label_jump(2, 5).target_offset, 0u);
+}
+
+TEST(X86Rewrites, LoadAConstantFromMemory) {
+  std::vector<uint8_t> code = {0x90, 0x49, 0xb9, 1, 2, 3, 4, 5, 6, 7, 8};  // movabs $..., %r9
+  EXPECT_EQ(load_from_memory(code, 3), 4u);
+  EXPECT_EQ(code, (std::vector<uint8_t>{0x90, 0x4c, 0x8b, 0x0d, 0, 0, 0, 0, 0x0f, 0x1f, 0x00}));
+  std::vector<uint8_t> other = {0x90, 0x49, 0x89, 1, 2, 3, 4, 5, 6, 7, 8}, before = other;
+  EXPECT_FALSE(load_from_memory(other, 3));
+  EXPECT_FALSE(load_from_memory(other, 4)) << "cut off";
+  EXPECT_EQ(other, before);
+}
+
 }  // namespace
 }  // namespace ksplice

@@ -37,6 +37,20 @@ bool reloc_is_signed(uint32_t type) {
   return type == R_X86_64_32S || (reloc_is_pc_relative(type) && reloc_size(type) < 8);
 }
 
+uint32_t branch_reloc(const Instruction& branch) {
+  if (branch.imm_size == 1) return R_X86_64_PC8;
+  return branch.kind == InstructionKind::CondJump ? R_X86_64_PC32 : R_X86_64_PLT32;
+}
+
+bool reloc_is_understood(uint32_t type) {
+  switch (type) {
+    case R_X86_64_64: case R_X86_64_PC32: case R_X86_64_PLT32: case R_X86_64_32:
+    case R_X86_64_32S: case R_X86_64_PC64: return true;
+    default:
+      return false;
+  }
+}
+
 std::string reloc_name(uint32_t type) {
   switch (type) {
     case R_X86_64_NONE: return "R_X86_64_NONE";
