@@ -9,6 +9,7 @@
 #include <memory>
 #include <regex>
 
+#include "objdiff/arch/arch.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
@@ -98,8 +99,8 @@ KernelConfig finish(KernelConfig kernel) {
   if (!fs::exists(kernel.build / "Module.symvers"))
     throw Error("bad_config", fmt::format("{} has no Module.symvers", kernel.build.string()),
                 "build must lead to the headers package's folder, or to a finished build tree");
-  if (config_value(kernel.config_text, "X86_64") != "y")
-    throw Error("bad_config", fmt::format("{} is not for x86-64", kernel.config.string()));
+  if (config_value(kernel.config_text, std::string(ArchConfig)) != "y")
+    throw Error("bad_config", fmt::format("{} is not for {}", kernel.config.string(), ArchText));
   if (kernel.modules.empty()) {
     fs::path installed = fs::path("/lib/modules") / kernel.release;
     if (fs::exists(installed)) kernel.modules = installed;

@@ -34,6 +34,7 @@
 #include "create/targets.h"
 #include "create/units.h"
 #include "create/update_module.h"
+#include "objdiff/arch/series.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
@@ -356,6 +357,7 @@ void keep_work(const Overlay& overlay, const fs::path& target, Progress& progres
 void run_kernel(const Options& options, const Job& job, const KernelConfig& kernel,
                 const fs::path& source, Package& package, CreateResult& result,
                 Progress& progress) {
+  get_series(kernel.release);  // refuses one that is not known
   Toolchain toolchain = find_toolchain(kernel);
   progress.notes(check_tools(compare_tools(kernel, toolchain), options.skip_toolchain_check));
   TempDir staging;

@@ -1,5 +1,6 @@
 // What a processor must answer. arch/x86/ does so for x86-64; the sources of one processor are
-// compiled in, and everything here is a plain function or table.
+// compiled in, and everything here is a plain function or table. What differs between releases of
+// the kernel stands in series.h.
 //
 // In: bytes, offsets, the numbers of relocation types. Out: instructions with their lengths, fields
 // and kinds, what a relocation does, what the kernel makes of code while it runs, text for

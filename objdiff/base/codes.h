@@ -68,6 +68,7 @@ inline constexpr Code Codes[] = {
     {"prepare_failed", "kbuild cannot be made ready for the source and configuration"},
     {"module_failed", "kbuild cannot link the modules of the update"},
     {"wrong_source", "the source is not of the version that the kernel was built from"},
+    {"unknown_series", "the kernel is of a series that this tool was not tested with"},
     {"wrong_toolchain", "the compiler is not the one that built the kernel"},
     {"no_compiler", "no compiler is installed that could have built the kernel"},
     {"bad_config", "the configuration directory is incomplete or of several kernels"},

@@ -47,41 +47,34 @@ uint64_t relative(const Table& table, uint64_t at) {
          static_cast<uint64_t>(static_cast<int64_t>(table.bytes.read<int32_t>(at)));
 }
 
-// struct alt_instr has 12 or 14 bytes. The offsets of the right layout lead into code sections.
-uint64_t alternative_size(const RunImage& image, const Table& table) {
-  for (uint64_t size : {14, 12}) {
-    if (table.bytes.size() % size != 0) continue;
-    bool good = true;
-    uint64_t count = std::min<uint64_t>(table.bytes.size() / size, 64);
-    for (uint64_t i = 0; i < count && good; i++) {
-      const RunSection* site = image.section_at(relative(table, i * size));
-      uint8_t length = table.bytes.read<uint8_t>(i * size + size - 2);
-      uint8_t replaced = table.bytes.read<uint8_t>(i * size + size - 1);
-      good = site != nullptr && site->exec && replaced <= length;
-      if (good && replaced != 0)
-        good = image.section_at(relative(table, i * size + 4)) != nullptr &&
-               image.section_at(relative(table, i * size + 4))->exec;
-    }
-    if (good) return size;
+// Whether the entries lead into code sections, and their replacements are no longer than the code.
+bool is_alternatives(const RunImage& image, const Table& table, uint64_t size) {
+  if (table.bytes.size() % size != 0) return false;
+  uint64_t count = std::min<uint64_t>(table.bytes.size() / size, 64);
+  for (uint64_t at = 0; at < count * size; at += size) {
+    const RunSection* site = image.section_at(relative(table, at));
+    const RunSection* replacement = image.section_at(relative(table, at + 4));
+    uint8_t length = table.bytes.read<uint8_t>(at + size - 2);
+    uint8_t replaced = table.bytes.read<uint8_t>(at + size - 1);
+    if (site == nullptr || !site->exec || replaced > length) return false;
+    if (replaced != 0 && (replacement == nullptr || !replacement->exec)) return false;
   }
-  return 0;
+  return true;
 }
 
-// struct bug_entry (include/asm-generic/bug.h) has 12 bytes: s32 code, s32 file, u16 line, u16
-// flags; or 8 without CONFIG_DEBUG_BUGVERBOSE: s32 code, u16 flags. In the right layout every entry
-// leads to code, and that code is a trap.
-uint64_t bug_size(const RunImage& image, const Table& table) {
-  for (uint64_t size : {12, 8}) {
-    if (table.bytes.size() % size != 0) continue;
+// In the right layout every entry leads to code, and that code is a trap. Null if in none.
+const BugLayout* find_bug_layout(const RunImage& image, const Table& table) {
+  for (const BugLayout& layout : bug_layouts()) {
+    if (table.bytes.size() % layout.size != 0) continue;
     bool good = true;
-    uint64_t count = std::min<uint64_t>(table.bytes.size() / size, 64);
+    uint64_t count = std::min<uint64_t>(table.bytes.size() / layout.size, 64);
     for (uint64_t i = 0; i < count && good; i++) {
-      auto code = image.read(relative(table, i * size), BugTrapSize);
+      auto code = image.read(relative(table, i * layout.size), BugTrapSize);
       good = code && is_bug_trap(*code);
     }
-    if (good) return size;
+    if (good) return &layout;
   }
-  return 0;
+  return nullptr;
 }
 
 void read_jump_labels(const RunImage& image, RunTables& result) {
@@ -99,14 +92,14 @@ void read_alternatives(const RunImage& image, RunTables& result) {
   auto tables =
       find_tables(image, ".altinstructions", "__alt_instructions", "__alt_instructions_end");
   for (const Table& table : tables) {
-    uint64_t size = alternative_size(image, table);
-    if (&table == &tables.front())
-      result.found_alternatives = table.found && (size != 0 || table.bytes.size() == 0);
-    for (uint64_t at = 0; size != 0 && at + size <= table.bytes.size(); at += size) {
+    const auto [size, feature_size] = result.series->alternatives;
+    bool good = is_alternatives(image, table, size);
+    if (&table == &tables.front()) result.found_alternatives = table.found && good;
+    for (uint64_t at = 0; good && at + size <= table.bytes.size(); at += size) {
       RunAlternative entry;
       entry.replacement = relative(table, at + 4);
-      entry.feature =
-          size == 12 ? table.bytes.read<uint16_t>(at + 8) : table.bytes.read<uint32_t>(at + 8);
+      entry.feature = feature_size == 2 ? table.bytes.read<uint16_t>(at + 8)
+                                        : table.bytes.read<uint32_t>(at + 8);
       entry.length = table.bytes.read<uint8_t>(at + size - 2);
       entry.replacement_length = table.bytes.read<uint8_t>(at + size - 1);
       result.alternatives[relative(table, at)].push_back(entry);
@@ -138,11 +131,11 @@ void read_static_calls(const RunImage& image, RunTables& result) {
 void read_bugs(const RunImage& image, RunTables& result) {
   auto tables = find_tables(image, "__bug_table", "__start___bug_table", "__stop___bug_table");
   for (const Table& table : tables) {
-    uint64_t size = bug_size(image, table);
-    if (&table == &tables.front())
-      result.found_bugs = table.found && (size != 0 || table.bytes.size() == 0);
-    for (uint64_t at = 0; size != 0 && at + size <= table.bytes.size(); at += size)
-      result.bugs[relative(table, at)] = {table.bytes.read<uint16_t>(at + (size == 12 ? 10 : 4))};
+    const BugLayout* layout = find_bug_layout(image, table);
+    if (&table == &tables.front()) result.found_bugs = table.found && layout != nullptr;
+    if (layout == nullptr) continue;
+    for (uint64_t at = 0; at + layout->size <= table.bytes.size(); at += layout->size)
+      result.bugs[relative(table, at)] = {table.bytes.read<uint16_t>(at + layout->flags_at)};
   }
 }
 
@@ -150,6 +143,7 @@ void read_bugs(const RunImage& image, RunTables& result) {
 
 RunTables read_run_tables(const RunImage& image) {
   RunTables result;
+  result.series = &get_series(image.release);
   read_jump_labels(image, result);
   read_alternatives(image, result);
   read_exceptions(image, result);

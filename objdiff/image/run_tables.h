@@ -5,6 +5,7 @@
 #include <map>
 #include <vector>
 
+#include "objdiff/arch/series.h"
 #include "objdiff/image/run_image.h"
 
 namespace ksplice {
@@ -41,8 +42,10 @@ struct RunTables {
   std::map<uint64_t, RunException> exceptions;
   std::map<uint64_t, RunStaticCall> static_calls;
   std::map<uint64_t, RunBug> bugs;
+  const KernelSeries* series = nullptr;  // of the image
 };
 
+// Throws Refused "unknown_series".
 RunTables read_run_tables(const RunImage& image);
 // The same, read once for each image. An image whose bytes were changed needs image.tables.reset().
 const RunTables& tables_of(const RunImage& image);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "objdiff/arch/series.h"
 #include "objdiff/base/bytes.h"
 #include "objdiff/base/error.h"
 #include "objdiff/object/special_tables.h"
@@ -208,13 +209,12 @@ void PreIndex::read_tables() {
         jump_labels[*place] = label;
       }
     } else if (section.name == ".altinstructions") {
-      // struct alt_instr (arch/x86/include/asm/alternative.h): 12 bytes with a 16-bit feature, or
-      // 14 with 32 bits of feature and flags (since 6.3, 5d1dd961e743). Two relocations start each
-      // entry.
+      // struct alt_instr (asm/alternative.h). Two relocations start each entry.
       uint64_t size = section.relocations.size() >= 4
                           ? section.relocations[2].offset - section.relocations[0].offset
                           : section.data.size();
-      if (size != 12 && size != 14) continue;
+      const AlternativeLayout* layout = find_alternative_layout(size);
+      if (layout == nullptr) continue;
       for (uint64_t at = 0; at + size <= section.data.size(); at += size) {
         std::optional<CodePlace> place = code_place(reloc_at(section, at));
         std::optional<CodePlace> replacement = code_place(reloc_at(section, at + 4));
@@ -223,7 +223,7 @@ void PreIndex::read_tables() {
         alternative.section = replacement->first;
         alternative.begin = replacement->second;
         alternative.feature =
-            size == 12 ? bytes.read<uint16_t>(at + 8) : bytes.read<uint32_t>(at + 8);
+            layout->feature_size == 2 ? bytes.read<uint16_t>(at + 8) : bytes.read<uint32_t>(at + 8);
         alternative.length = bytes.read<uint8_t>(at + size - 2);
         alternative.replacement_length = bytes.read<uint8_t>(at + size - 1);
         alternatives.emplace(*place, alternative);
@@ -237,12 +237,11 @@ void PreIndex::read_tables() {
         exceptions[*place] = {resolve(*fixup, nullptr), bytes.read<uint32_t>(at + 8)};
       }
     } else if (section.name == "__bug_table") {
-      // struct bug_entry: see run_tables.cc.
       uint64_t size = table_entry_size(section);
-      if (size != 12 && size != 8) continue;
-      for (uint64_t at = 0; at + size <= section.data.size(); at += size)
-        if (std::optional<CodePlace> place = code_place(reloc_at(section, at)))
-          bugs[*place] = bytes.read<uint16_t>(at + (size == 12 ? 10 : 4));
+      for (const BugLayout& layout : bug_layouts())
+        for (uint64_t at = 0; layout.size == size && at + size <= section.data.size(); at += size)
+          if (std::optional<CodePlace> place = code_place(reloc_at(section, at)))
+            bugs[*place] = bytes.read<uint16_t>(at + layout.flags_at);
     } else if (section.name == ".parainstructions") {
       // struct paravirt_patch_site: pointer, u8 type, u8 length, padded to 16 bytes.
       for (uint64_t at = 0; at + 10 <= section.data.size(); at += 16)

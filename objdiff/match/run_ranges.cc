@@ -23,9 +23,6 @@
 namespace ksplice {
 namespace {
 
-constexpr uint32_t AltFlagDirectCall = uint32_t{1}
-                                       << 17;  // bit 1 of the flags above the 16 of the cpuid
-
 std::optional<RunLocation> try_locate(const RunImage& image, uint64_t addr) {
   // A constant (SHN_ABS in vmlinux) is no place: nothing relocates it.
   try {
@@ -132,8 +129,8 @@ class RangeMaker {
     const size_t length = landing_pad(run_.bytes).size();
     if (length == 0) return;
     RunRange& range = add_range(0, static_cast<uint32_t>(length), KSPLICE_RANGE_VARIANTS);
-    add_variant(range, {0x66, 0x0f, 0x1f, 0x00});  // gen_endbr_poison() up to 6.14
-    add_variant(range, {0x0f, 0x1f, 0x40, 0xd6});  // from 6.15
+    const auto& sealed = tables_.series->sealed_pad;
+    add_variant(range, {sealed.begin(), sealed.end()});
   }
 
   void add_branches() {
@@ -253,7 +250,7 @@ class RangeMaker {
       if (insn.kind != InstructionKind::Nop) counted = static_cast<uint32_t>(insn.end());
     first.length = static_cast<uint8_t>(counted);
     for (const RunAlternative& entry : entries) {
-      if ((entry.feature & AltFlagDirectCall) != 0) {
+      if ((entry.feature & tables_.series->direct_call_flag) != 0) {
         set_paravirt(range);
         continue;
       }

@@ -6,37 +6,14 @@
 #include <string_view>
 #include <tuple>
 
+#include "objdiff/arch/series.h"
+
 namespace ksplice {
 
 namespace {
 
-// Tables whose entries begin with a reference to the code they are about, and the entry sizes that
-// kernels 4.19 to 7.2 on x86-64 use, newest first (struct names in parentheses).
-struct TableFormat {
-  std::string_view name;
-  uint8_t sizes[4];
-};
-constexpr TableFormat Formats[] = {
-    {"__bug_table", {12, 16, 8, 24}},    // bug_entry: verbose, with format, terse, absolute
-    {".altinstructions", {14, 12, 13}},  // alt_instr: 6.3 ff., 5.12 to 6.2, before
-    {".parainstructions", {16, 0, 0}},   // paravirt_patch_site, until 6.7
-    {".smp_locks", {4, 0, 0}},           // s32
-    {"__ex_table", {12, 0, 0}},          // exception_table_entry
-    {"__jump_table", {16, 24, 0}},       // jump_entry: relative, absolute
-    {".static_call_sites", {8, 0, 0}},   // static_call_site
-    {".retpoline_sites", {4, 0, 0}},     // s32, as all from objtool
-    {".return_sites", {4, 0, 0}},
-    {".call_sites", {4, 0, 0}},
-    {".ibt_endbr_seal", {4, 0, 0}},
-    {".cfi_sites", {4, 0, 0}},
-    {".kcfi_traps", {4, 0, 0}},
-    {"__mcount_loc", {8, 0, 0}},
-    {"__patchable_function_entries", {8, 0, 0}},
-    {".orc_unwind_ip", {4, 0, 0}},
-};
-
 const TableFormat* find_format(std::string_view name) {
-  for (const TableFormat& format : Formats)
+  for (const TableFormat& format : table_formats())
     if (format.name == name) return &format;
   return nullptr;
 }

@@ -138,7 +138,8 @@ class LowerUpdateTest : public testing::Test {
     return read_run_image(shop_.compile(
         "mod.c",
         Stock +
-            "static const char name[] __attribute__((section(\".modinfo\"), used)) = \"name=mod\";"
+            "static const char info[] __attribute__((section(\".modinfo\"), used)) = "
+            "\"name=mod\\0vermagic=6.1.0-test SMP\";"
             "static char self[64] __attribute__((section(\".gnu.linkonce.this_module\"), used));",
         Flags));
   }

@@ -112,7 +112,7 @@ TEST_F(RunRangesTest, DescribesEachKind) {
     summary.push_back(
         {range.offset, range.length, range.kind, static_cast<unsigned>(range.variants.size())});
   EXPECT_EQ(summary,
-            (std::vector<std::vector<unsigned>>{{0, 4, KSPLICE_RANGE_VARIANTS, 3},  // endbr64
+            (std::vector<std::vector<unsigned>>{{0, 4, KSPLICE_RANGE_VARIANTS, 2},  // endbr64
                                                 {4, 5, KSPLICE_RANGE_FTRACE, 1},
                                                 {9, 2, KSPLICE_RANGE_VARIANTS, 2},   // jump label
                                                 {12, 1, KSPLICE_RANGE_VARIANTS, 2},  // lock
@@ -123,6 +123,7 @@ TEST_F(RunRangesTest, DescribesEachKind) {
                                                 {43, 5, KSPLICE_RANGE_STATIC_CALL, 1},
                                                 {48, 5, KSPLICE_RANGE_RETURN_THUNK, 1}}));
   ASSERT_EQ(ranges.size(), 10u);
+  EXPECT_EQ(ranges[0].variants[1].bytes, (std::vector<uint8_t>{0x66, 0x0f, 0x1f, 0x00}));
   EXPECT_EQ(ranges[2].variants[0].bytes, (std::vector<uint8_t>{0x66, 0x90}));
   EXPECT_EQ(ranges[2].variants[1].bytes, (std::vector<uint8_t>{0xeb, 0x01}));
   EXPECT_EQ(ranges[3].variants[1].bytes, (std::vector<uint8_t>{0x3e}));
