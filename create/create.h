@@ -1,4 +1,6 @@
-// ksplice-create: the list of its stages.
+// ksplice-create: the list of its stages. In: a patch, a source, a kernel's configuration
+// directory. Out: a tarball, or refusals. It never writes to the source, and decides nothing about
+// code: that is objdiff's.
 #pragma once
 
 #include <string>

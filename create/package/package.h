@@ -1,11 +1,13 @@
-// The tarball ksplice-ID.tar.gz: its one format description, reader and writer (libarchive).
+// The tarball ksplice-ID.tar.gz: its one format description, reader and writer (libarchive). In: an
+// update as values, or a file from anybody. Out: the same the other way round. Of create/, apply/
+// uses this alone; it knows neither stages nor objects.
 //
 //   ksplice-ID/manifest.json
 //   ksplice-ID/patch                         the source patch as given
 //   ksplice-ID/objects/RELEASE/ksplice.ko    the core for that kernel
 //   ksplice-ID/objects/RELEASE/ksplice.final.json
 //   ksplice-ID/objects/RELEASE/TARGET.ko     update module of a target (ksplice_ID_TARGET)
-//   ksplice-ID/objects/RELEASE/TARGET.final.json   finalization (objdiff/update_object.h)
+//   ksplice-ID/objects/RELEASE/TARGET.final.json   finalization (objdiff/update/update_object.h)
 //   ksplice-ID/objects/RELEASE/cold/TARGET.ko   optional: the whole module with the patch in it
 //   ksplice-ID/PATH.vcdiff                   in place of PATH: a delta against another file
 //

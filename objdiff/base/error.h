@@ -1,5 +1,10 @@
 // The one exception class of the toolkit, and the one verdict type.
 //
+// The room base/: errors and their stable codes (codes.h), checked bytes, files, processes, and the
+// edge of every program (tool.h). In: what the operating system gives. Out: values, or an Error
+// that names what was wrong. Everything else stands on it, the programs on the host too; it knows
+// no ELF and no kernel.
+//
 // Error: something could not be done (a file is unreadable, an object is malformed). Caught once,
 // in run_tool. Refusal: the input was understood and must not be turned into an update; data, not
 // an exception.

@@ -1,5 +1,10 @@
 // Compares pre and post objects of one unit: which functions and data changed, are new or gone,
 // why, and what must be refused.
+//
+// The room diff/: in: two objects of one unit. Out: which thing of one is which of the other
+// (correlate.h), the changes with their reasons, and a Refusal for each change that an update must
+// not make (diff_refusals.h). Never drops a change because of what it looks like, and knows neither
+// the running kernel nor how an update is written.
 #pragma once
 
 #include <cstdint>

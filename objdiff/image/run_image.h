@@ -10,6 +10,11 @@
 //             symbols it imports get made-up addresses in an import area, ImportGap apart. So
 //             matching sees bytes and addresses only, and locate() turns an address back into its
 //             meaning.
+//
+// The room image/: what runs. In: such a file, and a System.map. Out: bytes by address, symbols,
+// exports, the tables that describe code (run_tables.h), types (run_types.h). It never guesses: a
+// table that does not fit in every entry is an error or counts as missing. It knows nothing of pre
+// and post.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,10 @@
 // Run-pre matching: proves that run is pre, and learns from run the address of every symbol that
 // pre mentions. See the head of run_pre.cc for the method and the list of tolerated differences.
+//
+// The room match/: in: a pre object, a run image. Out: for each function and datum its run address
+// and the proof, as code that the kernel can check (RunCode), or a Refusal with both disassemblies;
+// addresses of all symbols. Two answers for one symbol are a mismatch. It never takes a place for
+// right because nothing speaks against it, and does not know what a patch changes.
 #pragma once
 
 #include <cstdint>

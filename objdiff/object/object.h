@@ -3,6 +3,11 @@
 // elf_read builds it, stages query or copy it, elf_write lays it out again. Inside one object
 // everything refers by pointer; ELF indices, string tables, sizes and file offsets exist only
 // inside elf_read and elf_write. Original indices are kept for messages.
+//
+// The room object/: one object file, as it is. In: the bytes of an ELF file. Out: sections, symbols
+// and relocations, the things they hold (atoms.h), the entries of special sections
+// (special_tables.h), instructions with what they refer to (code.h), types and lines (dwarf.h); and
+// an object as bytes again. It compares nothing, and never looks at a second object or an image.
 #pragma once
 
 #include <cstdint>

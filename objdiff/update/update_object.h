@@ -1,5 +1,10 @@
 // Makes the update object of one target: the ELF object that carries the new code, the tables of
 // kmod-core/ksplice_abi.h, and (beside it) what the finalizer must fill in on the host.
+//
+// The room update/: in: units with their diffs and matches, the images. Out: an object for kbuild
+// to make a module of, and its finalization; on the host, the finished module (finalize.h). What an
+// applied update put into a kernel is added to an image here, too (lower_update.h). It never takes
+// an address that was not proven, and runs no program.
 #pragma once
 
 #include <string>
