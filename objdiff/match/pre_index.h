@@ -89,7 +89,15 @@ class PreIndex {
 
  private:
   void split_section(const Section& section);
+  // pre_tables.cc
   void read_tables();
+  void read_jump_labels(const Section& section);
+  void read_alternatives(const Section& section);
+  void read_exceptions(const Section& section);
+  void read_bugs(const Section& section);
+  void read_paravirt(const Section& section);
+  void read_smp_locks(const Section& section);
+  void read_runtime_constants(const Section& section);
 
   const Object& object_;
   std::deque<Entity> entities_;
