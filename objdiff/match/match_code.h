@@ -86,6 +86,8 @@ class Matcher {
 
  private:
   friend class CodeWalk;
+  std::string refer_from_data(const PreTarget& target, uint64_t target_addr, uint64_t field,
+                              Comparison& result) const;
   const PreIndex& pre_;
   const RunImage& image_;
   const RunTables& tables_;

@@ -44,6 +44,30 @@ std::string Matcher::compare_merged(const Section& section, int64_t offset, uint
   return fmt::format("the string \"{}\" has another content", text);
 }
 
+// Pre's field refers to target, run's to target_addr: notes in result what follows, or compares
+// content. "" or what differs.
+std::string Matcher::refer_from_data(const PreTarget& target, uint64_t target_addr, uint64_t field,
+                                     Comparison& result) const {
+  if (target.merged != nullptr) {
+    target_addr -= static_cast<uint64_t>(target.beyond);
+    result.merged.push_back({{target.merged, static_cast<uint64_t>(target.offset)}, target_addr});
+    return compare_merged(*target.merged, target.offset, target_addr);
+  }
+  if (target.entity == nullptr) return "a reference leads nowhere";
+  const Entity& entity = *target.entity;
+  if (entity.kind == Entity::Kind::Absolute) {
+    bool same = target_addr == entity.symbols.front()->value + static_cast<uint64_t>(target.offset);
+    return same ? "" : fmt::format("the constant {} has another value", entity.name());
+  }
+  bool is_code = entity.kind == Entity::Kind::Function || entity.kind == Entity::Kind::Code;
+  if (is_code && target.offset != 0)
+    result.inner.push_back({&entity, target.offset, target_addr, field});
+  else
+    result.sightings.push_back(
+        {&entity, target_addr - static_cast<uint64_t>(target.offset), field});
+  return "";
+}
+
 Comparison Matcher::compare_data(const Entity& entity, uint64_t addr) const {
   Comparison result;
   result.addr = addr;
@@ -79,28 +103,8 @@ Comparison Matcher::compare_data(const Entity& entity, uint64_t addr) const {
     if (reloc_is_pc_relative(relocation->type)) target_addr += addr + field;
     PreTarget target = pre_.resolve(*relocation, nullptr);
     target_addr += static_cast<uint64_t>(target.bias);
-    if (target.merged != nullptr) {
-      target_addr -= static_cast<uint64_t>(target.beyond);
-      std::string what = compare_merged(*target.merged, target.offset, target_addr);
-      if (!what.empty()) return fail(field, what);
-      result.merged.push_back({{target.merged, static_cast<uint64_t>(target.offset)}, target_addr});
-      continue;
-    }
-    if (target.entity == nullptr) return fail(field, "a reference leads nowhere");
-    if (target.entity->kind == Entity::Kind::Absolute) {
-      if (target_addr !=
-          target.entity->symbols.front()->value + static_cast<uint64_t>(target.offset))
-        return fail(field, fmt::format("the constant {} has another value", target.entity->name()));
-      continue;
-    }
-    bool is_code =
-        target.entity->kind == Entity::Kind::Function || target.entity->kind == Entity::Kind::Code;
-    if (is_code && target.offset != 0) {
-      result.inner.push_back({target.entity, target.offset, target_addr, field});
-    } else {
-      result.sightings.push_back(
-          {target.entity, target_addr - static_cast<uint64_t>(target.offset), field});
-    }
+    std::string what = refer_from_data(target, target_addr, field, result);
+    if (!what.empty()) return fail(field, what);
   }
   if (!equal_until(pre.size())) return fail(checked, "read-only data differs");
   result.same = true;
