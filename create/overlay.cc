@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 
+#include "objdiff/arch/arch.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/process.h"
 
@@ -39,14 +40,13 @@ bool is_build_product(const std::string& dir, const std::string& name) {
     return name == ".config" || name == "vmlinux" || name == "Module.symvers" || name == "obj" ||
            name == "debian" || name == "source" || name == "build";
   if (dir == "include") return name == "config" || name == "generated";
-  return dir == "arch/x86/include" && name == "generated";
+  return dir == fmt::format("{}/include", ArchFolder) && name == "generated";
 }
 
-// Folders of which only the build files matter for an x86-64 kernel.
+// Folders of which only the build files matter for a kernel of this processor.
 bool is_foreign(const std::string& dir) {
   if (dir.rfind("Documentation", 0) == 0) return true;
-  return dir.rfind("arch/", 0) == 0 && dir.rfind("arch/x86", 0) != 0 &&
-         dir.rfind("arch/um", 0) != 0;
+  return dir.rfind("arch/", 0) == 0 && !dir.starts_with(ArchFolder) && dir.rfind("arch/um", 0) != 0;
 }
 
 bool is_build_file(const std::string& name) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "objdiff/arch/arch.h"
 #include "objdiff/base/error.h"
 
 namespace ksplice {
@@ -275,8 +276,8 @@ void check_package(const Package& package) {
     check_build_id(kernel.build_id, what);
     if (!build_ids.insert(kernel.build_id).second)
       fail(fmt::format("{}: build id {} is there twice", what, kernel.build_id));
-    if (kernel.arch != "x86_64")
-      fail(fmt::format("{} is for \"{}\", this tool knows x86_64", what, kernel.arch));
+    if (kernel.arch != ArchName)
+      fail(fmt::format("{} is for \"{}\", this tool knows {}", what, kernel.arch, ArchName));
     if (kernel.targets.empty()) fail(what + " has no targets");
     std::vector<std::string> needed = {kernel.core_file, kernel.core_final};
     std::set<std::string> names;

@@ -40,6 +40,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "objdiff/arch/arch.h"
+
 namespace ksplice {
 
 struct PackageFunction {
@@ -68,7 +70,7 @@ struct PackageTarget {
 };
 
 struct PackageKernel {
-  std::string release, build_id, arch = "x86_64";
+  std::string release, build_id, arch = std::string(ArchName);
   std::string core_file, core_final;
   std::vector<PackageTarget> targets;
 };
