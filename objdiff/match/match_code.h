@@ -45,7 +45,7 @@ struct FieldUse {
 // Where pre offset (in the entity) and run offset stand for the same instruction boundary.
 using OffsetMap = std::vector<std::pair<uint32_t, uint32_t>>;  // sorted
 
-struct Difference {
+struct CodeDifference {
   uint64_t pre_offset = 0;  // in the entity
   uint64_t run_offset = 0;
   std::string what;
@@ -56,8 +56,8 @@ struct Comparison {
   bool same = false;
   uint64_t addr = 0;
   uint64_t run_size = 0;
-  Difference difference;  // if not same
-  OffsetMap map;          // code only
+  CodeDifference difference;  // if not same
+  OffsetMap map;              // code only
   std::vector<Sighting> sightings;
   std::vector<InnerReference> inner;
   std::vector<FieldUse> fields;

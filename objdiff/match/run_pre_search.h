@@ -25,7 +25,7 @@ struct Trial {
   std::vector<Sighting> sightings;  // also those of the read-only data that it reaches
   std::vector<InnerReference> inner;
   std::vector<std::pair<std::pair<const Section*, uint64_t>, uint64_t>> merged;
-  Difference difference;  // if not viable
+  CodeDifference difference;  // if not viable
   bool viable = false;
 };
 
