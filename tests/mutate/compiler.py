@@ -4,6 +4,7 @@ Most of a compilation is reading headers. They are read once per unit: the lines
 precompiled header, which all versions of the unit share, where the compiler takes it. --plain does without.
 """
 import hashlib
+import json
 import os
 import re
 import resource
@@ -92,6 +93,18 @@ class Compiler:
         found = re.findall(rb"^#define ([A-Z]\w{3,}) \(?(0[xX][0-9a-fA-F]+|\d+)[uUlL]*\)?$", done.stdout, re.M)
         return {name.decode(): int(digits, 16 if digits[:2].lower() == b"0x" else 8 if digits[:1] == b"0" else 10)
                 for name, digits in found if not re.match(rb"0\d*[89]", digits)}
+
+    def time_of_stock(self):
+        """Seconds of the processor that the unit takes as it is; None if it does not compile."""
+        noted = os.path.join(self.folder, "seconds")
+        if not os.path.exists(noted):
+            self.write(self.text)
+            done = self.run(self.plain, "/dev/null")
+            seconds = self.seconds if done.returncode == 0 else None
+            with open(noted, "w", encoding="ascii") as stream:
+                json.dump(seconds, stream)
+        with open(noted, encoding="ascii") as stream:
+            return json.load(stream)
 
     def compile(self, text):
         """The object that text gives; None if it does not compile."""
