@@ -13,6 +13,7 @@ import subprocess
 from source import Source
 
 
+
 class Compiler:
     def __init__(self, args, name):
         self.name = name  # "mm/slab_common.c"
@@ -40,7 +41,12 @@ class Compiler:
         prefix = os.path.join(self.args.work, "source") + "/"
         command = command.replace(wanted, f"-iquote {os.path.dirname(self.stock)} -fmacro-prefix-map={prefix}= "
                                           f'-c -o "$OUT" {self.own}')
-        return re.sub(r"-MMD,\S+\.d", "-MMD,/dev/null", command)
+        compile_it, _, objtool = re.sub(r"-MMD,\S+\.d", "-MMD,/dev/null", command).partition(" ; ")
+        # Kbuild runs objtool at once over a module's only object.
+        self.afterwards = f" && {objtool.removesuffix(self.object)} \"$OUT\"" if objtool.endswith(" " + self.object) else ""
+        if objtool and not self.afterwards:
+            raise ValueError(f"{self.name}: kbuild's command goes on in a way that is not expected")
+        return compile_it
 
     def run(self, command, out):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -115,7 +121,7 @@ class Compiler:
         if os.path.exists(to + ".failed"):
             return None
         self.write(text)
-        done = self.run(self.command, to + ".new")
+        done = self.run(self.command + self.afterwards, to + ".new")
         if done.returncode == 0:
             os.rename(to + ".new", to)
             return to

@@ -43,8 +43,9 @@ class Piece:
 
 
 def base_name(name):
-    """foo.isra.0, __key.3 and __UNIQUE_ID_x42 without their numbers, fragments as what they are of."""
-    name = re.sub(r"\.(cold|isra|constprop|part|llvm)\b.*", "", name)
+    """foo.isra.0, __key.3 and __UNIQUE_ID_x42 without their numbers, fragments and __pfx_foo (the room in front of
+    foo, which objtool names) as what they are of."""
+    name = re.sub(r"^__pfx_|\.(cold|isra|constprop|part|llvm)\b.*", "", name)
     return re.sub(r"\.\d+$", "", re.sub(r"(__UNIQUE_ID_\w*?)\d+$", r"\1", name))
 
 
@@ -95,7 +96,7 @@ class Object:
         for symbol in self.symbols:
             if 0 < symbol.section < 0xff00 and symbol.kind in (0, 1, 2, 10) and symbol.name:
                 section = self.sections[symbol.section]
-                if section.flags & SHF_ALLOC and (symbol.size or symbol.kind == 2):
+                if section.flags & SHF_ALLOC and (symbol.size or symbol.kind == 2) and not IGNORED.match(section.name):
                     kind = "function" if section.flags & SHF_EXEC else "data"
                     section.pieces.append(Piece(symbol.name, kind, section, symbol.value, symbol.size))
         for section in self.sections:
@@ -186,12 +187,11 @@ class Object:
         return f"{to.name}+{offset}"
 
     def stable_name(self, found):
-        """Numbers of static locals depend on what else is in the unit: the content of constants stands for them, and
-        the size of variables, whose content is a difference of their own."""
+        """Numbers of static locals depend on what else is in the unit: the content of constants stands for them. That
+        of variables is a difference of their own."""
         if found.kind != "data" or base_name(found.name) == found.name:
             return found.name
-        content = "" if found.section.flags & SHF_WRITE else self.digest(found)
-        return f"{base_name(found.name)}({found.size}:{content})"
+        return base_name(found.name) + ("" if found.section.flags & SHF_WRITE else f"({self.digest(found)})")
 
     def constant(self, piece, section, offset):
         size = section.entry_size if section.flags & SHF_MERGE else 0
@@ -265,7 +265,8 @@ class Object:
                 break
             place = self.place(section, relocation)
             if place and not owner:
-                owner = self.piece_at(*place)
+                # The room in front of a function (call padding) is that function's.
+                owner = self.piece_at(*place) or self.piece_at(place[0], place[1] + 16)
         text = f"{section.name}:{self.content(owner or Piece('', '', section, 0, 0), section, start, size)}"
         if section.name == ".altinstructions":
             text += self.replacement(section, start, size)
@@ -310,6 +311,36 @@ def users(obj):
         for used in piece.uses:
             found.setdefault(base_name(used), set()).add(base_name(piece.name))
     return found
+
+
+def aliases(*objects):
+    """name -> all names that the place has."""
+    found = {}
+    for obj in objects:
+        places = {}
+        for piece in obj.pieces:
+            places.setdefault((piece.section.name, piece.start), set()).add(base_name(piece.name))
+        for names in places.values():
+            for name in names:
+                found.setdefault(name, set()).update(names)
+    return found
+
+
+def reaches(*objects):
+    """A function: name -> it and all that it refers to, directly or through others."""
+    uses = {}
+    for obj in objects:
+        for piece in obj.pieces:
+            uses.setdefault(base_name(piece.name), set()).update(base_name(used) for used in piece.uses)
+
+    def leads_to(name):
+        seen, todo = {name}, [name]
+        while todo:
+            more = uses.get(todo.pop(), set()) - seen
+            seen |= more
+            todo += more
+        return seen
+    return leads_to
 
 
 if __name__ == "__main__":
