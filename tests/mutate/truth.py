@@ -175,6 +175,8 @@ class Object:
             data = bytes(to.data)
             return "text:" + data[offset:data.find(b"\0", offset)].decode("latin-1")
         found = self.piece_at(to, offset)
+        if not found and to.flags & SHF_EXEC:  # the room in front of a function is that function's
+            found = self.piece_at(to, offset + 16)
         if not found and to.pieces and not to.flags & SHF_MERGE:  # one past the end, or before the start
             found = min(to.pieces, key=lambda p: min(abs(p.start - offset), abs(p.start + p.size - offset)))
         if found:
