@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# tests/kernel: the image of a kernel may be split into packages. A part that the archive lacks, or that
+# holds nothing, is named with its package.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+cat >"$WORK/test.py" <<'END'
+import importlib.machinery, importlib.util, pathlib, sys
+
+loader = importlib.machinery.SourceFileLoader("kernel", sys.argv[1])
+kernel = importlib.util.module_from_spec(importlib.util.spec_from_loader("kernel", loader))
+loader.exec_module(kernel)
+version, release = "7.3.4-1~bpo13+1", "7.3.4+deb13-rt-amd64"
+parts = [f"linux-{part}-{release}" for part in ("base", "binary", "modules")]
+headers, common = f"linux-headers-{release}", "linux-headers-7.3.4+deb13-common"
+
+
+class Archive:
+    def __init__(self, *lacking):
+        needs = {f"linux-image-{release}": f"dracut, {', '.join(f'{part} (= {version})' for part in parts)}",
+                 headers: f"{common} (= {version}), linux-kbuild-7.3.4+deb13"}
+        names = [*needs, *parts, common, "linux-kbuild-7.3.4+deb13", "linux-source-7.3"]
+        self.found = {(name, version): needs.get(name, "") for name in names if name not in lacking}
+
+    def offers(self, series):
+        return self.found
+
+
+(found,) = kernel.candidates(Archive(), "7.3", "rt-amd64")
+assert found[:2] == (version, release) and {f"{part}={version}" for part in parts} < set(found[2]), found
+assert f"{common}={version}" in found[2], found
+for part in (*parts, common, "linux-kbuild-7.3.4+deb13"):
+    print("without", part, file=sys.stderr)
+    assert not kernel.candidates(Archive(part), "7.3", "rt-amd64")
+kernel.unpacked(pathlib.Path(sys.argv[2]), release, "vmlinuz")
+END
+release=7.3.4+deb13-rt-amd64 shown=7.3.4.deb13-rt-amd64
+mkdir -p "$WORK/root/usr/lib/modules/$release"
+not python3 "$WORK/test.py" "$SOURCE_TREE/tests/kernel" "$WORK/root" 2>"$WORK/err"
+for part in base binary modules; do
+  expect "linux-image-$shown is left out, because the archive lacks linux-$part-$shown" "$WORK/err"
+done
+expect "lacks linux-headers-7.3.4.deb13-common" "$WORK/err"
+expect "^tests/kernel: error: the packages of $shown hold no vmlinuz" "$WORK/err"
+expect "^hint: .*linux-binary-$shown should have it" "$WORK/err"
+expect_no Traceback "$WORK/err"
+touch "$WORK/root/usr/lib/modules/$release/vmlinuz"
+python3 "$WORK/test.py" "$SOURCE_TREE/tests/kernel" "$WORK/root"
