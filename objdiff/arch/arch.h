@@ -94,6 +94,7 @@ std::string bytes_text(std::span<const uint8_t> bytes);
 extern const uint32_t RelocNone;
 extern const uint32_t RelocAddress;   // an address of 8 bytes
 extern const uint32_t RelocDistance;  // a distance of 4 bytes, from the place
+extern const uint32_t RelocCall;      // the distance of a direct call
 // The type for the target of a direct branch.
 uint32_t branch_reloc(const Instruction& branch);
 // Whether kernel code and data have such relocations, and matching knows what they mean. Others
@@ -119,6 +120,9 @@ bool is_call_padding_name(std::string_view name);
 // The call that the function tracer turns into a nop, and how far behind the entry it is at most.
 extern const std::string_view FtraceCall;
 extern const uint64_t MaxFtraceOffset;
+// Makes the nop that stands for such a call a call again, given the place of the call's distance.
+// False, and nothing done, if no nop of a call's size is there.
+bool restore_ftrace_call(std::span<uint8_t> code, uint64_t field);
 
 // What the kernel rewrites in its own code (run_ranges.cc tells the kinds apart).
 

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "objdiff/arch/arch.h"
@@ -32,6 +34,7 @@ struct Reader {
   Object object;
   std::vector<Section*> sections;  // by ELF section index; null for those the model does not keep
   std::vector<Symbol*> symbols;    // by ELF symbol index; entry 0 is null
+  std::vector<std::pair<Section*, Relocation>> ftrace_nops;  // that were calls
 
   [[noreturn]] void fail(const std::string& what) const {
     throw Error(
@@ -65,6 +68,7 @@ struct Reader {
   void read_sections();
   void read_symbols();
   void read_relocations();
+  void restore_ftrace_calls();
 };
 
 void Reader::read_header() {
@@ -215,7 +219,11 @@ void Reader::read_relocations() {
       if (object.elf_type == ET_REL && rela.r_offset >= target->size)
         fail(fmt::format("relocation {} of {} is at {:#x}, outside its {:#x} bytes", index,
                          target->name, rela.r_offset, target->size));
-      if (GELF_R_TYPE(rela.r_info) == RelocNone) continue;
+      if (GELF_R_TYPE(rela.r_info) == RelocNone) {
+        if (symbols[symbol] != nullptr && symbols[symbol]->name == FtraceCall)
+          ftrace_nops.push_back({target, {rela.r_offset, RelocCall, symbols[symbol], -4}});
+        continue;
+      }
       if (symbols[symbol] == nullptr)
         fail(fmt::format("relocation {} of {} names no symbol", index, target->name));
       if (symbols[symbol]->is_section() && symbols[symbol]->section == nullptr)
@@ -228,9 +236,27 @@ void Reader::read_relocations() {
                                      symbols[symbol], rela.r_addend});
     }
   }
+  if (object.elf_type == ET_REL) restore_ftrace_calls();
   for (const std::unique_ptr<Section>& section : object.sections)
     std::stable_sort(section->relocations.begin(), section->relocations.end(),
                      [](const Relocation& a, const Relocation& b) { return a.offset < b.offset; });
+}
+
+// recordmcount, which kernels without -mrecord-mcount run over each object, makes nops of the
+// tracer's calls in sections that it does not know (.text.FUNCTION), and leaves them out of
+// __mcount_loc. In the kernel's own build these functions lie in .text and have their site: the
+// calls are put back. objtool makes nops, too, but of sites that are in __mcount_loc; these stay.
+void Reader::restore_ftrace_calls() {
+  std::set<std::pair<const Section*, uint64_t>> recorded;
+  for (const std::unique_ptr<Section>& section : object.sections)
+    if (section->name == "__mcount_loc")
+      for (const Relocation& site : section->relocations)
+        recorded.emplace(site.symbol->section,
+                         site.symbol->value + static_cast<uint64_t>(site.addend));
+  for (const auto& [section, call] : ftrace_nops)
+    if (section->is_exec() && !recorded.contains({section, call.offset - 1}) &&
+        restore_ftrace_call(section->data, call.offset))
+      section->relocations.push_back(call);
 }
 
 }  // namespace

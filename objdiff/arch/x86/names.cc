@@ -15,5 +15,6 @@ const uint64_t KernelMap = 0xffffffff80000000;  // __START_KERNEL_map
 const uint32_t RelocNone = R_X86_64_NONE;
 const uint32_t RelocAddress = R_X86_64_64;
 const uint32_t RelocDistance = R_X86_64_PC32;
+const uint32_t RelocCall = R_X86_64_PLT32;
 
 }  // namespace ksplice

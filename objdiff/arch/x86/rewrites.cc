@@ -46,6 +46,17 @@ bool is_filling_nop(std::span<const uint8_t> bytes) {
          std::equal(bytes.begin(), bytes.end(), known[bytes.size() - 1].begin());
 }
 
+bool restore_ftrace_call(std::span<uint8_t> code, uint64_t field) {
+  constexpr uint8_t Call = 0xe8;
+  constexpr uint64_t Size = 5;
+  if (field == 0 || field - 1 > code.size() || code.size() - (field - 1) < Size) return false;
+  const std::span<uint8_t> site = code.subspan(field - 1, Size);
+  if (!is_filling_nop(site)) return false;
+  std::fill(site.begin(), site.end(), 0);
+  site[0] = Call;
+  return true;
+}
+
 bool is_call_padding_name(std::string_view name) {
   return name.starts_with("__pfx_") || name.starts_with("__cfi_");
 }
