@@ -42,10 +42,11 @@ std::span<const BugLayout> bug_layouts();
 
 // Tables of objects whose entries begin with a reference to the code that they are about, and the
 // sizes that entries have had, newest first, 0 behind the last. An object shows by its relocations
-// which size it is.
+// which size it is. How many of these an entry has, at least and at most.
 struct TableFormat {
   std::string_view name;
   std::array<uint8_t, 4> sizes;
+  std::array<uint8_t, 2> relocations = {1, 1};
 };
 std::span<const TableFormat> table_formats();
 

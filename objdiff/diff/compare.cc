@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "objdiff/arch/series.h"
 #include "objdiff/diff/compare_text.h"
 
 namespace ksplice {
@@ -41,7 +42,28 @@ Comparer::Comparer(const Atoms& pre, const Atoms& post, const Correlation& corre
       pre_code_tables_(pre_code_tables),
       post_code_tables_(post_code_tables) {}
 
-// struct alt_instr { instr_offset, repl_offset, cpuid/flags, instrlen, replacementlen [, padlen] }
+namespace {
+
+// How many bytes of replacement code at begin an entry of .altinstructions is about. Where its
+// layout is not known, these are all up to the next entry's.
+uint64_t replacement_length(const Atoms& atoms, const TableEntry& entry, const Section& code,
+                            uint64_t begin) {
+  // struct alt_instr: instr_offset, repl_offset, cpuid/flags, instrlen, replacementlen [, padlen]
+  constexpr uint64_t Padded = 13;
+  if (find_alternative_layout(entry.size) != nullptr || entry.size == Padded)
+    return entry.section->data[entry.offset + (entry.size == Padded ? 11 : entry.size - 1)];
+  uint64_t end = code.size;
+  for (const Relocation& relocation : entry.section->relocations) {
+    const Reference other = atoms.resolve(*entry.section, relocation);
+    if (other.atom == nullptr || other.atom->section != &code) continue;
+    const uint64_t place = other.atom->entry + static_cast<uint64_t>(other.offset);
+    if (place > begin) end = std::min(end, place);
+  }
+  return begin <= end ? end - begin : 0;
+}
+
+}  // namespace
+
 bool Comparer::same_alternative(const TableEntry& pre, const TableEntry& post) {
   constexpr uint64_t Replacement = 4, Rest = 8;
   auto a = first_relocation(*pre.section, pre.offset + Replacement);
@@ -56,15 +78,14 @@ bool Comparer::same_alternative(const TableEntry& pre, const TableEntry& post) {
   if (!has_a) return true;
   const Reference x = pre_.resolve(*pre.section, *a), y = post_.resolve(*post.section, *b);
   if (x.atom == nullptr || y.atom == nullptr || x.offset < 0 || y.offset < 0) return false;
-  const uint64_t length_at = post.size == 13 ? 11 : post.size - 1;
-  const uint64_t length = post.section->data[post.offset + length_at];
   const uint64_t begin = x.atom->entry + x.offset, post_begin = y.atom->entry + y.offset;
-  if (!x.atom->section->is_exec() || !y.atom->section->is_exec() ||
-      begin + length > x.atom->section->data.size() ||
-      post_begin + length > y.atom->section->data.size())
+  const Section &code = *x.atom->section, &post_code = *y.atom->section;
+  const uint64_t length = replacement_length(pre_, pre, code, begin);
+  if (!code.is_exec() || !post_code.is_exec() || begin + length > code.data.size() ||
+      post_begin + length > post_code.data.size() ||
+      length != replacement_length(post_, post, post_code, post_begin))
     return false;
-  return same_range(*x.atom->section, begin, begin + length, *y.atom->section, post_begin,
-                    post_begin + length);
+  return same_range(code, begin, begin + length, post_code, post_begin, post_begin + length);
 }
 
 bool Comparer::same_entry(const TableEntry& pre, const TableEntry& post) {

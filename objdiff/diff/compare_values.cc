@@ -106,8 +106,8 @@ bool Comparer::same_special(const Atom& pre, int64_t pre_offset, const Atom& pos
   auto [post_begin, post_end] = named_extent(post, post_place);
   const uint64_t size = table_entry_size(a);
   if (size != 0 && size == table_entry_size(b) && pre_place < a.size && post_place < b.size) {
-    begin = pre_place - pre_place % size, end = begin + size;
-    post_begin = post_place - post_place % size, post_end = post_begin + size;
+    begin = pre_place - pre_place % size, end = std::min(begin + size, a.size);
+    post_begin = post_place - post_place % size, post_end = std::min(post_begin + size, b.size);
   }
   if (pre_place - begin != post_place - post_begin || end - begin != post_end - post_begin)
     return false;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 #include <tuple>
 
@@ -18,25 +19,51 @@ const TableFormat* find_format(std::string_view name) {
   return nullptr;
 }
 
-// All entries have a relocation at their start, and relocations at the same places.
-bool fits(const Section& section, uint64_t size) {
-  if (size == 0 || section.size % size != 0) return false;
-  uint64_t entry = 0;
-  std::vector<uint64_t> first, places;
-  for (size_t i = 0; i <= section.relocations.size(); ++i) {
-    const bool end = i == section.relocations.size();
-    if (end || section.relocations[i].offset >= entry + size) {
-      if (places.empty() || places.front() != 0) return false;
-      if (entry == 0) first = places;
-      if (places != first) return false;
-      entry += size;
-      places.clear();
-      if (end) break;
-      if (section.relocations[i].offset >= entry + size) return false;
-    }
-    places.push_back(section.relocations[i].offset - entry);
-  }
-  return entry == section.size;
+// Where the section would end with the last entry's padding.
+uint64_t padded_end(const Section& section) {
+  const uint64_t align = std::max<uint64_t>(section.align, 1);
+  return (section.size + align - 1) / align * align;
+}
+
+// The number of relocations of each entry of that size if all have one at their start and those of
+// the others at the same places, else 0.
+size_t relocations_each(const Section& section, uint64_t size) {
+  const std::vector<Relocation>& all = section.relocations;
+  if (size == 0 || all.empty() || all.front().offset != 0 || padded_end(section) % size != 0)
+    return 0;
+  size_t each = 0;
+  while (each < all.size() && all[each].offset < size) ++each;
+  if (all.size() != each * (padded_end(section) / size)) return 0;
+  for (size_t i = each; i < all.size(); ++i)
+    if (all[i].offset != all[i - each].offset + size) return 0;
+  return each;
+}
+
+bool fits(const Section& section, uint64_t size) { return relocations_each(section, size) != 0; }
+
+// Every entry of that size begins with a relocation; they may differ in the others.
+bool begins(const Section& section, uint64_t size) {
+  if (section.size % size != 0) return false;
+  std::set<uint64_t> places;
+  for (const Relocation& relocation : section.relocations) places.insert(relocation.offset);
+  for (uint64_t at = 0; at < section.size; at += size)
+    if (!places.contains(at)) return false;
+  return true;
+}
+
+bool is_zero(const Section& section, uint64_t begin, uint64_t end) {
+  return std::all_of(section.data.begin() + static_cast<int64_t>(begin),
+                     section.data.begin() + static_cast<int64_t>(end),
+                     [](uint8_t byte) { return byte == 0; });
+}
+
+// The last entry ends without its padding: the others have as much, of zeros.
+uint64_t content_size(const Section& section, uint64_t size) {
+  const uint64_t content = section.size % size;
+  if (content == 0) return size;
+  for (uint64_t at = 0; at + size <= section.size; at += size)
+    if (!is_zero(section, at + content, at + size)) return 0;
+  return content;
 }
 
 }  // namespace
@@ -51,6 +78,12 @@ std::span<const Relocation> TableEntry::relocations() const {
 
 bool is_table(const std::string& section_name) { return find_format(section_name) != nullptr; }
 
+uint64_t regular_entry_size(const Section& section) {
+  for (uint64_t size = 1; size < section.size; ++size)
+    if (fits(section, size)) return size;
+  return 0;
+}
+
 uint64_t table_entry_size(const Section& section) {
   const TableFormat* format = find_format(section.name);
   if (format == nullptr) return 0;
@@ -58,8 +91,15 @@ uint64_t table_entry_size(const Section& section) {
   for (uint64_t size : format->sizes)
     if (fits(section, size)) return size;
   // Entries that differ in their relocations (an exception entry without a fixup address): the only
-  // size there is, if the section is a multiple of it.
-  if (format->sizes[1] == 0 && section.size % format->sizes[0] == 0) return format->sizes[0];
+  // size there is, if each begins with one.
+  if (format->sizes[1] == 0 && begins(section, format->sizes[0])) return format->sizes[0];
+  // One entry has the whole section: there is no choice if it takes all relocations.
+  const auto [least, most] = format->relocations;
+  const bool is_one = least == most || section.relocations.size() < 2 * least;
+  const uint64_t largest = is_one ? padded_end(section) : section.size - 1;
+  for (uint64_t size = 1; size <= largest; ++size)
+    if (const size_t each = relocations_each(section, size); each >= least && each <= most)
+      return size;
   return 0;
 }
 
@@ -74,7 +114,8 @@ SpecialTables::SpecialTables(const Atoms& atoms) : atoms_(atoms) {
 
 void SpecialTables::read(const Section& section) {
   const uint64_t size = table_entry_size(section);
-  if (size == 0) {
+  const uint64_t content = size == 0 ? 0 : content_size(section, size);
+  if (content == 0) {
     Refusal refusal;
     refusal.code = "unknown_section";
     refusal.object = atoms_.object().path;
@@ -86,15 +127,14 @@ void SpecialTables::read(const Section& section) {
     refusals_.push_back(std::move(refusal));
     return;
   }
-  const uint64_t first_size = size;
   auto relocation = section.relocations.begin();
-  for (uint64_t offset = 0; offset + first_size <= section.size; offset += first_size) {
+  for (uint64_t offset = 0; offset + content <= section.size; offset += size) {
     while (relocation != section.relocations.end() && relocation->offset < offset) ++relocation;
     if (relocation == section.relocations.end()) break;
     if (relocation->offset != offset) continue;
     const Reference reference = atoms_.resolve(section, *relocation);
     if (reference.atom == nullptr || !reference.atom->is_function()) continue;
-    TableEntry entry{&section, offset, first_size, reference.atom, reference.offset};
+    TableEntry entry{&section, offset, content, reference.atom, reference.offset};
     entries_[reference.atom].push_back(entry);
   }
 }

@@ -4,7 +4,10 @@
 // Where kernels differ in the size of an entry (alt_instr is 12, 13 or 14 bytes, bug_entry 8, 12 or
 // 16), it is taken from the object itself: of the sizes that any kernel used, the one for which the
 // relocations of all entries lie at the same places of the entry, and the section is a multiple of
-// it.
+// it. If it is none of these, the relocations alone say it, as long as they leave no choice: they
+// come again after that many bytes, each time as many as an entry of the table has. An entry that
+// the assembler aligned may lack its padding at the end of the section (.parainstructions of 16, 16
+// and 12 bytes until 5.17).
 #pragma once
 
 #include <cstdint>
@@ -21,7 +24,7 @@ namespace ksplice {
 struct TableEntry {
   const Section* section = nullptr;
   uint64_t offset = 0;  // in section
-  uint64_t size = 0;
+  uint64_t size = 0;    // without padding
   const Atom* owner =
       nullptr;  // the function; null for entries about .altinstr_replacement and the like
   int64_t owner_offset = 0;  // from owner->entry
@@ -46,9 +49,12 @@ class SpecialTables {
   std::vector<Refusal> refusals_;
 };
 
-// Size of the entries of a table, 0 if none that is known fits, for sections that are tables with
-// one reference to code at the start of each entry. is_table tells which those are.
+// Size of the entries of a table with its padding, 0 if none fits, for sections that are tables
+// with one reference to code at the start of each entry. is_table tells which those are. The last
+// entry may end earlier, with the section.
 uint64_t table_entry_size(const Section& section);
 bool is_table(const std::string& section_name);
+// The same for a section that nothing is known about, by its relocations alone.
+uint64_t regular_entry_size(const Section& section);
 
 }  // namespace ksplice

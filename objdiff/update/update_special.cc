@@ -137,7 +137,7 @@ void UpdateBuilder::add_special_sections(UnitState& unit) {
     bool is_dropped = rule != nullptr && !has_entries && rule->use != SectionUse::Content;
     if (is_kept || is_annotation) {
       uint64_t size = is_table(name) ? table_entry_size(*section) : annotation_size(*section);
-      if (size != 0) {
+      if (size != 0 && section->size % size == 0) {
         add_entries(unit, *section, size);
       } else if (entry_refers_to_included(unit, *section, 0, section->size)) {
         refuse(unit, "unknown_section", section.get(), "", 0,

@@ -150,7 +150,8 @@ std::vector<std::string> summary(const ObjectDiff& diff) {
       lines.push_back(
           fmt::format("{} data {}", status[static_cast<int>(data.status)], shown(data.name)));
   for (const Refusal& refusal : diff.refusals) {
-    lines.push_back(fmt::format("refused {} {}", refusal.code, shown(refusal.symbol)));
+    lines.push_back(fmt::format("refused {}{}{}", refusal.code, refusal.symbol.empty() ? "" : " ",
+                                shown(refusal.symbol)));
     EXPECT_NE(refusal.message, "");
     EXPECT_NE(refusal.advice, "");
     EXPECT_NE(refusal.object, "");

@@ -35,14 +35,14 @@ constexpr BugLayout BugLayouts[] = {{12, 10}, {8, 4}};
 
 // Of kernels 4.19 to 7.2; struct names in the comments.
 constexpr TableFormat Formats[] = {
-    {"__bug_table", {12, 16, 8, 24}},    // bug_entry: verbose, with format, terse, absolute
-    {".altinstructions", {14, 12, 13}},  // alt_instr: 6.3 ff., 5.12 to 6.2, before
-    {".parainstructions", {16}},         // paravirt_patch_site, until 6.7
-    {".smp_locks", {4}},                 // s32
-    {"__ex_table", {12}},                // exception_table_entry
-    {"__jump_table", {16, 24}},          // jump_entry: relative, absolute
-    {".static_call_sites", {8}},         // static_call_site
-    {".retpoline_sites", {4}},           // s32, as all from objtool
+    {"__bug_table", {12, 16, 8, 24}, {1, 3}},    // bug_entry: verbose, with format, terse, absolute
+    {".altinstructions", {14, 12, 13}, {2, 2}},  // alt_instr: 6.3 ff., 5.12 to 6.2, before
+    {".parainstructions", {16}},                 // paravirt_patch_site, until 6.7
+    {".smp_locks", {4}},                         // s32
+    {"__ex_table", {12}, {2, 3}},                // exception_table_entry
+    {"__jump_table", {16, 24}, {3, 3}},          // jump_entry: relative, absolute
+    {".static_call_sites", {8}, {2, 2}},         // static_call_site
+    {".retpoline_sites", {4}},                   // s32, as all from objtool
     {".return_sites", {4}},
     {".call_sites", {4}},
     {".ibt_endbr_seal", {4}},
