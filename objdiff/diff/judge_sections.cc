@@ -10,6 +10,7 @@
 
 #include "objdiff/diff/judge.h"
 #include "objdiff/object/section_rules.h"
+#include "objdiff/object/special_tables.h"
 
 namespace ksplice {
 
@@ -54,19 +55,47 @@ Entries told_entries(const Atoms& atoms) {
   return result;
 }
 
+// Bytes of section and what they refer to.
+std::string entry_text(const Atoms& atoms, const Section& section, uint64_t begin, uint64_t end) {
+  std::string text;
+  for (uint64_t i = begin; i < std::min<uint64_t>(end, section.data.size()); ++i)
+    text += fmt::format("{:02x}", section.data[i]);
+  for (const Relocation& relocation : section.relocations)
+    if (relocation.offset >= begin && relocation.offset < end)
+      text += fmt::format(" {}:{}:{}", relocation.offset - begin, relocation.type,
+                          referred(atoms, section, relocation));
+  return text;
+}
+
+// The size of section's entries if they are regular, and come in the order of the code that they
+// are about: such a table is made by macros in the code, and its order says nothing more. Else 0.
+uint64_t size_of_entries_about_code(const Atoms& atoms, const Section& section) {
+  const uint64_t size = regular_entry_size(section);
+  std::pair<uint32_t, int64_t> last = {0, 0};
+  for (const Relocation& relocation : section.relocations) {
+    if (size == 0 || relocation.offset % size != 0) continue;
+    const Reference reference = atoms.resolve(section, relocation);
+    if (reference.atom == nullptr || !reference.atom->is_function()) return 0;
+    const std::pair place(reference.atom->section->index,
+                          static_cast<int64_t>(reference.atom->entry) + reference.offset);
+    if (place < last) return 0;
+    last = place;
+  }
+  return size;
+}
+
 // By section that is not known, its bytes that no symbol names, and what they refer to. What its
 // symbols name is compared as data or code.
 Entries unnamed_in_unknown(const Atoms& atoms) {
   Entries entries;
   for (const Atom& atom : atoms.all()) {
     if (atom.symbol != nullptr || section_rule(atom.section->name) != nullptr) continue;
-    const auto& bytes = atom.section->data;
-    std::string text;
-    for (uint64_t i = atom.offset; i < std::min<uint64_t>(atom.end(), bytes.size()); ++i)
-      text += fmt::format("{:02x}", bytes[i]);
-    for (const Relocation* relocation : atoms.relocations(atom))
-      text += " " + referred(atoms, *atom.section, *relocation);
-    entries[atom.section->name].insert(text);
+    const Section& section = *atom.section;
+    const bool is_whole = atom.offset == 0 && atom.end() == section.size;
+    const uint64_t regular = is_whole ? size_of_entries_about_code(atoms, section) : 0;
+    const uint64_t size = regular != 0 ? regular : std::max<uint64_t>(atom.size, 1);
+    for (uint64_t at = atom.offset; at < atom.end(); at += size)
+      entries[section.name].insert(entry_text(atoms, section, at, std::min(at + size, atom.end())));
   }
   return entries;
 }
