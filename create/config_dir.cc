@@ -9,6 +9,7 @@
 #include <memory>
 #include <regex>
 
+#include "create/root.h"
 #include "objdiff/arch/arch.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
@@ -185,7 +186,7 @@ std::string running_release() {
   return names.release;
 }
 
-KernelConfig read_config_dir(const fs::path& dir) {
+KernelConfig read_config_dir(const fs::path& dir, Root root) {
   if (!fs::is_directory(dir))
     throw Error("bad_config", fmt::format("{} is not a folder", dir.string()), MakeHint);
   KernelConfig kernel;
@@ -197,6 +198,8 @@ KernelConfig read_config_dir(const fs::path& dir) {
   kernel.image = first_of(dir, {"vmlinux", "vmlinuz"});
   kernel.modules = first_of(dir, {"modules"});
   kernel.source = first_of(dir, {"source"});
+  if (root == Root::Used && fs::exists(fs::symlink_status(dir / "root")))
+    kernel.root = usable_root(dir / "root");
   fs::path flags = first_of(dir, {"flags"});
   if (!flags.empty())
     for (const std::string& word : split_words(read_text(flags))) {

@@ -7,6 +7,7 @@
 //   vmlinuz, vmlinux one of them at least: the code that runs
 //   modules          optional: folder with the modules' .ko files; otherwise /lib/modules/RELEASE
 //   source           optional, with several --config: that kernel's source
+//   root             optional: Debian tree with its compiler (root.h)
 #pragma once
 
 #include <filesystem>
@@ -20,7 +21,7 @@ struct KernelConfig {
   std::string name;        // of the directory, or the release: for messages
   std::string advice;      // what to do if something is missing
   bool installed = false;  // its files are where packages put them, not in a directory
-  std::filesystem::path config, system_map, build, image, modules, source;
+  std::filesystem::path config, system_map, build, image, modules, source, root;
   std::filesystem::path module_source;  // of an out-of-tree module: may hold its .ko
   std::string config_text;
   std::vector<std::string> flags;  // without KCFLAGS
@@ -28,8 +29,11 @@ struct KernelConfig {
   std::string release;  // "6.1.0-50-cloud-amd64"
 };
 
-// Reads DIR. Throws Error("bad_config") naming what is missing, and how to make it.
-KernelConfig read_config_dir(const std::filesystem::path& dir);
+enum class Root { Used, Ignored };
+
+// Reads DIR; DIR/root only if it is used. Throws Error("bad_config") naming what is missing, and
+// how to make it, and what usable_root does.
+KernelConfig read_config_dir(const std::filesystem::path& dir, Root root = Root::Used);
 
 // The running host's own kernel, or another installed one.
 KernelConfig read_installed_kernel(const std::string& release);

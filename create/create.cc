@@ -19,6 +19,7 @@
 #include "create/absent.h"
 #include "create/affected.h"
 #include "create/cause.h"
+#include "create/checks.h"
 #include "create/cold_modules.h"
 #include "create/config_dir.h"
 #include "create/consent.h"
@@ -95,60 +96,6 @@ Job read_job(const Options& options, const fs::path& source, Progress& progress)
       throw Error("usage", fmt::format("update {} cannot be on top of itself", job.id),
                   "give the new update another --id");
   return job;
-}
-
-// New code may be the first to use a macro or an inline function of a header: nothing of it is in
-// the code that runs, nor in its types.
-void check_version(const RunImage& image, const fs::path& source, bool skip, Progress& progress) {
-  std::string version = other_version(image.banner, source);
-  if (version.empty()) return;
-  std::string text =
-      fmt::format("{} is not the source of Linux {}, which the kernel says it is: {}",
-                  source.string(), version, image.banner);
-  if (!skip)
-    throw Error("wrong_source", text,
-                fmt::format("give the source of {}; or give --skip-toolchain-check: code and types "
-                            "are compared in any case",
-                            version));
-  progress.note(text);
-}
-
-// The configuration directory's files may be of different kernels, and kbuild gives up options that
-// a tool cannot serve, or that the source does not have, without a word.
-void check_configuration(const KernelConfig& kernel, const RunImage& image, const Kbuild& kbuild,
-                         bool skip, Progress& progress) {
-  std::string other = other_compiler_of_banner(image.banner, kernel.config_text);
-  std::vector<std::string> lost =
-      lost_options(kernel.config_text, read_text(kbuild.obj / ".config"));
-  std::vector<ToolDifference> differences;
-  if (!other.empty())
-    differences.push_back({"by its own banner, the compiler", other, "a .config that names another",
-                           compiler_package(other)});
-  std::vector<std::string> unknown;
-  if (!lost.empty()) unknown = options_unknown_to(kbuild.tree, lost);
-  if (!unknown.empty())
-    differences.push_back(
-        {"the configuration", fmt::format("{}", fmt::join(unknown, " ")),
-         "another source, which has no such options (Debian's rt kernels, say, have the patches of "
-         "debian/patches-rt in theirs)",
-         ""});
-  else if (!lost.empty())
-    differences.push_back({"the configuration", fmt::format("{}", fmt::join(lost, " ")),
-                           "a toolchain that cannot serve these options", ""});
-  for (const std::string& note : check_tools(differences, skip)) progress.note(note);
-}
-
-void check_map(const KernelConfig& kernel, const RunImage& image, Progress& progress) {
-  if (kernel.system_map.empty()) return;
-  SystemMap map = read_system_map(kernel.system_map.string());
-  std::string finding = check_system_map(map, image);
-  if (finding.empty()) return;
-  if (map.is_stub) {
-    progress.detail(fmt::format("{}: {}", kernel.system_map.string(), finding));
-    return;
-  }
-  throw Error("bad_system_map", fmt::format("{}: {}", kernel.system_map.string(), finding),
-              "the configuration directory needs the System.map of its own kernel, or none");
 }
 
 bool is_wanted(const std::string& target, const std::vector<std::string>& patterns) {
@@ -359,7 +306,8 @@ void run_kernel(const Options& options, const Job& job, const KernelConfig& kern
                 Progress& progress) {
   get_series(kernel.release);  // refuses one that is not known
   Toolchain toolchain = find_toolchain(kernel);
-  progress.notes(check_tools(compare_tools(kernel, toolchain), options.skip_toolchain_check));
+  progress.notes(
+      check_tools(kernel, compare_tools(kernel, toolchain), options.skip_toolchain_check));
   TempDir staging;
   AppliedPatch applied;
   fs::path patched = options.module_source.empty() ? kernel_source(source) : kernel.module_source;
@@ -412,11 +360,13 @@ fs::path source_of(const KernelConfig& kernel, const Options& options) {
 
 std::vector<KernelConfig> read_kernels(const Options& options) {
   std::vector<KernelConfig> kernels;
-  for (const fs::path& dir : options.configs) kernels.push_back(read_config_dir(dir));
+  const Root root = options.root.empty() ? Root::Used : Root::Ignored;
+  for (const fs::path& dir : options.configs) kernels.push_back(read_config_dir(dir, root));
   if (kernels.empty()) kernels.push_back(read_installed_kernel(running_release()));
   if (!options.module_source.empty()) check_module_source(options.module_source);
   for (KernelConfig& kernel : kernels) {
     source_of(kernel, options);
+    if (!options.root.empty()) kernel.root = usable_root(options.root);
     if (!options.module_source.empty()) kernel.module_source = fs::canonical(options.module_source);
   }
   return kernels;

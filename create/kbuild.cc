@@ -68,6 +68,10 @@ Kbuild make_kbuild(const Overlay& overlay, const KernelConfig& kernel, const Too
   Kbuild kbuild;
   kbuild.tree = overlay.tree();
   kbuild.obj = overlay.obj();
+  kbuild.root = kernel.root;
+  kbuild.outlook = {{overlay.tree().parent_path()}, {overlay.source()}};
+  for (const fs::path& table : symbol_tables(kernel.flags))
+    if (fs::exists(table)) kbuild.outlook.readable.push_back(fs::absolute(table));
   kbuild.jobs = jobs;
   kbuild.words = kernel.flags;
   if (flag_value(kernel, "CC").empty() && flag_value(kernel, "LLVM").empty())
@@ -81,7 +85,7 @@ Kbuild make_kbuild(const Overlay& overlay, const KernelConfig& kernel, const Too
 
 std::string tree_key(const KernelConfig& kernel, const Toolchain& toolchain) {
   return hash_text(kernel.config_text + fmt::format("{}", fmt::join(kernel.flags, "\n")) +
-                   kernel.kcflags + toolchain.cc + kernel.release);
+                   kernel.kcflags + toolchain.cc + kernel.release + kernel.root.string());
 }
 
 std::string template_key(const Overlay& overlay, const KernelConfig& kernel,
@@ -90,7 +94,17 @@ std::string template_key(const Overlay& overlay, const KernelConfig& kernel,
       fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n", ToolVersion, overlay.signature(), kernel.release,
                   toolchain.cc, toolchain.version, toolchain.pahole, kernel.kcflags);
   for (const std::string& flag : kernel.flags) text += flag + "\n";
-  return hash_text(text + kernel.config_text);
+  return hash_text(text + kernel.config_text + kernel.root.string());
+}
+
+std::vector<fs::path> symbol_tables(const std::vector<std::string>& words) {
+  std::vector<fs::path> tables;
+  for (const std::string& word : words) {
+    if (!word.starts_with("KBUILD_EXTRA_SYMBOLS=")) continue;
+    std::istringstream stream(word.substr(word.find('=') + 1));
+    for (std::string table; stream >> table;) tables.push_back(table);
+  }
+  return tables;
 }
 
 MakeResult run_make(const Kbuild& kbuild, const std::vector<std::string>& goals) {
@@ -136,7 +150,7 @@ MakeResult run_make(const Kbuild& kbuild, const std::vector<std::string>& goals)
     options.env[name] = "";
   options.watch = kbuild.watch;
   options.dies_with_us = true;
-  CommandResult run = run_command(argv, options);
+  CommandResult run = run_command(in_root(kbuild.root, kbuild.outlook, argv), options);
   // Some of the programs that make runs do not say why they cannot write.
   if (run.status != 0 && (run.output.find(std::strerror(ENOSPC)) != std::string::npos ||
                           fs::space(kbuild.obj).available < FullDisk))

@@ -10,6 +10,7 @@
 
 #include "create/config_dir.h"
 #include "create/overlay.h"
+#include "create/root.h"
 #include "create/toolchain.h"
 #include "objdiff/diff/section_diff.h"
 
@@ -17,6 +18,8 @@ namespace ksplice {
 
 struct Kbuild {
   std::filesystem::path tree, obj;
+  std::filesystem::path root;      // where make and the compiler run; empty: the machine (root.h)
+  Outlook outlook;                 // what they see of the machine there
   std::vector<std::string> words;  // variables for make
   unsigned jobs = 1;
   std::function<void(std::string_view)> watch;  // sees make's output, as CommandOptions::watch
@@ -66,6 +69,9 @@ struct MakeResult {
   int status = 0;
   std::string output;
 };
+
+// The tables of other modules' exports that words for make name.
+std::vector<std::filesystem::path> symbol_tables(const std::vector<std::string>& words);
 
 // make with kbuild's words and goals.
 MakeResult run_make(const Kbuild& kbuild, const std::vector<std::string>& goals);

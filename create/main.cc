@@ -6,7 +6,9 @@
 #include "create/config_dir.h"
 #include "create/create.h"
 #include "create/options.h"
+#include "create/overlay.h"
 #include "create/progress.h"
+#include "create/root.h"
 #include "objdiff/base/tool.h"
 
 namespace ksplice {
@@ -91,7 +93,39 @@ void print_summary(const CreateResult& result, Progress& progress) {
   if (!progress.quiet()) fmt::print("Ksplice update tarball written to {}\n", result.tarball);
 }
 
+// The root directory of a release, or of the kernels' own releases, named where they are.
+int run_make_root(const Options& options) {
+  Progress progress(options.quiet, options.verbose);
+  std::vector<KernelConfig> kernels;
+  for (const auto& dir : options.configs) kernels.push_back(read_config_dir(dir, Root::Ignored));
+  if (kernels.empty() && options.make_root.empty())
+    kernels.push_back(read_installed_kernel(running_release()));
+  std::vector<std::string> made;
+  auto make = [&](const std::string& release) {
+    std::filesystem::path root = make_root(usable_cache(options.cache), release, progress);
+    add_new(made, {root.string()});
+    return root;
+  };
+  for (const KernelConfig& kernel : kernels) {
+    std::string release =
+        options.make_root.empty() ? debian_of_compiler(kernel.config_text) : options.make_root;
+    if (release.empty())
+      throw Error("usage",
+                  fmt::format("{} does not say by which Debian's compiler it was built",
+                              kernel.config.string()),
+                  "name the release: --make-root=13");
+    std::filesystem::path root = make(release);
+    if (!kernel.installed) name_root(kernel.name, root);
+  }
+  if (kernels.empty()) make(options.make_root);
+  if (options.json) fmt::print("{}\n", nlohmann::json{{"roots", made}}.dump(2));
+  for (const std::string& root : options.json ? std::vector<std::string>() : made)
+    fmt::print("Root directory {} made\n", root);
+  return ExitDone;
+}
+
 int run(const Options& options) {
+  if (options.makes_root) return run_make_root(options);
   if (!options.init_config.empty()) {
     std::string release = options.kernel.empty() ? running_release() : options.kernel;
     make_config_dir(options.init_config, release, options.from);

@@ -76,11 +76,17 @@ void add_kernel_options(CLI::App& app, Options& options) {
              "with several --config: leave out kernels that refuse");
   group.flag("--skip-toolchain-check", options.skip_toolchain_check,
              "go on though the tools are not the kernel's");
+  group.add("--root", options.root, "DIR",
+            "Debian tree with its compiler (otherwise: root in DIR of --config, or this machine)");
+  Group root{app, "Making a root directory (needs no SOURCE)"};
+  root.add("--make-root", options.make_root, "[RELEASE]",
+           "of Debian 12 or 13, in the cache; with --config, for it, and named there");
+  app.get_option("--make-root")->expected(0, 1);
   Group init{app, "Making a configuration directory (needs no SOURCE)"};
   init.add("--init-config", options.init_config, "DIR", "make DIR for the running kernel, or");
   init.add("--kernel", options.kernel, "RELEASE", "for this installed kernel, or");
   init.add("--from", options.from, "FILE",
-           "from these packages: linux-image...deb and linux-headers...deb");
+           "from these packages: linux-image...deb (or its parts) and linux-headers...deb");
 }
 
 void add_output_options(CLI::App& app, Options& options) {
@@ -110,6 +116,12 @@ void check_init(const Options& options) {
                 "give the change and SOURCE to a second ksplice-create, with --config");
   if (!options.kernel.empty() && !options.from.empty())
     throw Error("usage", "--kernel and --from exclude each other", SeeHelp);
+}
+
+void check_root(const Options& options) {
+  if (has_change(options) || options.prebuild || !options.source.empty() || !options.root.empty())
+    throw Error("usage", "--make-root makes a root directory and nothing else",
+                "give the change and SOURCE to a second ksplice-create, with --config or --root");
 }
 
 void check(const Options& options) {
@@ -194,6 +206,8 @@ void read_options(int argc, char** argv, Options& options, std::string& help_tex
   }
   if (options.jobs == 0) options.jobs = default_jobs();
   if (options.cache.empty()) options.cache = default_cache();
+  options.makes_root = app.count("--make-root") > 0;
+  if (options.makes_root) return check_root(options);
   options.init_config.empty() ? check(options) : check_init(options);
 }
 

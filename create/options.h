@@ -16,7 +16,9 @@ struct Options {
   std::vector<std::filesystem::path> configs;  // empty: the running host's kernel
   std::filesystem::path source, output = ".", cache;
   std::filesystem::path init_config;
-  std::string kernel;                        // release, with init_config
+  std::filesystem::path root;  // where the compilers are, for every kernel; empty: as DIR/root says
+  std::string make_root;       // release of a root directory to make; with makes_root only
+  std::string kernel;          // release, with init_config
   std::vector<std::filesystem::path> from;   // package files, with init_config
   std::vector<std::string> only_targets;     // "%" stands for anything
   std::vector<std::string> allow_busy;       // functions; consent to always_busy
@@ -27,7 +29,7 @@ struct Options {
   int verbose = 0;
   bool quiet = false, json = false, raw_errors = false, keep_work = false, prebuild = false;
   bool build_modules = false, partial_fleet = false, skip_toolchain_check = false,
-       leave_out_init = false;
+       leave_out_init = false, makes_root = false;
 };
 
 // Reads the command line into options, json and raw_errors first, so that they hold for errors of

@@ -10,6 +10,7 @@
 #include <set>
 #include <sstream>
 
+#include "create/root.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
@@ -22,12 +23,13 @@ namespace {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-// First line of what a command prints, run by the shell because CC may be several words; empty if
-// it fails.
-std::string first_line_of(const std::string& command) {
+// First line of what a command prints where the kernel is built, run by the shell because CC may be
+// several words; empty if it fails.
+std::string first_line_of(const KernelConfig& kernel, const std::string& command) {
   CommandOptions options;
   options.env = {{"LC_ALL", "C"}};
-  CommandResult run = run_command({"sh", "-c", command + " 2>/dev/null"}, options);
+  CommandResult run =
+      run_command(in_root(kernel.root, {}, {"sh", "-c", command + " 2>/dev/null"}), options);
   return run.status == 0 ? first_line(run.output) : "";
 }
 
@@ -44,8 +46,9 @@ std::vector<std::string> compiler_names(const std::string& wanted) {
     return {"clang-" + clang[1].str(), "clang"};
   std::string named = wanted.substr(0, wanted.find(' '));
   std::vector<std::string> names = {named};
-  for (const char* prefix : {"x86_64-linux-gnu-", "x86_64-linux-", "x86_64-pc-linux-gnu-"})
-    if (named.starts_with(prefix)) names.push_back(named.substr(std::string(prefix).size()));
+  for (std::string prefix : {"x86_64-linux-gnu-", "x86_64-linux-", "x86_64-pc-linux-gnu-"})
+    if (names.size() == 1 && named.starts_with(prefix))
+      names.push_back(named.substr(prefix.size()));
   std::string plain = names.back();
   std::smatch version;
   if (std::regex_search(wanted, version, std::regex(" ([0-9]+)\\.[0-9]+")))
@@ -78,6 +81,13 @@ std::string version_in(const std::string& line) {
   return std::regex_search(line, found, number) ? found[1].str() : "";
 }
 
+// What to do where a tool is missing: install it there, or build in a tree of another release.
+std::string advice_for(const KernelConfig& kernel, const std::string& install) {
+  std::string root = root_hint(kernel);
+  if (!root.empty()) return root;
+  return kernel.root.empty() ? install : install + " (in " + kernel.root.string() + ")";
+}
+
 struct VersionedTool {
   const char* what;
   const char* option;   // CONFIG_ that holds its version
@@ -104,7 +114,7 @@ void compare_versions(const KernelConfig& kernel, std::vector<ToolDifference>& d
       command = uses_llvm(kernel) ? llvm_tool(flag_value(kernel, "LLVM"), tool.command)
                                   : flag_value(kernel, "CROSS_COMPILE") + tool.command;
     std::string wanted = version_text(number, tool.unit);
-    std::string line = first_line_of(command + " --version");
+    std::string line = first_line_of(kernel, command + " --version");
     std::string found = line.starts_with("Debian LLD") || line.starts_with("LLD")
                             ? version_in(line.substr(0, line.find(" (")))
                             : version_in(line);
@@ -120,8 +130,9 @@ void compare_plugins(const KernelConfig& kernel, const Toolchain& toolchain,
   std::smatch plugin;
   if (!std::regex_search(kernel.config_text, plugin, std::regex("\nCONFIG_(GCC_PLUGIN_[A-Z_]+)=y")))
     return;
-  std::string folder = first_line_of(toolchain.cc + " -print-file-name=plugin");
-  if (fs::exists(fs::path(folder) / "include/plugin-version.h")) return;
+  std::string folder = first_line_of(kernel, toolchain.cc + " -print-file-name=plugin");
+  fs::path there = (kernel.root.empty() ? "/" : kernel.root) / fs::path(folder).relative_path();
+  if (!folder.empty() && fs::exists(there / "include/plugin-version.h")) return;
   differences.push_back({"the compiler's plugins", plugin[1].str(), "no headers for plugins",
                          compiler_package(toolchain.wanted) + "-plugin-dev"});
 }
@@ -199,7 +210,7 @@ Toolchain find_toolchain(const KernelConfig& kernel) {
   Toolchain toolchain;
   toolchain.wanted = config_value(kernel.config_text, "CC_VERSION_TEXT");
   std::string pahole = flag_value(kernel, "PAHOLE");
-  toolchain.pahole = first_line_of((pahole.empty() ? "pahole" : pahole) + " --version");
+  toolchain.pahole = first_line_of(kernel, (pahole.empty() ? "pahole" : pahole) + " --version");
   std::vector<std::string> names = compiler_names(toolchain.wanted);
   std::string given = flag_value(kernel, "CC");
   std::string package = compiler_package(toolchain.wanted);
@@ -210,7 +221,7 @@ Toolchain find_toolchain(const KernelConfig& kernel) {
     names = {llvm_tool(flag_value(kernel, "LLVM"), "clang")};
     package = "clang, lld and llvm";
     std::string linker = llvm_tool(flag_value(kernel, "LLVM"), "ld.lld");
-    if (first_line_of(linker + " --version").empty())
+    if (first_line_of(kernel, linker + " --version").empty())
       throw Error("no_compiler", fmt::format("LLVM is given, and {} cannot be run", linker),
                   "install the packages " + package);
   } else if (toolchain.wanted.find("clang version") != std::string::npos) {
@@ -223,7 +234,7 @@ Toolchain find_toolchain(const KernelConfig& kernel) {
   }
   for (const std::string& name : names) {
     if (name.empty()) continue;
-    std::string version = first_line_of(name + " --version");
+    std::string version = first_line_of(kernel, name + " --version");
     if (version.empty()) continue;
     bool same = without_name(version) == without_name(toolchain.wanted);
     if (!toolchain.cc.empty() && !same) continue;
@@ -237,7 +248,7 @@ Toolchain find_toolchain(const KernelConfig& kernel) {
                 given.empty() ? fmt::format("no compiler found; the kernel was built with {}",
                                             toolchain.wanted)
                               : fmt::format("the compiler of CC={} cannot be run", given),
-                "install the package " + package);
+                advice_for(kernel, "install the package " + package));
   return toolchain;
 }
 
@@ -254,7 +265,8 @@ std::vector<ToolDifference> compare_tools(const KernelConfig& kernel, const Tool
   return differences;
 }
 
-std::vector<std::string> check_tools(const std::vector<ToolDifference>& differences, bool skip) {
+std::vector<std::string> check_tools(const KernelConfig& kernel,
+                                     const std::vector<ToolDifference>& differences, bool skip) {
   std::vector<std::string> notes;
   std::set<std::string> packages;
   for (const ToolDifference& difference : differences) {
@@ -263,10 +275,12 @@ std::vector<std::string> check_tools(const std::vector<ToolDifference>& differen
     if (!difference.package.empty()) packages.insert(difference.package);
   }
   if (notes.empty() || skip) return notes;
+  std::string advice = packages.empty()
+                           ? ""
+                           : advice_for(kernel, "install in the kernel's version: " +
+                                                    fmt::format("{}", fmt::join(packages, ", ")));
   throw Error("wrong_toolchain", fmt::format("{}", fmt::join(notes, "\n")),
-              (packages.empty() ? std::string("give")
-                                : fmt::format("install in the kernel's version: {}; or give",
-                                              fmt::join(packages, ", "))) +
+              advice + (advice.empty() ? "give" : "; or give") +
                   " --skip-toolchain-check: run-pre matching still has the last word");
 }
 

@@ -35,7 +35,8 @@ struct ToolDifference {
 std::vector<ToolDifference> compare_tools(const KernelConfig& kernel, const Toolchain& toolchain);
 
 // Throws Error("wrong_toolchain") for differences, or returns them as notes if skip.
-std::vector<std::string> check_tools(const std::vector<ToolDifference>& differences, bool skip);
+std::vector<std::string> check_tools(const KernelConfig& kernel,
+                                     const std::vector<ToolDifference>& differences, bool skip);
 
 // The compiler in the image's banner, where it is another than the configuration's; else empty.
 std::string other_compiler_of_banner(const std::string& banner, const std::string& config_text);

@@ -105,7 +105,7 @@ UnitTable::Folder UnitTable::probe(const std::string& folder) const {
   if (path) argv.push_back("KSPLICE_SRC_IS_PATH=1");
   for (const std::string& word : kbuild_.words)
     if (!word.starts_with("KCFLAGS=")) argv.push_back(word);
-  CommandResult run = run_command(argv, options);
+  CommandResult run = run_command(in_root(kbuild_.root, kbuild_.outlook, argv), options);
   Folder result;
   std::istringstream stream(run.output);
   std::string line;

@@ -114,12 +114,7 @@ std::string without_debug(const Kbuild& kbuild) {
 
 // Tables of exports besides the kernel's own: what the flags file and the external module name.
 std::vector<fs::path> extra_symbols(const Kbuild& kbuild) {
-  std::vector<fs::path> tables;
-  for (const std::string& word : kbuild.words) {
-    if (!word.starts_with("KBUILD_EXTRA_SYMBOLS=")) continue;
-    std::istringstream stream(word.substr(word.find('=') + 1));
-    for (std::string table; stream >> table;) tables.push_back(table);
-  }
+  std::vector<fs::path> tables = symbol_tables(kbuild.words);
   if (!kbuild.symvers.empty()) tables.push_back(kbuild.symvers);
   std::erase_if(tables, [](const fs::path& table) { return !fs::exists(table); });
   return tables;

@@ -58,6 +58,9 @@ expect_no() {
   ! grep -nE -- "$1" "$2" >&2 || fail "a line of $2 matches '$1'"
 }
 
+# host_debian: the release of this machine, 12 or 13.
+host_debian() { sed -n 's/^VERSION_ID="\(.*\)"$/\1/p' /etc/os-release; }
+
 # shellcheck disable=SC2120
 # get_kernel [options of tests/kernel fetch]: sets VERSION RELEASE CONFIG SOURCE.
 get_kernel() {

@@ -71,6 +71,8 @@ inline constexpr Code Codes[] = {
     {"unknown_series", "the kernel is of a series that this tool was not tested with"},
     {"wrong_toolchain", "the compiler is not the one that built the kernel"},
     {"no_compiler", "no compiler is installed that could have built the kernel"},
+    {"bad_root", "the root directory with the compilers cannot be used"},
+    {"root_failed", "the root directory cannot be made from the archive"},
     {"bad_config", "the configuration directory is incomplete or of several kernels"},
     {"bad_source", "SOURCE is not the source of a kernel"},
     {"bad_cache", "kbuild cannot work below the path of the cache"},

@@ -102,16 +102,16 @@ TEST(CompareTools, NamesEachWithItsPackage) {
   EXPECT_EQ(packages, (std::vector<std::string>{"gcc-9", "binutils", "binutils", "gcc-9-plugin-dev",
                                                 "pahole"}));
   EXPECT_EQ(differences[1].wanted, "as 1.0");
-  EXPECT_EQ(check_tools(differences, true).size(), 5u);
+  EXPECT_EQ(check_tools(kernel, differences, true).size(), 5u);
   try {
-    check_tools(differences, false);
+    check_tools(kernel, differences, false);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code, "wrong_toolchain");
     EXPECT_NE(error.hint.find("binutils, gcc-9, gcc-9-plugin-dev, pahole"), std::string::npos)
         << error.hint;
   }
-  EXPECT_TRUE(check_tools({}, false).empty());
+  EXPECT_TRUE(check_tools({}, {}, false).empty());
 }
 
 TEST(FindToolchain, WordsOfTheFlagsFile) {
