@@ -44,6 +44,8 @@ struct DebugInfo::Data {
   bool open();  // false if there is nothing to read
   void read_lines();
   void read_types();
+  void read_storage();  // of variables and functions only: much less than the types
+  void visit_storage(Dwarf_Die* scope, const std::string& function, int depth);
   void visit_scope(Dwarf_Die* scope, const std::string& function, int depth);
   void visit_function(Dwarf_Die* die, int depth);
   void visit_type(Dwarf_Die* die, const std::string& function);
@@ -60,7 +62,8 @@ struct DebugInfo::Data {
 
   const Object& object;
   bool has_info = false;
-  bool opened = false, lines_read = false, types_read = false, code_read = false;
+  bool opened = false, lines_read = false, types_read = false, storage_read = false,
+       code_read = false;
   std::unordered_map<const Section*, uint64_t> bases;  // made-up addresses of sections
   std::vector<uint8_t> image;
   Elf* elf = nullptr;

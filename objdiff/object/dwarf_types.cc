@@ -139,7 +139,6 @@ void DebugInfo::Data::visit_variable(Dwarf_Die* die, const std::string& function
   const bool is_parameter = dwarf_tag(die) == DW_TAG_formal_parameter;
   uint64_t address = 0;
   const bool is_stored = storage_of(die, &address);
-  if (is_stored) functions.emplace(address, function);
   const bool is_static = is_stored || function.empty() || dwarf_hasattr(die, DW_AT_external);
   if (is_static && !name.empty() && !is_constant(type))
     add_type(die, "variable " + name, function, type);
@@ -147,7 +146,6 @@ void DebugInfo::Data::visit_variable(Dwarf_Die* die, const std::string& function
   if (!core) return;
   const Dwarf_Off place = core->place();
   users[place].insert(is_static ? name : function);
-  if (is_static && !dwarf_hasattr(die, DW_AT_declaration)) variables.emplace(name, type);
   // What a local variable points to may be anywhere; a parameter is the caller's, too.
   if (is_static || (core->pointer && !is_parameter))
     held.insert(place);
@@ -156,12 +154,10 @@ void DebugInfo::Data::visit_variable(Dwarf_Die* die, const std::string& function
 }
 
 void DebugInfo::Data::visit_function(Dwarf_Die* die, int depth) {
-  const std::string name = name_of(die);
-  if (!name.empty() && !dwarf_hasattr(die, DW_AT_declaration)) bodies.emplace(name, *die);
   Dwarf_Die type;
   if (type_of(die, &type))
     if (auto core = core_type(type); core && core->pointer) held.insert(core->place());
-  visit_scope(die, name, depth + 1);
+  visit_scope(die, name_of(die), depth + 1);
 }
 
 void DebugInfo::Data::visit_scope(Dwarf_Die* scope, const std::string& function, int depth) {
@@ -193,6 +189,33 @@ void DebugInfo::Data::visit_scope(Dwarf_Die* scope, const std::string& function,
         break;
     }
   } while (dwarf_siblingof(&child, &child) == 0);
+}
+
+void DebugInfo::Data::visit_storage(Dwarf_Die* scope, const std::string& function, int depth) {
+  Dwarf_Die child;
+  if (depth > MaxDwarfDepth || dwarf_child(scope, &child) != 0) return;
+  do {
+    const int tag = dwarf_tag(&child);
+    uint64_t address = 0;
+    if (tag == DW_TAG_subprogram) {
+      const std::string name = name_of(&child);
+      if (!name.empty() && !dwarf_hasattr(&child, DW_AT_declaration)) bodies.emplace(name, child);
+      visit_storage(&child, name, depth + 1);
+    } else if (tag == DW_TAG_lexical_block) {
+      visit_storage(&child, function, depth + 1);
+    } else if (tag == DW_TAG_variable && storage_of(&child, &address)) {
+      functions.emplace(address, function);
+      Dwarf_Die type;
+      if (type_of(&child, &type)) variables.emplace(name_of(&child), type);
+    }
+  } while (dwarf_siblingof(&child, &child) == 0);
+}
+
+void DebugInfo::Data::read_storage() {
+  if (storage_read) return;
+  storage_read = true;
+  if (!open()) return;
+  for (Dwarf_Die& unit : units) visit_storage(&unit, "", 0);
 }
 
 void DebugInfo::Data::read_types() {
@@ -227,19 +250,19 @@ const std::vector<EnumLayout>& DebugInfo::enums() const {
 }
 
 std::optional<Prototype> DebugInfo::prototype(const std::string& function) const {
-  data_->read_types();
+  data_->read_storage();
   auto found = data_->bodies.find(function);
   return found == data_->bodies.end() ? std::nullopt : std::optional(prototype_of(found->second));
 }
 
 std::string DebugInfo::function_of_variable(const Section* section, uint64_t offset) const {
-  data_->read_types();
+  data_->read_storage();
   auto found = data_->functions.find(data_->address_of(section, offset));
   return found == data_->functions.end() ? "" : found->second;
 }
 
 std::string DebugInfo::member_at(const std::string& variable, uint64_t offset) const {
-  data_->read_types();
+  data_->read_storage();
   if (data_->variables.count(variable) != 1) return "";
   return member_path(data_->variables.find(variable)->second, offset);
 }
