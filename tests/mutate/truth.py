@@ -46,7 +46,7 @@ def base_name(name):
     """foo.isra.0, __key.3 and __UNIQUE_ID_x42 without their numbers, fragments and __pfx_foo (the room in front of
     foo, which objtool names) as what they are of."""
     name = re.sub(r"^__pfx_|\.(cold|isra|constprop|part|llvm)\b.*", "", name)
-    return re.sub(r"\.\d+$", "", re.sub(r"(__UNIQUE_ID_\w*?)\d+$", r"\1", name))
+    return re.sub(r"^(__UNIQUE_ID_\w*?)\d+$", r"\1", re.sub(r"\.\d+$", "", name))
 
 
 class Object:
