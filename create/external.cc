@@ -46,24 +46,6 @@ void copy_sources(const fs::path& from, const fs::path& to) {
   }
 }
 
-// The units of the modules in folder by name relative to it, as the last make left them.
-std::map<std::string, BuiltUnit> find_units(const fs::path& folder) {
-  std::map<std::string, BuiltUnit> units;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    std::string name = entry.path().filename().string();  // ".foo.o.cmd"
-    if (!name.starts_with(".") || !name.ends_with(".o.cmd") || name.ends_with(".mod.o.cmd"))
-      continue;
-    fs::path object = entry.path().parent_path() / name.substr(1, name.size() - 5);
-    std::string text = read_text(entry.path());
-    if (text.find("\nsource_" + object.string() + " := ") == std::string::npos) continue;  // linked
-    if (text.find(" -DMODULE ") == std::string::npos || !fs::exists(object)) continue;
-    BuiltUnit unit = parse_cmd_file(text, object.string());
-    unit.object = object;
-    units.emplace(object.lexically_relative(folder).string(), std::move(unit));
-  }
-  return units;
-}
-
 // What goes wrong when a pass fails.
 struct Failure {
   const char *code, *how, *hint;
@@ -91,7 +73,7 @@ std::map<std::string, BuiltUnit> make_modules(const Kbuild& kbuild, const fs::pa
                 fmt::format("the module in {} does not compile{}:\n{}", original.string(),
                             failure.how, without_chatter(run.output)),
                 failure.hint);
-  return find_units(folder);
+  return find_external_units(folder);
 }
 
 fs::path keep(const Overlay& overlay, const std::string& stage, const std::string& name,
@@ -123,11 +105,11 @@ void put_changes(const fs::path& folder, const std::vector<FileChange>& changes)
 // moves.
 std::map<std::string, fs::path> build_moved(const Overlay& overlay, const Kbuild& kbuild,
                                             const fs::path& copy, const fs::path& original,
-                                            const std::vector<FileChange>& changes,
+                                            const std::vector<FileChange>& changes, bool relative,
                                             Progress& progress) {
   std::map<std::string, fs::path> moved;
-  const std::vector<MovedFile> files =
-      make_moved(changes, original, overlay.work() / "2-moved/source", copy.string() + "/");
+  const std::vector<MovedFile> files = make_moved(
+      changes, original, overlay.work() / "2-moved/source", relative ? "" : copy.string() + "/");
   if (files.empty()) return moved;
   progress.stage("compile the module as its source is, with the patch's line numbers");
   for (const MovedFile& file : files) put_file(copy / file.path, file.content);
@@ -137,6 +119,26 @@ std::map<std::string, fs::path> build_moved(const Overlay& overlay, const Kbuild
 }
 
 }  // namespace
+
+std::map<std::string, BuiltUnit> find_external_units(const fs::path& folder) {
+  std::map<std::string, BuiltUnit> units;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    std::string file = entry.path().filename().string();  // ".foo.o.cmd"
+    if (!file.starts_with(".") || !file.ends_with(".o.cmd") || file.ends_with(".mod.o.cmd") ||
+        file == "..module-common.o.cmd")
+      continue;
+    fs::path object = entry.path().parent_path() / file.substr(1, file.size() - 5);
+    std::string text = read_text(entry.path()), name = object.lexically_relative(folder).string();
+    if (text.find(" -DMODULE ") == std::string::npos || !fs::exists(object)) continue;
+    for (const std::string& called : {object.string(), name}) {
+      if (text.find("\nsource_" + called + " := ") == std::string::npos) continue;  // or linked
+      BuiltUnit unit = parse_cmd_file(text, called);
+      unit.object = object;
+      units.emplace(name, std::move(unit));
+    }
+  }
+  return units;
+}
 
 void check_module_source(const fs::path& folder) {
   if (!fs::is_directory(folder))
@@ -160,7 +162,8 @@ ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild, const
   for (const auto& [name, unit] : pre) kept[name] = keep(overlay, "2-pre", name, unit.object);
 
   const std::map<std::string, fs::path> moved =
-      build_moved(overlay, kbuild, copy, original, changes, progress);
+      build_moved(overlay, kbuild, copy, original, changes,
+                  !pre.empty() && fs::path(pre.begin()->second.name).is_relative(), progress);
 
   progress.stage("compile the module with the patch");
   put_changes(copy, changes);

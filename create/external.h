@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,10 @@ struct ExternalPairs {
   std::filesystem::path folder;      // the patched copy; Module.symvers has what it exports
   std::vector<std::string> unbuilt;  // changed .c files that are part of no module
 };
+
+// The units that a make in folder left there, by path relative to it. kbuild names them by their
+// absolute path up to 6.12, relative to the module's folder since 6.13.
+std::map<std::string, BuiltUnit> find_external_units(const std::filesystem::path& folder);
 
 // Throws Error("bad_source") if folder is not a module's.
 void check_module_source(const std::filesystem::path& folder);

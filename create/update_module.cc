@@ -92,11 +92,7 @@ void store_core(const fs::path& folder, const fs::path& entry) {
   fs::create_directories(entry.parent_path());
   TempDir fresh(entry.parent_path());
   write_file(fresh.path() / "ksplice.ko", read_file(folder / "ksplice.ko"));
-  std::istringstream stream(read_text(folder / "Module.symvers"));
-  std::string line, exports;
-  while (std::getline(stream, line))
-    if (line.find("/ksplice\t") != std::string::npos) exports += line + "\n";
-  write_file(fresh.path() / "Module.symvers", exports);
+  write_file(fresh.path() / "Module.symvers", core_exports(read_text(folder / "Module.symvers")));
   sync_folder(fresh.path());
   std::error_code taken;  // another create may have been faster
   fs::rename(fresh.path(), entry, taken);
@@ -143,6 +139,18 @@ std::string import_namespaces(const Object& object, const std::vector<fs::path>&
 }
 
 }  // namespace
+
+std::string core_exports(const std::string& symvers) {
+  std::istringstream stream(symvers);
+  std::string line, exports;
+  while (std::getline(stream, line)) {
+    std::istringstream fields(line);
+    std::string field;  // the third one: CRC, symbol, module
+    for (int i = 0; i < 3; ++i) std::getline(fields, field, '\t');
+    if (fs::path(field).filename() == "ksplice") exports += line + "\n";
+  }
+  return exports;
+}
 
 fs::path core_source_folder() {
   std::error_code none;

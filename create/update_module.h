@@ -26,6 +26,10 @@ BuiltModules build_modules(const Kbuild& kbuild, const std::vector<TargetUpdate>
                            const std::filesystem::path& folder, const std::filesystem::path& cache,
                            const std::string& key);
 
+// The lines of a Module.symvers that are of the core: kbuild names a module by the path without
+// suffix, absolute up to 6.12, relative to its folder since 6.13.
+std::string core_exports(const std::string& symvers);
+
 // Folder with the core's sources: share/ksplice/kmod-core beside the program's bin, or the source
 // tree that this program was built from.
 std::filesystem::path core_source_folder();

@@ -1,0 +1,49 @@
+// How kbuild names what it makes of external modules, by release of the kernel.
+#include "create/external.h"
+
+#include <gtest/gtest.h>
+
+#include "create/update_module.h"
+#include "objdiff/base/file.h"
+
+namespace ksplice {
+namespace {
+
+namespace fs = std::filesystem;
+
+void put_unit(const fs::path& object, const std::string& name, const std::string& source) {
+  fs::create_directories(object.parent_path());
+  write_file(object, "");
+  write_file(object.parent_path() / ("." + object.filename().string() + ".cmd"),
+             "savedcmd_" + name + " := gcc -DMODULE -DKBUILD_MODNAME='\"fruit\"' -c\n\nsource_" +
+                 name + " := " + source + "\n\ndeps_" + name + " := \\\n\n");
+}
+
+TEST(FindExternalUnits, OfAbsoluteAndOfRelativeNames) {
+  TempDir folder;
+  const fs::path top = folder.path();
+  put_unit(top / "sub/apple.o", (top / "sub/apple.o").string(), (top / "sub/apple.c").string());
+  put_unit(top / "sub/pear.o", "sub/pear.o", "sub/pear.c");
+  put_unit(top / "fruit.mod.o", "fruit.mod.o", "fruit.mod.c");
+  put_unit(top / ".module-common.o", ".module-common.o", "/tree/scripts/module-common.c");
+  write_file(top / "fruit.o", "");
+  write_file(top / ".fruit.o.cmd", "savedcmd_fruit.o := ld -r -o fruit.o @fruit.mod\n");
+  auto units = find_external_units(top);
+  ASSERT_EQ(units.size(), 2u);
+  EXPECT_EQ(units.at("sub/apple.o").name, (top / "sub/apple.o").string());
+  EXPECT_EQ(units.at("sub/pear.o").name, "sub/pear.o");
+  EXPECT_EQ(units.at("sub/pear.o").object, top / "sub/pear.o");
+  EXPECT_EQ(units.at("sub/pear.o").target, "fruit");
+}
+
+TEST(CoreExports, OfAbsoluteAndOfRelativeNames) {
+  const std::string absolute =
+      "0x12345678\tksplice_a\t/cache/5-modules/ksplice\tEXPORT_SYMBOL_GPL\t\n";
+  const std::string relative = "0x00000000\tksplice_b\tksplice\tEXPORT_SYMBOL_GPL\t\n";
+  const std::string other = "0x00000000\tksplice\tksplice_fix\tEXPORT_SYMBOL_GPL\t\n";
+  EXPECT_EQ(core_exports(absolute + other), absolute);
+  EXPECT_EQ(core_exports(other + relative), relative);
+}
+
+}  // namespace
+}  // namespace ksplice
