@@ -43,8 +43,9 @@ void check_configuration(const KernelConfig& kernel, const RunImage& image, cons
          "debian/patches-rt in theirs)",
          ""});
   else if (!lost.empty())
-    differences.push_back({"the configuration", fmt::format("{}", fmt::join(lost, " ")),
-                           "a toolchain that cannot serve these options", ""});
+    differences.push_back(
+        {"the configuration", fmt::format("{}", fmt::join(lost, " ")),
+         "a toolchain (compiler, binutils, pahole, openssl) that cannot serve these options", ""});
   for (const std::string& note : check_tools(kernel, differences, skip)) progress.note(note);
 }
 

@@ -165,7 +165,7 @@ std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig&
                   affected.outside,
                   applied.changes,
                   options.cache,
-                  template_key(overlay, kernel, toolchain)};
+                  build_key(overlay, kernel, toolchain)};
   return build_pairs(input, progress);
 }
 
@@ -277,7 +277,7 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
   progress.stage("build the modules");
   BuiltModules modules =
       build_modules(kbuild, targets, overlay.work() / "5-modules", options.cache / "core",
-                    template_key(overlay, kernel, toolchain));
+                    build_key(overlay, kernel, toolchain));
 
   std::string folder = kernel_folder(package, kernel.release, images.vmlinux().build_id);
   KernelPart part = make_part(targets, units, images, modules, kernel.release, folder);

@@ -61,6 +61,16 @@ void sort_unique(std::vector<std::string>& list) {
   list.erase(std::unique(list.begin(), list.end()), list.end());
 }
 
+// What the template in the overlay depends on.
+std::string template_key(const Overlay& overlay, const KernelConfig& kernel,
+                         const Toolchain& toolchain) {
+  std::string text =
+      fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n", ToolVersion, overlay.signature(), kernel.release,
+                  toolchain.cc, toolchain.version, toolchain.pahole, kernel.kcflags);
+  for (const std::string& flag : kernel.flags) text += flag + "\n";
+  return hash_text(text + kernel.config_text + kernel.root.string());
+}
+
 }  // namespace
 
 Kbuild make_kbuild(const Overlay& overlay, const KernelConfig& kernel, const Toolchain& toolchain,
@@ -88,13 +98,9 @@ std::string tree_key(const KernelConfig& kernel, const Toolchain& toolchain) {
                    kernel.kcflags + toolchain.cc + kernel.release + kernel.root.string());
 }
 
-std::string template_key(const Overlay& overlay, const KernelConfig& kernel,
-                         const Toolchain& toolchain) {
-  std::string text =
-      fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n", ToolVersion, overlay.signature(), kernel.release,
-                  toolchain.cc, toolchain.version, toolchain.pahole, kernel.kcflags);
-  for (const std::string& flag : kernel.flags) text += flag + "\n";
-  return hash_text(text + kernel.config_text + kernel.root.string());
+std::string build_key(const Overlay& overlay, const KernelConfig& kernel,
+                      const Toolchain& toolchain) {
+  return hash_text(template_key(overlay, kernel, toolchain) + read_text(overlay.obj() / ".config"));
 }
 
 std::vector<fs::path> symbol_tables(const std::vector<std::string>& words) {
@@ -172,11 +178,13 @@ std::string without_chatter(const std::string& output) {
 bool prepare(Overlay& overlay, const Kbuild& kbuild, const KernelConfig& kernel,
              const Toolchain& toolchain) {
   std::string key = template_key(overlay, kernel, toolchain);
-  if (overlay.restore_template(key)) {
+  if (overlay.restore_template(key) &&
+      lost_options(kernel.config_text, read_text(overlay.obj() / ".config")).empty()) {
     fs::copy_file(kernel.build / "Module.symvers", overlay.obj() / "Module.symvers",
                   fs::copy_options::overwrite_existing);
     return false;
   }
+  overlay.drop_template();
   write_file(overlay.obj() / ".config", kernel.config_text);
   for (const char* seed :
        {"scripts/basic/randstruct.seed", "scripts/gcc-plugins/randomize_layout_seed.h"})

@@ -32,12 +32,14 @@ Kbuild make_kbuild(const Overlay& overlay, const KernelConfig& kernel, const Too
 // The overlay's key: what may not be mixed in one tree.
 std::string tree_key(const KernelConfig& kernel, const Toolchain& toolchain);
 
-// What the template in the overlay depends on.
-std::string template_key(const Overlay& overlay, const KernelConfig& kernel,
-                         const Toolchain& toolchain);
+// What objects depend on that are compiled in the prepared overlay, beside their sources: also what
+// the tools made of the configuration.
+std::string build_key(const Overlay& overlay, const KernelConfig& kernel,
+                      const Toolchain& toolchain);
 
-// Makes kbuild's output folder ready for single objects and modules, or takes it from the
-// template. Returns true if it had to be made. Throws Error("prepare_failed") with make's words.
+// Makes kbuild's output folder ready for single objects and modules, or takes it from the template,
+// unless that lacks an option that the kernel has: the tool for it may have come. Returns true if
+// it had to be made. Throws Error("prepare_failed") with make's words.
 bool prepare(Overlay& overlay, const Kbuild& kbuild, const KernelConfig& kernel,
              const Toolchain& toolchain);
 

@@ -343,15 +343,20 @@ void Overlay::sync() {
 }
 
 bool Overlay::restore_template(const std::string& key) {
-  fs::remove_all(obj());
   fs::path stamp = slot_ / "template/.ksplice-key";
   if (!fs::exists(stamp) || read_text(stamp) != key) {
-    fs::remove_all(slot_ / "template");
-    fs::create_directory(obj());
+    drop_template();
     return false;
   }
+  fs::remove_all(obj());
   copy_tree(slot_ / "template", obj());
   return true;
+}
+
+void Overlay::drop_template() {
+  fs::remove_all(slot_ / "template");
+  fs::remove_all(obj());
+  fs::create_directory(obj());
 }
 
 void Overlay::save_template(const std::string& key) {

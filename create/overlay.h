@@ -54,6 +54,8 @@ class Overlay {
 
   // Fills obj from the template if it was made for key; otherwise makes obj empty, returns false.
   bool restore_template(const std::string& key);
+  // Makes obj empty and forgets the template.
+  void drop_template();
   // Keeps obj as the template for key.
   void save_template(const std::string& key);
 

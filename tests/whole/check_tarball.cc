@@ -104,7 +104,7 @@ int make(const Options& options) {
 
   BuiltModules modules =
       build_modules(kbuild, updates, overlay.work() / "5-modules", options.cache / "core",
-                    template_key(overlay, kernel, toolchain));
+                    build_key(overlay, kernel, toolchain));
   Package package;
   package.id = options.id;
   package.description = "compares the running kernel with what was compiled";

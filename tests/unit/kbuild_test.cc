@@ -1,0 +1,44 @@
+// What is kept of kbuild's preparation, where the source is a Makefile that plays kbuild.
+#include "create/kbuild.h"
+
+#include <gtest/gtest.h>
+
+#include "objdiff/base/file.h"
+
+namespace ksplice {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Like CONFIG_OPENSSL_SUPPORTS_ML_DSA, which depends on what the program openssl says.
+TEST(Prepare, IsDoneAgainWhereAToolWasMissing) {
+  TempDir source, cache, tool, headers;
+  for (const char* file : {"Kbuild", "kernel/fork.c", "scripts/Makefile.build"}) {
+    fs::create_directories((source.path() / file).parent_path());
+    write_file(source.path() / file, "");
+  }
+  const fs::path program = tool.path() / "program";
+  write_file(source.path() / "Makefile",
+             "olddefconfig:\n\t[ -e " + program.string() +
+                 " ] || sed -i /MODULE_SIG_PQ/d $(O)/.config\nmodules_prepare:\n");
+  write_file(headers.path() / "Module.symvers", "");
+  KernelConfig kernel;
+  kernel.build = headers.path();
+  kernel.config_text = "CONFIG_MODULES=y\nCONFIG_MODULE_SIG_PQ=y\n";
+  Overlay overlay(cache.path(), source.path(), "k");
+  Kbuild kbuild = make_kbuild(overlay, kernel, {}, 1);
+
+  EXPECT_TRUE(prepare(overlay, kbuild, kernel, {}));
+  EXPECT_EQ(read_text(overlay.obj() / ".config"), "CONFIG_MODULES=y\n");
+  const std::string without = build_key(overlay, kernel, {});
+  write_file(program, "");
+  EXPECT_TRUE(prepare(overlay, kbuild, kernel, {}));
+  EXPECT_EQ(read_text(overlay.obj() / ".config"), kernel.config_text);
+  const std::string with = build_key(overlay, kernel, {});
+  EXPECT_NE(with, without);  // objects of the two are not taken for each other
+  EXPECT_FALSE(prepare(overlay, kbuild, kernel, {}));
+  EXPECT_EQ(build_key(overlay, kernel, {}), with);
+}
+
+}  // namespace
+}  // namespace ksplice
