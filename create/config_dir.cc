@@ -117,13 +117,24 @@ void link_to(const fs::path& target, const fs::path& link) {
   if (fs::exists(target)) fs::create_symlink(target, link);
 }
 
-// The release that the packages unpacked below root hold: the name of its vmlinuz.
+// Folders of modules below root, where kernels of a split image have everything.
+std::vector<fs::path> module_folders(const fs::path& root) {
+  std::vector<fs::path> folders;
+  for (const char* lib : {"usr/lib/modules", "lib/modules"})
+    if (fs::exists(root / lib))
+      for (const auto& entry : fs::directory_iterator(root / lib)) folders.push_back(entry.path());
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
+
+// The release that the packages unpacked below root hold: that of their vmlinuz, or of any part.
 std::string unpacked_release(const fs::path& root) {
   if (fs::exists(root / "boot"))
     for (const auto& entry : fs::directory_iterator(root / "boot")) {
       std::string name = entry.path().filename().string();
       if (name.starts_with("vmlinuz-")) return name.substr(8);
     }
+  for (const fs::path& folder : module_folders(root)) return folder.filename();
   throw Error("bad_config", "none of the packages has a boot/vmlinuz-RELEASE",
               "give a linux-image-RELEASE package (not a meta package) with --from");
 }
@@ -135,6 +146,27 @@ fs::path unpacked_headers(const fs::path& root, const std::string& release) {
                 fmt::format("none of the packages has {}/Module.symvers", headers.string()),
                 fmt::format("give linux-headers-{} with a further --from", release));
   return headers;
+}
+
+// A file of the kernel below root: in boot with the release in its name, or beside the modules
+// without; empty if there is none.
+fs::path unpacked_file(const fs::path& root, const std::string& release, const std::string& name) {
+  fs::path boot = root / "boot" / (name + "-" + release);
+  if (fs::exists(boot)) return boot;
+  for (const fs::path& folder : module_folders(root))
+    if (folder.filename() == release && fs::exists(folder / name)) return folder / name;
+  return {};
+}
+
+// The image of Debian's backports is split, and each part is a package that can be missing.
+fs::path require_part(const fs::path& found, const std::string& release, const std::string& name,
+                      const std::string& part) {
+  if (!found.empty()) return found;
+  throw Error("bad_config",
+              fmt::format("none of the packages has the {} of kernel {}", name, release),
+              fmt::format("give linux-image-{0} with a further --from, or linux-{1}-{0} where the "
+                          "image is split",
+                          release, part));
 }
 
 void fill_from_packages(const fs::path& dir, const std::vector<fs::path>& packages) {
@@ -149,14 +181,20 @@ void fill_from_packages(const fs::path& dir, const std::vector<fs::path>& packag
   }
   std::string release = unpacked_release(root);
   fs::path headers = unpacked_headers(root, release);
-  fs::path boot = fs::path("unpacked/boot");
-  fs::copy_file(root / "boot" / ("config-" + release), dir / ".config");
-  fs::create_symlink(boot / ("vmlinuz-" + release), dir / "vmlinuz");
-  copy_to(root / "boot" / ("System.map-" + release), dir / "System.map");
-  fs::create_symlink("unpacked" / headers, dir / "build");
-  for (const char* lib : {"lib/modules", "usr/lib/modules"})
-    if (fs::exists(root / lib / release) && !fs::exists(dir / "modules"))
-      fs::create_symlink(fs::path("unpacked") / lib / release, dir / "modules");
+  auto link = [&](const fs::path& to, const char* name) {
+    fs::create_symlink(to.lexically_relative(dir), dir / name);
+  };
+  auto part = [&](const char* name, const char* package) {
+    return require_part(unpacked_file(root, release, name), release, name, package);
+  };
+  fs::copy_file(part("config", "base"), dir / ".config");
+  link(part("vmlinuz", "binary"), "vmlinuz");
+  fs::path map = unpacked_file(root, release, "System.map"), modules;
+  if (!map.empty()) fs::copy_file(map, dir / "System.map");
+  link(root / headers, "build");
+  for (const fs::path& folder : module_folders(root))
+    if (folder.filename() == release && fs::exists(folder / "kernel")) modules = folder;
+  link(require_part(modules, release, "modules", "modules"), "modules");
 }
 
 void fill_from_installed(const fs::path& dir, const std::string& release) {
@@ -221,9 +259,11 @@ KernelConfig read_installed_kernel(const std::string& release) {
       "configuration directory from its packages (--init-config, --from) and give it with --config",
       release);
   fs::path modules = fs::path("/lib/modules") / release;
-  kernel.config = first_of("/", {("boot/config-" + release).c_str(),
-                                 ("lib/modules/" + release + "/build/.config").c_str()});
-  kernel.system_map = first_of("/boot", {("System.map-" + release).c_str()});
+  kernel.config = first_of(
+      "/", {("boot/config-" + release).c_str(), ("lib/modules/" + release + "/config").c_str(),
+            ("lib/modules/" + release + "/build/.config").c_str()});
+  kernel.system_map = first_of("/", {("boot/System.map-" + release).c_str(),
+                                     ("lib/modules/" + release + "/System.map").c_str()});
   kernel.build = first_of(modules, {"build"});
   kernel.image = first_of(
       "/", {("boot/vmlinuz-" + release).c_str(), ("lib/modules/" + release + "/vmlinuz").c_str(),
