@@ -337,15 +337,16 @@ Package read_manifest(const std::string& text, std::vector<FileEntry>& files) {
         fmt::format("manifest.json: format {}, this tool knows 1 to {}", format, PackageFormat),
         "use the ksplice tools of the version that made the tarball");
   Package package;
-  package.id = get_text(manifest, "id", "the manifest");
-  package.description = get_text(manifest, "description", "the manifest");
-  package.created = get_text(manifest, "created", "the manifest");
-  package.tool = get_text(manifest, "tool", "the manifest");
-  package.allow_busy = get_lines(manifest, "allow_busy", "the manifest");
-  package.notes = get_lines(manifest, "notes", "the manifest");
-  for (const Json& kernel : get_list(manifest, "kernels", "the manifest"))
+  const std::string what = "the manifest";
+  package.id = get_text(manifest, "id", what);
+  package.description = get_text(manifest, "description", what);
+  package.created = get_text(manifest, "created", what);
+  package.tool = get_text(manifest, "tool", what);
+  package.allow_busy = get_lines(manifest, "allow_busy", what);
+  package.notes = get_lines(manifest, "notes", what);
+  for (const Json& kernel : get_list(manifest, "kernels", what))
     package.kernels.push_back(read_kernel(kernel));
-  for (const Json& entry : get_list(manifest, "files", "the manifest"))
+  for (const Json& entry : get_list(manifest, "files", what))
     files.push_back(read_file_entry(entry, format));
   return package;
 }

@@ -174,9 +174,9 @@ std::string module_build_id(std::span<const uint8_t> ko) {
   if (section == nullptr) return "";
   Bytes note = module.file.slice(section->sh_offset, section->sh_size);
   const Elf64_Nhdr head = note.read<Elf64_Nhdr>(0);
+  const Bytes content = note.slice(sizeof head + 4, head.n_descsz);
   std::string id;
-  for (uint8_t byte : note.slice(sizeof head + 4, head.n_descsz).span())
-    id += fmt::format("{:02x}", byte);
+  for (uint8_t byte : content.span()) id += fmt::format("{:02x}", byte);
   return id;
 }
 
