@@ -70,6 +70,8 @@ constexpr SectionRule Rules[] = {
     {".export_symbol", Judged, Whole, "an export"},
     {"__kcrctab*", Judged, Whole, "an export's CRC"},
     {"___kcrctab*", Judged, Whole, "an export's CRC"},
+    {"__kflagstab", Judged, Whole, "an export's licence"},  // 7.x
+    {"___kflagstab*", Judged, Whole, "an export's licence"},
     {".static_call_tramp_key", Told, Whole, "a static call that modules may find"},
 
     // Said to others.
@@ -93,6 +95,7 @@ constexpr SectionRule Rules[] = {
     {".kcfi_traps", Entries, Whole, ""},
     {"runtime_ptr_*", Entries, Whole, ""},
     {"runtime_shift_*", Entries, Whole, ""},
+    {"runtime_mask_*", Entries, Whole, ""},  // 7.x
     {".discard.addressable", Link, Whole, ""},
     {".discard.*", Entries, Whole, ""},
     {".fixup", Entries, Whole, ""},
@@ -117,6 +120,7 @@ constexpr SectionRule Rules[] = {
     {".debug_*", Link, Whole, ""},
     {".eh_frame*", Link, Whole, ""},
     {".sframe", Link, Whole, ""},
+    {"__tracepoint_check", Link, Whole, ""},  // names of used ones, read by the build of 7.x
     {".BTF", Link, Whole, ""},
     {".BTF.*", Link, Whole, ""},
     {".llvm*", Link, Whole, ""},
