@@ -19,6 +19,16 @@ export KSPLICE_BUILD=$BUILD
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/ksplice-test.XXXXXX")
 trap 'rm -rf "$WORK"' EXIT
 
+# host_debian: the release of this machine, 12 or 13.
+host_debian() { sed -n 's/^VERSION_ID="\(.*\)"$/\1/p' /etc/os-release; }
+
+# The series of its own kernel, those of all its kernels that are tested, and their compiler.
+# shellcheck disable=SC2034
+case $(host_debian) in
+  13) own_series=6.12 all_series=6.12 kernel_gcc=gcc-14 ;;
+  *) own_series=6.1 all_series="6.1 6.12" kernel_gcc=gcc-12 ;;
+esac
+
 # Ends the test as failed.
 fail() {
   echo "FAILED: $*" >&2
@@ -58,15 +68,21 @@ expect_no() {
   ! grep -nE -- "$1" "$2" >&2 || fail "a line of $2 matches '$1'"
 }
 
-# host_debian: the release of this machine, 12 or 13.
-host_debian() { sed -n 's/^VERSION_ID="\(.*\)"$/\1/p' /etc/os-release; }
-
 # shellcheck disable=SC2120
 # get_kernel [options of tests/kernel fetch]: sets VERSION RELEASE CONFIG SOURCE.
 get_kernel() {
   local paths
   paths=$("$SOURCE_TREE/tests/kernel" fetch --shell "$@") || fail "no kernel to test with"
   eval "$paths"
+}
+
+# get_other_kernel: the same for the other release's own kernel, with a root directory of that release.
+get_other_kernel() {
+  get_kernel --debian $((25 - $(host_debian)))
+  mkdir "$WORK/other-kernel"
+  for file in .config vmlinuz modules build; do ln -s "$(realpath "$CONFIG/$file")" "$WORK/other-kernel/$file"; done
+  CONFIG=$WORK/other-kernel
+  "$create" --make-root -q --config="$CONFIG" >/dev/null
 }
 
 # build_module FOLDER: a copy of it in $WORK, built there as its author would, against the kernel's headers,
@@ -81,7 +97,7 @@ build_module() {
   rm "$WORK/headers/Makefile"
   sed "s|/usr/src/|$(dirname "$headers")/|" "$headers/Makefile" >"$WORK/headers/Makefile"
   cp -r "$1" "$copy"
-  make -s -C "$WORK/headers" M="$copy" CC=gcc-12 modules >"$WORK/make" 2>&1 || fail "$(cat "$WORK/make")"
+  make -s -C "$WORK/headers" M="$copy" CC="$kernel_gcc" modules >"$WORK/make" 2>&1 || fail "$(cat "$WORK/make")"
 }
 
 # boot_vm [options of tests/vm/boot] <SCRIPT: boots $CONFIG, runs the script given on stdin. KSPLICE_VM is

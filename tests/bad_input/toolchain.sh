@@ -19,7 +19,7 @@ refused_with() {
 refused_with 's/^CONFIG_AS_VERSION=.*/CONFIG_AS_VERSION=23500/' wrong_toolchain 'the assembler that built the kernel is as 2\.35; here is GNU'
 expect 'hint: .*binutils' "$WORK/err"
 refused_with 's/^CONFIG_LD_VERSION=.*/CONFIG_LD_VERSION=23502/' wrong_toolchain 'the linker that built the kernel is ld 2\.35'
-refused_with 's/(Debian 12\.[^)]*) 12\.2\.0/(Debian 10.2.1-6) 10.2.1/' wrong_toolchain 'the compiler that built the kernel is gcc-12 \(Debian 10'
+refused_with 's/(Debian 1[24]\.[^)]*) 1[0-9.]*/(Debian 10.2.1-6) 10.2.1/' wrong_toolchain "the compiler that built the kernel is .*$kernel_gcc \\(Debian 10"
 refused_with 's/^CONFIG_CC_VERSION_TEXT=.*/CONFIG_CC_VERSION_TEXT="Debian clang version 14.0.6"/' bad_config 'LLVM=1'
 refused_with 's/^CONFIG_HZ=.*/CONFIG_HZ=1000/' wrong_toolchain 'the configuration that built the kernel is HZ=250, in .*; here is HZ=1000, in .*'
 echo 'CC=no-such-gcc-77' >"$WORK/config/flags"
@@ -29,7 +29,7 @@ refused_with '' no_compiler 'clang, lld and llvm'
 
 printf '#!/bin/sh\necho "$*" >>%s\nexec "$@"\n' "$WORK/log" >"$WORK/mycache"
 chmod +x "$WORK/mycache"
-echo "CC=\"$WORK/mycache gcc-12\"" >"$WORK/config/flags"
+echo "CC=\"$WORK/mycache $kernel_gcc\"" >"$WORK/config/flags"
 cp "$CONFIG/.config" "$WORK/config/.config"
 "$create" --patch="$WORK/patch" --config="$WORK/config" --id=cached --output="$WORK" --cache="$WORK/cache" -q "$SOURCE"
 [ "$(grep -c ' -c .*fs/proc/cmdline\.o ' "$WORK/log")" -eq 2 ] || fail "the compiler did not run through CC's first word"

@@ -9,8 +9,7 @@ cc -c unit.c
 exits 3 "$objdiff" sections unit.o >out
 expect '^quirks +not known, in unit.o$' out
 expect '^\.data +compared and carried' out
-get_kernel --series 6.12
-get_kernel --series 6.1
+for series in $all_series; do get_kernel --series "$series"; done
 for config in "$(realpath "$CONFIG/../../..")"/*/*/config; do
   find -L "$config/modules" -name '*.ko' -o -name '*.ko.xz' | sort >modules
   [ -s modules ] || fail "no modules in $config"

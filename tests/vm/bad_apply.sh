@@ -5,9 +5,9 @@
 patch=$SOURCE_TREE/examples/tcp-drop-6688/tcp-drop-6688.patch
 make_update() { "$create" --patch="$patch" --config="$CONFIG" --id="$1" --output="$2" --description="$3" -q "$SOURCE"; }
 
-get_kernel --series 6.12
+get_other_kernel
 make_update other "$WORK" "for another kernel"
-get_kernel --series 6.1
+get_kernel
 make_update good "$WORK" "the good one"
 mkdir "$WORK/second"
 make_update good "$WORK/second" "another update with the same id"

@@ -3,7 +3,7 @@
 # running when it is killed.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-for series in 6.1 6.12; do
+for series in $all_series; do
   get_kernel --series "$series"
   boot_vm --module loop >"$WORK/out" <<<'modprobe loop && ping -c 1 127.0.0.1'
   expect '1 packets received' "$WORK/out"

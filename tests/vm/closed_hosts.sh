@@ -3,7 +3,7 @@
 # tracer. Each is said before or at the first step, and nothing is left.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-get_kernel --series "${SERIES:-6.1}"
+get_kernel --series "${SERIES:-$own_series}"
 "$create" --patch="$SOURCE_TREE/examples/tcp-drop-6688/tcp-drop-6688.patch" --config="$CONFIG" --id=closed \
   --output="$WORK" -q "$SOURCE"
 cat >"$WORK/common" <<'EOS'

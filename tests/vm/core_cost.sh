@@ -6,7 +6,7 @@
 # shellcheck source=tests/vm/core/lib.sh
 . "$SOURCE_TREE/tests/vm/core/lib.sh"
 cost() { awk -v what="$1" '$1 == what { print int($2 / 100) }' "$WORK/transcript"; }
-for series in ${SERIES:-6.1 6.12}; do
+for series in ${SERIES:-$all_series}; do
   get_core_kernel "$series"
   build_core
   boot_core --single --icount --cpus 1 --timeout 600 <"$SOURCE_TREE/tests/vm/core/cost.guest" >"$WORK/transcript"

@@ -7,7 +7,7 @@
 # shellcheck source=tests/vm/core/lib.sh
 . "$SOURCE_TREE/tests/vm/core/lib.sh"
 export KSPLICE_DEBUG=1
-get_core_kernel "${SERIES:-6.1}"
+get_core_kernel "${SERIES:-$own_series}"
 build_core
 boot_core --single --timeout 1800 --append "nokaslr log_buf_len=16M" --console "$WORK/console" \
   <"$SOURCE_TREE/tests/vm/core/fail_nth.guest" | tee "$WORK/transcript"

@@ -6,7 +6,7 @@
 # shellcheck source=tests/vm/core/lib.sh
 . "$SOURCE_TREE/tests/vm/core/lib.sh"
 times=${KSPLICE_FORGED:-5000}
-get_core_kernel "${SERIES:-6.1}"
+get_core_kernel "${SERIES:-$own_series}"
 build_core
 boot_core --single --timeout $((120 + times / 5)) --append "nokaslr times=$times seed=${SEED:-1}" \
   <"$SOURCE_TREE/tests/vm/core/forge.guest" | tee "$WORK/transcript"

@@ -7,7 +7,7 @@
 # shellcheck source=tests/vm/core/lib.sh
 . "$SOURCE_TREE/tests/vm/core/lib.sh"
 cycles=${KSPLICE_CYCLES:-500}
-for series in ${SERIES:-6.1 6.12}; do
+for series in ${SERIES:-$all_series}; do
   get_core_kernel "$series"
   build_core
   boot_core --single --timeout $((120 + cycles * 3)) --append "nokaslr cycles=$cycles" \

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/vm/core/lib.sh
 . "$SOURCE_TREE/tests/vm/core/lib.sh"
-get_core_kernel "${SERIES:-6.1}"
+get_core_kernel "${SERIES:-$own_series}"
 build_core
 for round in 1 2 3; do
   boot_core --single --memory 2048 --timeout 600 <"$SOURCE_TREE/tests/vm/core/pause.guest" |

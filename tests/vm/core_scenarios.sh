@@ -13,7 +13,7 @@ names=${SCENARIOS:-$(basename -s .scenario -a "$folder"/*.scenario)}
 [ -z "${KSPLICE_DEBUG:-}" ] || names=$(grep -vx bpf_perf <<<"$names")
 files=(--file "$CORE_SOURCE/guest.sh")
 for name in $names; do files+=(--file "$folder/$name.scenario"); done
-for series in ${SERIES:-6.1}; do
+for series in ${SERIES:-$own_series}; do
   get_core_kernel "$series"
   build_core
   boot_core --single --timeout 900 --console "$WORK/console" "${files[@]}" \

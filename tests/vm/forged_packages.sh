@@ -7,7 +7,7 @@
 # shellcheck source=tests/vm/core/lib.sh
 . "$SOURCE_TREE/tests/vm/core/lib.sh"
 offered=${OFFERED:-100}
-get_kernel --series "${SERIES:-6.1}"
+get_kernel --series "${SERIES:-$own_series}"
 cmake --build "$BUILD" --target forge_package >"$WORK/build.log" 2>&1 || fail "$(cat "$WORK/build.log")"
 "$create" --patch="$SOURCE_TREE/examples/tcp-drop-6688/tcp-drop-6688.patch" --config="$CONFIG" --id=forged \
   --output="$WORK" -q "$SOURCE"

@@ -19,7 +19,7 @@ with tarfile.open(sys.argv[2], "w:gz") as archive:
         archive.addfile(member, io.BytesIO(data) if member.isfile() else None)
 EOP
 }
-for series in ${SERIES:-6.1 6.12}; do
+for series in ${SERIES:-$all_series}; do
   get_kernel --series "$series"
   rm -rf "$WORK/out"
   mkdir "$WORK/out"

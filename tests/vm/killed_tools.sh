@@ -3,7 +3,7 @@
 # the truth, and nothing is left. CYCLES=100 gives the 200 kills of the full run.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-get_kernel --series "${SERIES:-6.1}"
+get_kernel --series "${SERIES:-$own_series}"
 "$create" --patch="$SOURCE_TREE/examples/tcp-drop-6688/tcp-drop-6688.patch" --config="$CONFIG" --id=killed \
   --output="$WORK" -q "$SOURCE"
 {

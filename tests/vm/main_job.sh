@@ -3,7 +3,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 example=$SOURCE_TREE/examples/tcp-drop-6688
-for series in 6.1 6.12; do
+for series in $all_series; do
   get_kernel --series "$series"
   mkdir "$WORK/$series"
   "$create" --patch="$example/tcp-drop-6688.patch" --config="$CONFIG" --id=tcpdrop \

@@ -4,7 +4,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 cuts=${CUTS:-30}
-get_kernel --series "${SERIES:-6.1}"
+get_kernel --series "${SERIES:-$own_series}"
 "$create" --patch="$SOURCE_TREE/examples/tcp-drop-6688/tcp-drop-6688.patch" --config="$CONFIG" --id=power \
   --output="$WORK" -q "$SOURCE"
 {

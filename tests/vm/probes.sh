@@ -52,4 +52,4 @@ echo "== done"
 EOS
   [ "$(tail -n 1 "$WORK/transcript")" = "== done" ] || fail "the transcript of $VERSION is not whole"
 }
-for series in ${SERIES:-6.1}; do try --series "$series"; done
+for series in ${SERIES:-$own_series}; do try --series "$series"; done

@@ -2,4 +2,6 @@
 # Five of Debian's own fixes, created and tried on the kernel that lacks them.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-"$SOURCE_TREE/tests/realfix/run" --sample 5 --results "$WORK" --work "$WORK/work"
+how=(--sample 5)
+[ "$own_series" = 6.1 ] || how=(--series "$own_series" --select 5)
+"$SOURCE_TREE/tests/realfix/run" "${how[@]}" --results "$WORK" --work "$WORK/work"

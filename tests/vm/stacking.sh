@@ -46,7 +46,7 @@ make_updates() {
   update first
   on_first=--on-top-of=$WORK/ksplice-first.tar.gz
   on_second=--on-top-of=$WORK/ksplice-second.tar.gz
-  [ "$series" = 6.12 ] || make_bad_updates
+  [ "$series" != "$own_series" ] || make_bad_updates
 
   patch_tree first
   change second $cmdline 's/ first %u/ second %u/'
@@ -56,12 +56,12 @@ make_updates() {
     s/utsname()->version);/&\n\tseq_printf(m, "counted %u\\n", cmdline_reads);/'
   update second "$on_first"
   update user "$on_first"
-  [ "$series" = 6.12 ] || make_other_updates
+  [ "$series" != "$own_series" ] || make_other_updates
 
   patch_tree second
   change third $cmdline 's/ second %u/ third %u/'
   update third "$on_first" "$on_second"
-  [ "$series" = 6.12 ] || refused_create 1 needs_update --patch="$WORK/third.patch" "$on_second" "$tree"
+  [ "$series" != "$own_series" ] || refused_create 1 needs_update --patch="$WORK/third.patch" "$on_second" "$tree"
 }
 
 # From the source without the first patch: refused, and another update that has the id of the first.
@@ -83,13 +83,13 @@ make_other_updates() {
   refused_create 3 failed_to_find --patch="$WORK/user.patch" "$tree"
 }
 
-for series in ${SERIES:-6.1}; do
+for series in ${SERIES:-$own_series}; do
   get_kernel --series "$series"
   rm -rf "${WORK:?}"/*
   make_updates
   files=()
   for tarball in "$WORK"/ksplice-*.tar.gz; do files+=(--file "$tarball"); done
-  [ "$series" = 6.12 ] || files+=(--file "$WORK/other/ksplice-first.tar.gz:root/other.tar.gz")
+  [ "$series" != "$own_series" ] || files+=(--file "$WORK/other/ksplice-first.tar.gz:root/other.tar.gz")
   boot_vm --module dummy "${files[@]}" --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
 must() { "$@" || { echo "FAILED: $*"; ksplice-view; exit 1; }; }
 is() { [ "$1" = "$2" ] || { echo "FAILED: expected '$1', found '$2'"; exit 1; }; }

@@ -10,7 +10,7 @@
 # shellcheck source=tests/vm/core/lib.sh
 . "$SOURCE_TREE/tests/vm/core/lib.sh"
 here=$SOURCE_TREE/tests/vm/undo
-get_core_kernel "${SERIES:-6.1}"
+get_core_kernel "${SERIES:-$own_series}"
 keep=${KEEP:-$WORK}
 mkdir -p "$keep"
 headers=$(readlink -f "$CONFIG/build")
