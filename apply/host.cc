@@ -145,6 +145,7 @@ std::string Host::loading_obstacle() const {
 uint64_t Host::address(const RunLocation& location) const {
   uint64_t offset = static_cast<uint64_t>(location.offset);
   if (!location.import.empty()) return import_address(location.import) + offset;
+  if (!location.symbol.empty()) return symbol_address(location.target, location.symbol) + offset;
   if (location.target != "vmlinux")
     return section_address(location.target, location.section) + offset;
   return location.percpu ? offset : text_address() + offset;
@@ -224,6 +225,29 @@ uint64_t Host::import_address(const std::string& name) const {
                 fmt::format("the kernel hides its addresses: {} is 0 in /proc/kallsyms", name),
                 HiddenHint);
   return addr;
+}
+
+// What a module has once under that name. What was loaded since the list was read is not in it.
+uint64_t Host::symbol_address(const std::string& module, const std::string& name) const {
+  auto known = sections_.find({module, "symbol " + name});
+  if (known != sections_.end()) return known->second;
+  const std::string text = read_text(path("/proc/kallsyms"));
+  std::string_view rest = text;
+  std::set<uint64_t> found;
+  while (std::optional<Kallsym> symbol = next_symbol(rest))
+    if (symbol->module == module && symbol->name == name) found.insert(symbol->addr);
+  if (found.size() != 1)
+    throw Error("failed_to_find",
+                fmt::format("{} of module {} {} in /proc/kallsyms", name, module,
+                            found.empty() ? "is not" : "is there more than once"),
+                found.empty() && is_module_loaded(module)
+                    ? "the kernel lists the data of modules only with CONFIG_KALLSYMS_ALL"
+                    : "");
+  if (*found.begin() == 0)
+    throw Error("failed_to_find",
+                fmt::format("the kernel hides its addresses: {} is 0 in /proc/kallsyms", name),
+                HiddenHint);
+  return sections_[{module, "symbol " + name}] = *found.begin();
 }
 
 }  // namespace ksplice

@@ -53,6 +53,7 @@ class Host {
   uint64_t text_address() const;
   uint64_t section_address(const std::string& module, const std::string& section) const;
   uint64_t import_address(const std::string& name) const;
+  uint64_t symbol_address(const std::string& module, const std::string& name) const;
   void read_kallsyms() const;
 
   std::filesystem::path root_;

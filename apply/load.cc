@@ -1,7 +1,8 @@
 // The order of things when an update is applied:
 //
 //   1. everything that can be judged without the core: the kernel's and modules' identity, what an
-//      earlier run left, all modules finished in memory; nothing has changed so far;
+//      earlier run left, all modules finished in memory, but those that use others of this update,
+//      which are finished in 3, when these have their places; nothing has changed so far;
 //   2. the copy of the tarball, so that a crash later leaves at most a copy too many;
 //   3. load the core and the update modules: still nothing is redirected;
 //   4. one write to the stage file: the core verifies, waits and switches, or says why not.
@@ -360,9 +361,13 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   std::vector<LoadedModule> modules;
   const CoreState core = judge_core(host, package, *plan.kernel);
   if (core != CoreState::Same) modules.push_back(finalize_core(host, package, *plan.kernel));
+  std::vector<const PackageTarget*> users;  // of modules that are loaded first
   for (const PackageTarget* target : missing) {
-    modules.push_back(finalize_target(host, package, *target, plan.kernel->targets.size()));
     outcome.targets.push_back(target->name);
+    if (target->uses.empty())
+      modules.push_back(finalize_target(host, package, *target, plan.kernel->targets.size()));
+    else
+      users.push_back(target);
   }
   options.report(fmt::format("finished {} modules for this boot", modules.size()));
 
@@ -379,6 +384,8 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
     if (core == CoreState::Idle) unload_idle_core(host, options.report);
     Loading loading(host, options);
     for (const LoadedModule& module : modules) loading.load(module);
+    for (const PackageTarget* user : users)
+      loading.load(finalize_target(host, package, *user, plan.kernel->targets.size()));
     check_registered(host, package.id);
     write_settings(host, package.id, options);
     // The names stay as they were until the targets that were left out are in place.

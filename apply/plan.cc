@@ -1,6 +1,9 @@
 // Which targets of a package this host patches, and their modules finished for this boot.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <set>
+
 #include "apply/abort_codes.h"
 #include "apply/kernel_updates.h"
 #include "apply/load.h"
@@ -77,6 +80,34 @@ std::vector<uint8_t> finalize(const Host& host, const Package& package, const st
   }
 }
 
+// A target whose new code uses what the update brings along for one that is not patched here.
+void leave_out_users(const PackageKernel& kernel, bool partial, Plan& plan) {
+  std::set<std::string> there;
+  for (const PackageTarget& target : kernel.targets) {
+    auto planned = std::find(plan.targets.begin(), plan.targets.end(), &target);
+    if (planned == plan.targets.end()) continue;
+    auto lacks = [&](const std::string& used) { return !there.contains(used); };
+    auto missing = std::find_if(target.uses.begin(), target.uses.end(), lacks);
+    if (missing == target.uses.end()) {
+      there.insert(target.module);
+      continue;
+    }
+    plan.targets.erase(planned);
+    plan.skipped.push_back(target.name);
+    const bool is_cold =
+        std::any_of(kernel.targets.begin(), kernel.targets.end(), [&](const PackageTarget& other) {
+          return other.module == *missing &&
+                 std::count(plan.cold.begin(), plan.cold.end(), other.name) != 0;
+        });
+    if (!partial && is_cold)
+      refuse("cold_update_loaded", target.name,
+             fmt::format("the new code of {} uses {}, and that target was loaded with the patch in "
+                         "it",
+                         target.name, *missing),
+             "", "", fmt::format("load {} with the patch in it, too", target.name));
+  }
+}
+
 }  // namespace
 
 Plan make_plan(const Host& host, const Package& package, bool partial) {
@@ -105,6 +136,7 @@ Plan make_plan(const Host& host, const Package& package, bool partial) {
              "load the module that belongs to the kernel, or create the update for this one");
     plan.targets.push_back(&target);
   }
+  leave_out_users(*plan.kernel, partial, plan);
   for (const PackageTarget* target : plan.targets)
     for (const PackageLower& lower : target->stands_on)
       check_lower(host, package.id, *target, lower);

@@ -1,6 +1,5 @@
 // The stages, in order. Between them, data goes by value; files of a stage are in a numbered
 // folder of the overlay's slot, which --keep-work copies out.
-
 #include "create/create.h"
 
 #include <fmt/core.h>
@@ -27,6 +26,7 @@
 #include "create/fleet.h"
 #include "create/kbuild.h"
 #include "create/lower.h"
+#include "create/neighbours.h"
 #include "create/overlay.h"
 #include "create/package/package.h"
 #include "create/pairs.h"
@@ -198,12 +198,11 @@ std::vector<ObjectPair> compile(const Options& options, const AppliedPatch& appl
 }
 
 // Whole modules for hosts that do not have them loaded yet.
-void add_cold_modules(const Options& options, const std::vector<ObjectPair>& pairs,
-                      const Overlay& overlay, const Kbuild& kbuild, const std::string& folder,
-                      KernelPart& part, Progress& progress) {
-  std::vector<std::string> targets;
-  for (const PackageTarget& target : part.kernel.targets)
-    if (target.name != "vmlinux") targets.push_back(target.name);
+void add_cold_modules(const Options& options, const std::vector<TargetUpdate>& updates,
+                      const std::vector<ObjectPair>& pairs, const Overlay& overlay,
+                      const Kbuild& kbuild, const std::string& folder, KernelPart& part,
+                      Progress& progress) {
+  std::vector<std::string> targets = whole_targets(updates, part.notes);
   if (targets.empty()) return;
   progress.stage(fmt::format("build {} whole", fmt::join(targets, ", ")));
   std::map<std::string, fs::path> modules =
@@ -244,7 +243,7 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
   std::vector<std::string> consented = settle_consent(options, units, refusals);
   notes.insert(notes.end(), consented.begin(), consented.end());
   progress.notes(notes);
-  if (units.empty())
+  if (refusals.empty() && std::none_of(units.begin(), units.end(), has_changes))
     throw Error(
         "no_change", "no changes detected: the patch changes nothing in the compiled code",
         "a change of comments, or of code that this configuration leaves out, needs no update");
@@ -278,7 +277,7 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
   BuiltModules modules =
       build_modules(kbuild, targets, overlay.work() / "5-modules", options.cache / "core",
                     build_key(overlay, kernel, toolchain));
-
+  settle_neighbours(targets, modules);
   std::string folder = kernel_folder(package, kernel.release, images.vmlinux().build_id);
   KernelPart part = make_part(targets, units, images, modules, kernel.release, folder);
   for (const ObjectPair& pair : pairs) part.summary.units.push_back(pair.unit);
@@ -291,7 +290,7 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
       part.notes.push_back(note);
     }
   if (options.build_modules)
-    add_cold_modules(options, pairs, overlay, kbuild, folder, part, progress);
+    add_cold_modules(options, targets, pairs, overlay, kbuild, folder, part, progress);
   return part;
 }
 

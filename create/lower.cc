@@ -112,8 +112,9 @@ void add_lower_updates(RunImage& image, const std::vector<Package>& lowers,
             }))
           throw Error("wrong_update", fmt::format("update {} was not made on top of this update {}",
                                                   package.id, lower.id));
-      add_lower_update(image, {package.id, target.module, package.files.at(target.file),
-                               read_finalization(std::string(text.begin(), text.end()))});
+      add_lower_update(image,
+                       {package.id, target.module, package.files.at(target.file),
+                        read_finalization(std::string(text.begin(), text.end())), target.uses});
     }
   }
 }

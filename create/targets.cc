@@ -8,6 +8,7 @@
 
 #include "create/absent.h"
 #include "create/lower.h"
+#include "create/neighbours.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/process.h"
 #include "objdiff/match/run_pre.h"
@@ -67,7 +68,8 @@ std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
     std::copy_if(unit.diff.refusals.begin(), unit.diff.refusals.end(), std::back_inserter(refusals),
                  [&](const Refusal& refusal) { return !is_harmless(refusal, pair.target); });
     for (const std::string& note : unit.diff.notes) add_new(note);
-    if (unit.diff.identical && unit.diff.refusals.empty()) units.pop_back();
+    if (unit.diff.identical && unit.diff.refusals.empty() && unit.diff.made_global.empty())
+      units.pop_back();
   }
   return units;
 }
@@ -134,22 +136,31 @@ std::vector<TargetUpdate> make_updates(const std::deque<ChangedUnit>& units, Ima
                                        const std::string& id, const std::string& description,
                                        std::vector<Refusal>& refusals) {
   std::map<std::string, std::vector<Unit>> by_target;
+  std::map<std::string, std::string> modules;
   for (const ChangedUnit& unit : units)
-    if (has_changes(unit))
+    if (has_changes(unit)) modules[unit.target] = fmt::format("ksplice_{}_{}", id, unit.target);
+  // A unit without a change can have what others of its target use now.
+  for (const ChangedUnit& unit : units)
+    if (modules.contains(unit.target) && (has_changes(unit) || !unit.diff.made_global.empty()))
       by_target[unit.target].push_back({unit.name, &unit.pre, &unit.post, &unit.diff, &unit.match});
   UpdateInfo info;
   info.id = id;
   info.description = description;
   info.nr_objects = static_cast<uint32_t>(by_target.size());
+  info.neighbours = find_neighbours(units, images, modules);
   std::vector<TargetUpdate> updates;
-  for (const auto& [target, parts] : by_target) {
+  for (const std::string& target : users_first(by_target, info.neighbours)) {
     TargetUpdate update;
     update.target = target;
-    update.module = fmt::format("ksplice_{}_{}", id, target);
-    update.update = make_update_object(parts, images.get(target), images.vmlinux(), info);
+    update.module = modules.at(target);
+    info.wanted.clear();
+    for (const TargetUpdate& user : updates) add_wanted(user, update.module, info);
+    update.update =
+        make_update_object(by_target.at(target), images.get(target), images.vmlinux(), info);
     append(refusals, update.update.refusals);
     updates.push_back(std::move(update));
   }
+  std::reverse(updates.begin(), updates.end());
   return updates;
 }
 
@@ -163,6 +174,9 @@ PackageTarget describe_target(const TargetUpdate& target, const std::deque<Chang
   for (const GivenAway& away : target.update.given_away)
     result.given_away.push_back(away.sentence());
   result.kept = target.update.is_kept();
+  for (const NeighbourUse& use : target.update.uses)
+    if (!use.module.empty() && std::count(result.uses.begin(), result.uses.end(), use.module) == 0)
+      result.uses.push_back(use.module);
   for (const RunLower& lower : image.lowers)
     if (std::count(target.update.needs.begin(), target.update.needs.end(), lower.module) != 0)
       result.stands_on.push_back({lower.id, lower.module, lower.build_id});

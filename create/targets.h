@@ -63,7 +63,8 @@ struct TargetUpdate {
   UpdateObject update;
 };
 
-// Stage "update objects": one per target, by name of the target.
+// Stage "update objects": one per target, by name of the target, but behind those whose new code
+// it uses.
 std::vector<TargetUpdate> make_updates(const std::deque<ChangedUnit>& units, Images& images,
                                        const std::string& id, const std::string& description,
                                        std::vector<Refusal>& refusals);

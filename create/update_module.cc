@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -138,6 +139,26 @@ std::string import_namespaces(const Object& object, const std::vector<fs::path>&
   return text;
 }
 
+// What modpost misses: no module exports it. That is a verdict about the patch.
+std::vector<Refusal> find_undefined(const std::string& output) {
+  static const std::regex line("modpost: \"([^\"]+)\" \\[([^\\]]*/)?([^\\]/]+)\\.ko\\] undefined!");
+  std::vector<Refusal> refusals;
+  for (std::sregex_iterator at(output.begin(), output.end(), line), end; at != end; ++at) {
+    Refusal& refusal = refusals.emplace_back();
+    refusal.code = "failed_to_find";
+    refusal.object = (*at)[3];
+    refusal.symbol = (*at)[1];
+    refusal.message = fmt::format(
+        "new code in {} uses {}, which neither the kernel nor a module "
+        "exports and the update does not bring along",
+        refusal.object, refusal.symbol);
+    refusal.advice =
+        "give the patch that defines or exports it, too (all patches in one update), "
+        "or leave this use out";
+  }
+  return refusals;
+}
+
 }  // namespace
 
 std::string core_exports(const std::string& symvers) {
@@ -203,6 +224,8 @@ BuiltModules build_modules(const Kbuild& kbuild, const std::vector<TargetUpdate>
     built.updates[update.target] = folder / (update.module + ".ko");
     complete = complete && fs::exists(built.updates[update.target]);
   }
+  if (const std::vector<Refusal> missing = find_undefined(run.output); !missing.empty())
+    throw Refused(missing);
   if (!complete)
     throw Error("module_failed", fmt::format("kbuild cannot make the update's modules:\n{}",
                                              without_chatter(run.output)));

@@ -53,6 +53,7 @@ nlohmann::json location_json(const RunLocation& location) {
   if (!location.section.empty()) json["section"] = location.section;
   if (!location.import.empty()) json["import"] = location.import;
   if (location.percpu) json["percpu"] = true;
+  if (!location.symbol.empty()) json["symbol"] = location.symbol;
   return json;
 }
 

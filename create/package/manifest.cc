@@ -146,6 +146,7 @@ PackageTarget read_target(const Json& object, const std::string& kernel) {
       lower.build_id = get_text(entry, "build_id", what + "'s lower update");
       target.stands_on.push_back(std::move(lower));
     }
+  target.uses = get_lines(object, "uses", what);
   target.given_away = get_lines(object, "given_away", what);
   if (object.contains("kept"))
     target.kept = get(object, "kept", Json::value_t::boolean, what).get<bool>();
@@ -203,6 +204,7 @@ OrderedJson write_kernel(const PackageKernel& kernel) {
     for (const PackageLower& lower : target.stands_on)
       targets.back()["stands_on"].push_back(
           {{"id", lower.id}, {"module", lower.module}, {"build_id", lower.build_id}});
+    if (!target.uses.empty()) targets.back()["uses"] = target.uses;
     if (!target.given_away.empty()) targets.back()["given_away"] = target.given_away;
     if (target.kept) targets.back()["kept"] = true;
   }
@@ -280,9 +282,14 @@ void check_package(const Package& package) {
       fail(fmt::format("{} is for \"{}\", this tool knows {}", what, kernel.arch, ArchName));
     if (kernel.targets.empty()) fail(what + " has no targets");
     std::vector<std::string> needed = {kernel.core_file, kernel.core_final};
-    std::set<std::string> names;
+    std::set<std::string> names, modules;
     for (const PackageTarget& target : kernel.targets) {
       check_target(target, package.id, what);
+      for (const std::string& used : target.uses)
+        if (!modules.contains(used))
+          fail(fmt::format("{}: target {} uses \"{}\", which no target before it has", what,
+                           target.name, shown(used)));
+      modules.insert(target.module);
       if (!names.insert(target.name).second)
         fail(fmt::format("{}: target {} is there twice", what, target.name));
       needed.insert(needed.end(), {target.file, target.final});

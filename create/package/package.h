@@ -17,11 +17,12 @@
 // "module":"ksplice_ID_vmlinux", "file", "final", "build_id",
 // "functions":[{"name","unit","status","reasons":[...]}], "added":[..],
 // "cold":{"file","build_id"}, "stands_on":[{"id","module","build_id"}],
-// "given_away":[..], "kept":true}]}],
+// "uses":[..], "given_away":[..], "kept":true}]}],
 // "files":[{"path","size","sha256","delta":{"base","size","sha256"}}]}. "files" lists every file
 // except the manifest. "delta", where it is there, says that the tarball holds not the file but
 // what makes it (delta.h) from the file "base", which is there as it is; its size and sha256 are
 // the delta's, those beside "path" are the file's. "stands_on" is left out where it is empty.
+// "uses" names modules of the same update, of targets before this one; left out where it is empty.
 // "given_away" says which addresses in the update may be in live memory after an undo, a sentence
 // each, and "kept" that the undo therefore keeps the update module; left out where there is
 // nothing.
@@ -65,6 +66,8 @@ struct PackageTarget {
   std::vector<PackageFunction> functions;
   std::vector<std::string> added;
   std::vector<PackageLower> stands_on;
+  // Update modules of targets before it that its code uses: they must be there first.
+  std::vector<std::string> uses;
   std::vector<std::string> given_away;  // sentences
   bool kept = false;                    // undo keeps the module in memory
 };

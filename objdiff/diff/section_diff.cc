@@ -399,6 +399,7 @@ class Differ {
       if (pre == nullptr) continue;
       if (symbol.get() == post->symbol) {
         diff_.correlation[symbol.get()] = pre->symbol;
+        if (is_made_global(*pre->symbol, *symbol)) diff_.made_global.push_back(symbol->name);
         continue;
       }
       // Another name of the same thing.
@@ -436,6 +437,10 @@ class Differ {
 };
 
 }  // namespace
+
+bool is_made_global(const Symbol& pre, const Symbol& post) {
+  return pre.bind == STB_LOCAL && post.bind != STB_LOCAL;
+}
 
 ObjectDiff diff_objects(const Object& pre, const Object& post, const Object* moved,
                         const ChecksumPair& checksums) {

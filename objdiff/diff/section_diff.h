@@ -63,9 +63,14 @@ struct ObjectDiff {
   std::vector<DataDiff> data;  // all named data objects (Same ones too)
   // post symbol -> pre symbol of the same thing: functions, data, static locals, undefined symbols.
   std::map<const Symbol*, const Symbol*> correlation;
+  // What was static and is global now: no difference, but other units may use it.
+  std::vector<std::string> made_global;
   std::vector<Refusal> refusals;
   std::vector<std::string> notes;  // what the update does not do, and need not, in a sentence each
 };
+
+// Whether other units can use by its name what only its own unit could before.
+bool is_made_global(const Symbol& pre, const Symbol& post);
 
 // CRCs of a unit's exports by name, as whoever compiled it says (genksyms, gendwarfksyms); an
 // object holds none itself.

@@ -61,6 +61,9 @@ struct RunLocation {
   std::string import;  // if not empty: an undefined symbol of the .ko; offset is relative to it
   int64_t offset = 0;
   bool percpu = false;
+  // If not empty: a name that target has once; offset is relative to it. The kernel does not tell
+  // where it has the per-cpu section of a module, but the addresses of the symbols in it.
+  std::string symbol = {};
 };
 
 // The update module of an applied update that was added to an image (lower_update.h).

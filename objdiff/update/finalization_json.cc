@@ -24,6 +24,7 @@ void put_location(Json& object, const RunLocation& location) {
   if (!location.import.empty()) object["import"] = location.import;
   object["offset"] = location.offset;
   if (location.percpu) object["percpu"] = true;
+  if (!location.symbol.empty()) object["symbol"] = location.symbol;
 }
 
 const Json& get_list(const Json& object, const char* key) {
@@ -72,6 +73,7 @@ RunLocation get_location(const Json& object, const std::string& what) {
   location.import = get_string(object, "import", what, false);
   location.offset = get_number(object, "offset", what);
   location.percpu = get_flag(object, "percpu", what);
+  location.symbol = get_string(object, "symbol", what, false);
   if (location.target.empty()) fail(what + " has an empty target");
   return location;
 }
@@ -80,13 +82,13 @@ RunLocation get_own_location(const Json& object, const char* key, const std::str
   auto found = object.find(key);
   if (found == object.end()) fail(fmt::format("{} has no {}", what, key));
   std::string whole = fmt::format("{} {}", what, key);
-  check_keys(*found, {"target", "section", "import", "offset", "percpu"}, whole);
+  check_keys(*found, {"target", "section", "import", "offset", "percpu", "symbol"}, whole);
   return get_location(*found, whole);
 }
 
 FinalSymbol get_symbol(const Json& object, size_t number) {
   std::string what = fmt::format("symbol {}", number);
-  check_keys(object, {"name", "target", "section", "import", "offset", "percpu"}, what);
+  check_keys(object, {"name", "target", "section", "import", "offset", "percpu", "symbol"}, what);
   FinalSymbol symbol{get_string(object, "name", what, true), get_location(object, what)};
   if (symbol.name.empty()) fail(what + " has an empty name");
   return symbol;

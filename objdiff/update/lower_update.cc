@@ -25,9 +25,6 @@
 // A source without A's patch is found out by that comparison. In a function that A did not replace,
 // line numbers that A's patch moved and that are numbers in the code (ASSERT_RTNL()) are a
 // mismatch.
-//
-// Not handled: per-cpu data that A brought along, since the kernel does not tell where a module's
-// per-cpu section is; update_tables.cc refuses it by name.
 #include "objdiff/update/lower_update.h"
 
 #include <elf.h>
@@ -124,17 +121,24 @@ class Adder {
       return where.percpu ? offset : text->addr + offset;
     }
     std::string owner = where.target == image_.target ? "" : where.target;
+    if (!where.symbol.empty())
+      for (const RunSymbol* symbol : image_.find_symbols(where.symbol))
+        if (image_.owner_of(symbol->addr) == owner) return symbol->addr + offset;
     for (const RunSection& section : image_.sections)
-      if (section.owner == owner && section.name == where.section) return section.addr + offset;
-    if (owner.rfind("ksplice_", 0) == 0)
+      if (where.symbol.empty() && section.owner == owner && section.name == where.section)
+        return section.addr + offset;
+    const bool is_neighbour = std::count(lower_.uses.begin(), lower_.uses.end(), owner) != 0;
+    if (owner.rfind("ksplice_", 0) == 0 && !is_neighbour)
       throw Error("needs_update",
                   fmt::format("update {} stands on an update whose module is {}", lower_.id, owner),
                   "name that update before it");
     if (owner.empty()) fail(fmt::format("{} has no section {}", image_.path, where.section));
-    // A module's update may name places in vmlinux; nothing in the module's image lies there.
+    // A module's update may name places in vmlinux, and in the update's modules of other targets;
+    // nothing in the module's image lies there.
     for (const auto& [addr, known] : image_.places)
       if (known.target == where.target && known.section == where.section &&
-          known.offset == where.offset && known.percpu == where.percpu)
+          known.offset == where.offset && known.percpu == where.percpu &&
+          known.symbol == where.symbol)
         return addr;
     uint64_t addr = new_place();
     image_.places[addr] = where;

@@ -18,6 +18,7 @@ struct LowerUpdate {
   std::string module;       // name of its update module for the target
   std::vector<uint8_t> ko;  // as in the tarball, not finalized
   Finalization finalization;
+  std::vector<std::string> uses = {};  // modules of the same update, of other targets
 };
 
 // Adds it to image. The updates that it stands on must have been added

@@ -59,7 +59,9 @@ class UpdateBuilder {
   // update_object.cc
   void add_unit(const Unit& unit);
   void select_seeds(UnitState& unit);
+  void include_wanted();
   void note_given_away();
+  void note_uses();
   void drain_queue();
   void copy_relocation(const Piece& piece, const Relocation& relocation);
   Symbol* include_atom(UnitState& unit, const Atom& atom);
@@ -102,6 +104,7 @@ class UpdateBuilder {
   }
   Symbol* target_module_symbol();
   Symbol* param_symbol(const RunLocation& location);
+  Symbol* neighbour_symbol(UnitState& unit, const std::string& name);
   Symbol* undefined_symbol(UnitState& unit, const Symbol& symbol);
   Symbol* absolute_symbol(const std::string& name, const RunLocation& location);
   Symbol* run_symbol(const std::string& name, uint64_t addr);
@@ -149,7 +152,9 @@ class UpdateBuilder {
   std::deque<Piece> queue_;
   std::map<std::string, std::pair<UnitState*, const Symbol*>> new_globals_;  // of all units
   std::map<std::string, Symbol*> undefined_;
-  std::map<std::tuple<std::string, std::string, std::string, int64_t, bool>, Symbol*> absolute_;
+  std::map<std::string, Symbol*> used_neighbours_;  // by name
+  std::map<std::tuple<std::string, std::string, std::string, int64_t, bool, std::string>, Symbol*>
+      absolute_;
   std::set<std::string> absolute_names_;
   std::set<std::tuple<std::string, std::string, uint64_t>> refused_;  // one refusal per place
   std::set<std::pair<const Section*, uint64_t>> runtime_sites_;       // rewritten

@@ -72,6 +72,7 @@ UpdateObject UpdateBuilder::build(const std::vector<Unit>& units) {
   for (const Unit& unit : units) add_unit(unit);
   // Seeds first, in all units: whether a special entry is kept depends on what is included.
   for (UnitState& unit : units_) select_seeds(unit);
+  include_wanted();
   drain_queue();
   // Entries bring new pieces (replacement code, keys), and these may bring functions with entries
   // of their own.
@@ -81,12 +82,30 @@ UpdateObject UpdateBuilder::build(const std::vector<Unit>& units) {
     drain_queue();
   }
   note_given_away();
+  note_uses();
   add_tables();
   return std::move(out_);
 }
 
+// What only the new code of other targets uses.
+void UpdateBuilder::include_wanted() {
+  for (const WantedByOther& wanted : info_.wanted) {
+    auto found = new_globals_.find(wanted.name);
+    if (!wanted.is_new || found == new_globals_.end()) continue;
+    auto [unit, definition] = found->second;
+    const Atom* atom = unit->atoms->of(definition);
+    if (atom != nullptr && atom->is_function())
+      resolve_function(*unit, *atom);
+    else
+      resolve_named_data(*unit, atom, *definition);
+  }
+}
+
 void UpdateBuilder::note_given_away() {
   for (GivenAway& away : find_given_away(out_.object)) out_.given_away.push_back(std::move(away));
+  for (const WantedByOther& wanted : info_.wanted)
+    if (wanted.stays)
+      out_.given_away.push_back({wanted.name, wanted.user, 0, "is used by what may stay"});
   bool is_declared = false;
   for (const UnitState& unit : units_)
     is_declared =
@@ -96,6 +115,24 @@ void UpdateBuilder::note_given_away() {
                           hooks_.contains(HookSections[KSPLICE_HOOK_REVERSE]) ||
                           hooks_.contains(HookSections[KSPLICE_HOOK_POST_REVERSE]);
   out_.addresses_removed = is_declared && takes_back;
+}
+
+// Whoever only calls it is on a stack meanwhile, and an undo sees that.
+void UpdateBuilder::note_uses() {
+  for (const auto& [name, symbol] : used_neighbours_) {
+    const Neighbour& other = info_.neighbours.at(name);
+    const bool is_of_kernel = other.existing && other.target == "vmlinux";
+    NeighbourUse use{name, is_of_kernel ? "" : other.module, !other.existing, true};
+    for (const auto& section : out_.object.sections) {
+      const CodeMap code(out_.object, *section);
+      for (const Relocation& relocation : section->relocations) {
+        if (relocation.symbol != symbol) continue;
+        const Instruction* instruction = section->is_exec() ? code.at(relocation.offset) : nullptr;
+        if (instruction == nullptr || !instruction->is_branch()) use.only_called = false;
+      }
+    }
+    out_.uses.push_back(std::move(use));
+  }
 }
 
 void UpdateBuilder::refuse(const UnitState& unit, const std::string& code, const Section* section,
@@ -139,6 +176,9 @@ void UpdateBuilder::add_unit(const Unit& unit) {
   for (const auto& [symbol, data] : state.data)
     if (data->status == DiffStatus::New && symbol->bind != STB_LOCAL)
       new_globals_[symbol->name] = {&state, symbol};
+  for (const auto& [post, pre] : unit.diff->correlation)
+    if (post->section != nullptr && pre->section != nullptr && is_made_global(*pre, *post))
+      new_globals_[post->name] = {&state, post};
   for (const auto& section : unit.post->sections)
     for (const Relocation& relocation : section->relocations) {
       Reference reference = state.atoms->resolve(*section, relocation);

@@ -7,6 +7,8 @@
 // an address that was not proven, and runs no program.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,7 +43,7 @@ struct Finalization {
 };
 
 // JSON text of a finalization and back; throws Error("bad_file") on malformed text.
-// {"symbols":[{"name":..,"target":..,"section":..,"import":..,"offset":..,"percpu":..}],
+// {"symbols":[{"name":..,"target":..,"section":..,"import":..,"offset":..,"percpu":..,"symbol":..}],
 //  "fields":[{"offset":..,"size":..,"pcrel":..,"target":{location},"addend":..,"place":{location}}]}
 std::string write_finalization(const Finalization& finalization);
 Finalization read_finalization(const std::string& text);
@@ -55,9 +57,34 @@ struct Unit {
   const MatchResult* match = nullptr;
 };
 
+// What a unit of another target gives to modules, and did not before: an export of the patch.
+struct Neighbour {
+  std::string target;
+  std::string module;                   // the target's update module; empty if it has none
+  std::optional<RunLocation> existing;  // in the running target; none: it comes with the update
+  std::string why_not;                  // why it cannot be used, or empty
+};
+
+// That new code of one target uses what the patch exports from another.
+struct NeighbourUse {
+  std::string name;
+  std::string module;       // of the update, for the other target; empty: it is the kernel's own
+  bool is_new = false;      // not in the running target
+  bool only_called = true;  // its address goes nowhere
+};
+
+// The other side of it.
+struct WantedByOther {
+  std::string name, user;  // update module
+  bool is_new = false;
+  bool stays = false;  // after an undo the user may go on using it
+};
+
 struct UpdateInfo {
   std::string id, description;
   uint32_t nr_objects = 1;
+  std::map<std::string, Neighbour> neighbours = {};  // by name
+  std::vector<WantedByOther> wanted = {};
 };
 
 struct UpdateObject {
@@ -71,6 +98,7 @@ struct UpdateObject {
   std::vector<GivenAway> given_away;
   bool addresses_removed = false;
   bool is_kept() const { return !given_away.empty() && !addresses_removed; }
+  std::vector<NeighbourUse> uses;  // by name
   std::vector<std::string> needs;  // update modules of image.lowers that it stands on
   std::vector<Refusal> refusals;   // if not empty, the object must not be used
 };

@@ -66,6 +66,32 @@ Symbol* UpdateBuilder::kernel_symbol(const std::string& name) {
   return absolute_symbol(name, vmlinux_.locate(global->addr));
 }
 
+// What the patch exports for modules from another target, and was not before: the finalizer fills
+// in where it is.
+Symbol* UpdateBuilder::neighbour_symbol(UnitState& unit, const std::string& name) {
+  auto found = info_.neighbours.find(name);
+  if (found == info_.neighbours.end() || found->second.target == image_.target) return nullptr;
+  const Neighbour& other = found->second;
+  const bool is_of_kernel = other.existing && other.target == "vmlinux";
+  std::string why_not = other.why_not;
+  if (why_not.empty() && other.module.empty() && !is_of_kernel)
+    why_not = fmt::format("nothing holds {} in memory, of which this update changes no code",
+                          other.target);
+  if (!why_not.empty()) {
+    refuse(unit, "failed_to_find", nullptr, name, 0,
+           fmt::format("new code of {} uses {} of {}, which the patch exports: {}", image_.target,
+                       name, other.target, why_not),
+           "give the new code a way of its own, or leave this use out of the patch");
+    return nullptr;
+  }
+  Symbol* symbol = absolute_symbol(
+      name, other.existing
+                ? *other.existing
+                : RunLocation{.target = other.module, .section = "", .import = "", .symbol = name});
+  used_neighbours_[name] = symbol;
+  return symbol;
+}
+
 Symbol* UpdateBuilder::undefined_symbol(UnitState& unit, const Symbol& symbol) {
   const std::string& name = symbol.name;
   // Shadow variables (ksplice-patch.h): the core exports them.
@@ -74,6 +100,8 @@ Symbol* UpdateBuilder::undefined_symbol(UnitState& unit, const Symbol& symbol) {
   if (name.rfind("__SCT__", 0) == 0) need_static_call_key(name);
   if (image_.is_module()) {
     if (const RunSymbol* own = only_global(image_, name)) return run_symbol(name, own->addr);
+    if (info_.neighbours.contains(name) && !vmlinux_.exports.contains(name))
+      return neighbour_symbol(unit, name);
     return import_symbol(symbol);  // modpost checks that somebody exports it
   }
   if (vmlinux_.exports.contains(name)) return import_symbol(symbol);
@@ -104,7 +132,7 @@ void UpdateBuilder::need_static_call_key(const std::string& trampoline) {
 // The absolute symbol of that meaning; its name is made unique among the absolute ones.
 Symbol* UpdateBuilder::absolute_symbol(const std::string& name, const RunLocation& location) {
   Symbol*& symbol = absolute_[{location.target, location.section, location.import, location.offset,
-                               location.percpu}];
+                               location.percpu, location.symbol}];
   if (symbol != nullptr) return symbol;
   std::string unique = name;
   for (int number = 1; absolute_names_.contains(unique) || undefined_.contains(unique); ++number)

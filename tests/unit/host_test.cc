@@ -85,7 +85,8 @@ TEST_F(HostTest, Addresses) {
       "ffffffff9a003000 W weak_one\n"
       "ffffffffc0001000 t kfree\t[tcp_mod]\n"
       "ffffffffc0002000 T twice\t[tcp_mod]\n"
-      "ffffffffc0003000 T mod_export\t[tcp_mod]\n");
+      "ffffffffc0003000 T mod_export\t[tcp_mod]\n"
+      "0000000000027a40 d mod_percpu\t[tcp_mod]\n");
   put("/sys/module/tcp_mod/initstate", "live\n");
   put("/sys/module/tcp_mod/sections/.text", "0xffffffffc0000000\n");
   EXPECT_EQ(host_.address({"vmlinux", "", "", 0x123, false}), 0xffffffff9a000123u);
@@ -95,6 +96,10 @@ TEST_F(HostTest, Addresses) {
   EXPECT_EQ(host_.address({"tcp_mod", "", "twice", 0, false}), 0xffffffff9a002000u);
   EXPECT_EQ(host_.address({"tcp_mod", "", "weak_one", 0, false}), 0xffffffff9a003000u);
   EXPECT_EQ(host_.address({"tcp_mod", "", "mod_export", 0, false}), 0xffffffffc0003000u);
+  EXPECT_EQ(host_.address({"tcp_mod", ".data..percpu", "", 8, true, "mod_percpu"}), 0x27a48u);
+  EXPECT_EQ(host_.address({"tcp_mod", "", "", 0, false, "kfree"}), 0xffffffffc0001000u);
+  EXPECT_EQ(failure({"tcp_mod", ".data..percpu", "", 0, true, "helper"}),
+            "failed_to_find: helper of module tcp_mod is not in /proc/kallsyms");
   EXPECT_EQ(failure({"tcp_mod", "", "helper", 0, false}),
             "failed_to_find: helper is there more than once in /proc/kallsyms");
   EXPECT_EQ(failure({"tcp_mod", "", "absent", 0, false}),

@@ -122,7 +122,7 @@ class LowerUpdateTest : public testing::Test {
     made->match = match_run_pre(made->pre, image);
     Unit unit{"unit.o", &made->pre, &made->post, &made->diff, &made->match};
     const RunImage& vmlinux = image.is_module() ? *vmlinux_ : image;
-    made->update = make_update_object({unit}, image, vmlinux, {id, "text", 1});
+    made->update = make_update_object({unit}, image, vmlinux, {id, "text", 1, {}, {}});
     return made;
   }
 
@@ -260,6 +260,30 @@ TEST_F(LowerUpdateTest, AnotherUnitFindsWhatIsGlobal) {
   EXPECT_EQ(update.needs, OnA);
 }
 
+// The kernel does not tell where the section is, but where the variable is.
+TEST_F(LowerUpdateTest, PerCpuDataOfTheFirstIsFoundByItsName) {
+  const std::string percpu = "__attribute__((section(\".data..percpu\"))) ";
+  const std::string before = with(patched_a(), "static int hits", percpu + "static int hits");
+  RunImage image = stock();
+  std::unique_ptr<Made> a = make("a", image, Stock, before);
+  ASSERT_EQ(refusals(*a), "");
+  add_lower_update(image, lower("a", *a));
+  std::unique_ptr<Made> b = make("b", image, before, with(before, "/*C*/", "+ hits"));
+  ASSERT_EQ(refusals(*b), "");
+  EXPECT_EQ(b->update.needs, OnA);
+  const RunLocation hits = b->location("hits");
+  EXPECT_EQ(hits.target, "ksplice_a_vmlinux");
+  EXPECT_EQ(hits.symbol, "hits");
+  EXPECT_EQ(hits.offset, 0);
+  EXPECT_TRUE(hits.percpu);
+  // The next one finds it, too, in the values that b's module has for it.
+  add_lower_update(image, lower("b", *b));
+  std::unique_ptr<Made> c =
+      make("c", image, with(before, "/*C*/", "+ hits"), with(before, "/*C*/", "+ hits * 2"));
+  ASSERT_EQ(refusals(*c), "");
+  EXPECT_EQ(c->location("hits").symbol, "hits");
+}
+
 TEST_F(LowerUpdateTest, AFunctionThatCameWithTheFirstIsReplaced) {
   std::unique_ptr<Made> b = make("b", with_a(), patched_a(), with(patched_a(), "x + 4", "x + 5"));
   ASSERT_EQ(refusals(*b), "");
@@ -308,6 +332,76 @@ TEST_F(LowerUpdateTest, UpdatesOfAModule) {
     if (symbol->name == "rare") rare = symbol.get();
   ASSERT_NE(rare, nullptr);
   EXPECT_TRUE(rare->is_undefined());
+}
+
+// What the patch exports from vmlinux is in the update's other module, which is loaded first.
+TEST_F(LowerUpdateTest, ANeighbourIsInTheOtherModule) {
+  RunImage image = module();
+  UpdateInfo info{"b", "", 2, {}, {}};
+  info.neighbours["fresh"] = {"vmlinux", "ksplice_b_vmlinux", {}, ""};
+  auto update = [&](const std::string& use) {
+    std::unique_ptr<Made> made =
+        make("b", image, Stock, "extern int fresh(int);" + with(Stock, "/*C*/", use));
+    Unit unit{"unit.o", &made->pre, &made->post, &made->diff, &made->match};
+    made->update = make_update_object({unit}, image, *vmlinux_, info);
+    return made;
+  };
+  std::unique_ptr<Made> made = update("+ fresh(x)");
+  ASSERT_EQ(refusals(*made), "");
+  EXPECT_EQ(made->location("fresh").target, "ksplice_b_vmlinux");
+  EXPECT_EQ(made->location("fresh").symbol, "fresh");
+  ASSERT_EQ(made->update.uses.size(), 1u);
+  EXPECT_TRUE(made->update.uses[0].is_new && made->update.uses[0].only_called);
+  made = update("+ (long)fresh");
+  ASSERT_EQ(made->update.uses.size(), 1u);
+  EXPECT_FALSE(made->update.uses[0].only_called);
+  // Of a module that the update has nothing for, nobody would hold it.
+  info.neighbours["fresh"] = {"lib", "", RunLocation{"lib", ".text", "", 0, false}, ""};
+  made = update("+ fresh(x)");
+  ASSERT_EQ(made->update.refusals.size(), 1u);
+  EXPECT_EQ(made->update.refusals[0].code, "failed_to_find");
+  EXPECT_NE(made->update.refusals[0].message.find("holds lib in memory"), std::string::npos);
+}
+
+TEST_F(LowerUpdateTest, WhatOnlyANeighbourUsesComesAlong) {
+  RunImage image = stock();
+  std::unique_ptr<Made> made =
+      make("b", image, Stock,
+           with(Stock, "/*C*/", "+ 1") + "int fresh(int x) { return hidden(x) * 3; }");
+  ASSERT_EQ(refusals(*made), "");
+  EXPECT_EQ(made->update.added, Names());
+  Unit unit{"unit.o", &made->pre, &made->post, &made->diff, &made->match};
+  UpdateInfo info{"b", "", 2, {}, {{"fresh", "ksplice_b_mod", true, false}}};
+  UpdateObject update = make_update_object({unit}, image, image, info);
+  EXPECT_EQ(update.added, Names{"fresh"});
+  EXPECT_FALSE(update.is_kept());
+  info.wanted[0].stays = true;
+  EXPECT_TRUE(make_update_object({unit}, image, image, info).is_kept());
+}
+
+TEST_F(LowerUpdateTest, AStaticFunctionMadeGlobalIsTheOneThatRuns) {
+  RunImage image = stock();
+  std::unique_ptr<Made> made = make("b", image, Stock,
+                                    with(Stock, "static __attribute__((noinline)) int helper",
+                                         "__attribute__((noinline)) int helper"));
+  EXPECT_EQ(made->diff.made_global, Names{"helper"});
+  Object pre = object("others.c", Others);
+  Object post = object("post.c", with("extern int helper(int);\n" + std::string(Others),
+                                      "(x); }\nvoid __f", "(helper(x)); }\nvoid __f"));
+  ObjectDiff diff = diff_objects(pre, post);
+  MatchResult match = match_run_pre(pre, image);
+  Unit user{"others.o", &pre, &post, &diff, &match};
+  Unit unit{"unit.o", &made->pre, &made->post, &made->diff, &made->match};
+  UpdateObject update = make_update_object({unit, user}, image, image, {"b", "", 1, {}, {}});
+  ASSERT_TRUE(update.refusals.empty()) << format_refusal(update.refusals[0]);
+  EXPECT_EQ(update.replaced, Names{"rare"});
+  EXPECT_EQ(update.added, Names());
+  const auto& symbols = update.finalization.symbols;
+  EXPECT_TRUE(std::any_of(symbols.begin(), symbols.end(), [&](const FinalSymbol& symbol) {
+    return symbol.name == "helper" &&
+           symbol.location.offset == static_cast<int64_t>(image.unique_symbol("helper")->addr -
+                                                          image.unique_symbol("_text")->addr);
+  }));
 }
 
 // The other unit's clone is alike in all, and yet it is not the one that is meant.

@@ -33,6 +33,19 @@ TEST_F(PackageTest, ReadsBackWhatWasWritten) {
   EXPECT_EQ(target.functions[0].reasons, package.kernels[0].targets[0].functions[0].reasons);
 }
 
+TEST_F(PackageTest, ReadsBackWhichOtherModulesAreUsed) {
+  Package package = example();
+  std::vector<PackageTarget>& targets = package.kernels[0].targets;
+  targets.push_back(targets[0]);
+  targets[1].name = "ifb";
+  targets[1].module = "ksplice_" + package.id + "_ifb";
+  targets[1].uses = {targets[0].module};
+  Package read = read_package(write_package(package, dir_.path().string()));
+  EXPECT_EQ(read.kernels[0].targets[1].uses, targets[1].uses);
+  std::swap(targets[0], targets[1]);  // what is used must come first
+  EXPECT_THROW(write_package(package, dir_.path().string()), Error);
+}
+
 TEST_F(PackageTest, ReadsBackWhatItStandsOn) {
   Package package = example();
   PackageLower lower{"low", "ksplice_low_vmlinux", "00ff"};

@@ -1,13 +1,18 @@
 #!/usr/bin/env bash
-# One update for vmlinux and two modules: refused, or in part, while a module is not loaded; what comes
-# later is found, is not in the way of an undo, and is patched by applying again.
+# One update for vmlinux and two modules, of which one calls a new function in vmlinux: refused, or in
+# part, while a module is not loaded; what comes later is found, is not in the way of an undo, and is
+# patched by applying again.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 get_kernel
-make_patch fs/proc/cmdline.c "s/seq_putc(m, '.n');/seq_puts(m, \" patched\\\\n\");/" && cat "$WORK/patch" >"$WORK/all.patch"
-make_patch drivers/net/dummy.c 's/dev->max_mtu = 0;/dev->max_mtu = 0; dev->mtu = 1234;/' && cat "$WORK/patch" >>"$WORK/all.patch"
+make_patch fs/proc/cmdline.c "s/seq_putc(m, '.n');/seq_puts(m, \" patched\\\\n\");/
+  s/^#include <linux.init.h>/&\n#include <linux\/export.h>/
+  \$a int parts_mtu(void);\nint parts_mtu(void) { return 1234; }\nEXPORT_SYMBOL_GPL(parts_mtu);" && cat "$WORK/patch" >"$WORK/all.patch"
+make_patch drivers/net/dummy.c 's/dev->max_mtu = 0;/dev->max_mtu = 0; dev->mtu = parts_mtu();/;
+  s/^static void dummy_setup/int parts_mtu(void);\n&/' && cat "$WORK/patch" >>"$WORK/all.patch"
 make_patch drivers/net/ifb.c 's/dev->tx_queue_len = TX_Q_LIMIT;/dev->tx_queue_len = 77;/' && cat "$WORK/patch" >>"$WORK/all.patch"
-"$create" --patch="$WORK/all.patch" --config="$CONFIG" --id=parts --description="three targets" --build-modules --output="$WORK" -q "$SOURCE"
+"$create" --patch="$WORK/all.patch" --config="$CONFIG" --id=parts --description="three targets" --build-modules --output="$WORK" --json "$SOURCE" >"$WORK/json"
+expect 'dummy is not in the tarball as a whole module: it uses parts_mtu' "$WORK/json"
 
 # The same module with another build id, and without its signature, which would no longer hold.
 python3 - "$CONFIG"/modules/kernel/drivers/net/dummy.ko* "$WORK/dummy.ko" <<'EOS'
