@@ -381,6 +381,32 @@ std::optional<std::span<const uint8_t>> RunImage::read(uint64_t addr, uint64_t l
   return std::span<const uint8_t>(section->data).subspan(offset, length);
 }
 
+namespace {
+
+// A place in the per-cpu section of a module or of an update's module: by a name there that stands
+// once in the module, best the one at that place. Without any no host can answer.
+RunLocation locate_percpu(const RunImage& image, const RunSection& section, uint64_t addr,
+                          RunLocation location) {
+  auto stands_once = [&](const std::string& name) {
+    const std::vector<const RunSymbol*> all = image.find_symbols(name);
+    return std::count_if(all.begin(), all.end(), [&](const RunSymbol* symbol) {
+             return image.owner_of(symbol->addr) == section.owner && symbol->type != 'U';
+           }) == 1;
+  };
+  const RunSymbol* best = nullptr;
+  for (const RunSymbol& symbol : image.symbols)
+    if (symbol.addr >= section.addr && symbol.addr < section.addr + section.size &&
+        (best == nullptr || symbol.addr <= addr) && symbol.size != 0 && stands_once(symbol.name))
+      best = &symbol;
+  location.percpu = true;
+  if (best == nullptr) return location;
+  location.symbol = best->name;
+  location.offset = static_cast<int64_t>(addr) - static_cast<int64_t>(best->addr);
+  return location;
+}
+
+}  // namespace
+
 RunLocation RunImage::locate(uint64_t addr) const {
   RunLocation location;
   location.target = target;
@@ -392,7 +418,7 @@ RunLocation RunImage::locate(uint64_t addr) const {
     location.target = section->owner;
     location.section = section->name;
     location.offset = static_cast<int64_t>(addr - section->addr);
-    return location;
+    return is_percpu_section(*section) ? locate_percpu(*this, *section, addr, location) : location;
   }
   auto place = places.upper_bound(addr + ImportGap / 2);
   if (place != places.begin() && addr - std::prev(place)->first + ImportGap / 2 < ImportGap) {
@@ -415,7 +441,7 @@ RunLocation RunImage::locate(uint64_t addr) const {
   } else if (section != nullptr) {
     location.section = section->name;
     location.offset = static_cast<int64_t>(addr - section->addr);
-    return location;
+    return is_percpu_section(*section) ? locate_percpu(*this, *section, addr, location) : location;
   }
   if (addr >= ImportBase && !imports.empty()) {
     auto found = imports.upper_bound(addr + ImportGap / 2);

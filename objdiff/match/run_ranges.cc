@@ -64,7 +64,7 @@ class RangeMaker {
     bool moves_along = target->target == here.target && target->section == here.section &&
                        target->import.empty() && target->percpu == here.percpu;
     if (use.pc_relative && moves_along) return;
-    if (!use.pc_relative && target->percpu) return;
+    if (!use.pc_relative && target->percpu && target->target == "vmlinux") return;
     if (!use.pc_relative && !image_.is_module() && is_constant_symbol(use.target)) return;
     RunField field;
     field.offset = use.run_offset - base;

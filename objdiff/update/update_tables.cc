@@ -147,15 +147,15 @@ uint64_t UpdateBuilder::add_needs() {
   std::set<std::string> used;
   auto use = [&](const RunLocation& location, const std::string& name) {
     used.insert(location.target);
-    if (location.target == image_.target || location.section != ".data..percpu") return;
+    if (location.section != ".data..percpu" || !location.symbol.empty()) return;
     Refusal refusal;
     refusal.code = "failed_to_find";
     refusal.symbol = name;
     refusal.message = fmt::format(
-        "{} is per-cpu data of {}, and the kernel does not tell where a module has its per-cpu "
-        "data",
+        "{} is per-cpu data of {}, which has no per-cpu variable of a name that is in it only "
+        "once: the kernel tells where these are by their names",
         name, location.target);
-    refusal.advice = "undo that update, and make one update of both patches";
+    refusal.advice = "leave code that uses it as it is";
     out_.refusals.push_back(refusal);
   };
   for (const FinalSymbol& symbol : out_.finalization.symbols) use(symbol.location, symbol.name);

@@ -236,6 +236,30 @@ TEST_F(RunImageTest, LaysOutModules) {
   EXPECT_FALSE(image.import_address("nobody"));
 }
 
+TEST_F(RunImageTest, PlacesPerCpuDataOfAModuleByAName) {
+  RunImage image =
+      read_run_image(shop_.compile("m.s",
+                                   ".section .modinfo,\"a\"\n.asciz \"name=m\"\n"
+                                   ".section .data..percpu,\"aw\"\n"
+                                   "first: .quad 0\n.type first,@object\n.size first,8\n"
+                                   ".quad 0\n"
+                                   "last: .quad 0\n.type last,@object\n.size last,8\n"));
+  const uint64_t first = image.unique_symbol("first")->addr;
+  for (auto [offset, name, from] : {std::tuple(4, "first", 4), std::tuple(8, "first", 8),
+                                    std::tuple(16, "last", 0), std::tuple(20, "last", 4)}) {
+    const RunLocation location = image.locate(first + static_cast<uint64_t>(offset));
+    EXPECT_EQ(location.section, ".data..percpu");
+    EXPECT_EQ(location.symbol, name) << offset;
+    EXPECT_EQ(location.offset, from) << offset;
+    EXPECT_TRUE(location.percpu);
+  }
+  for (RunSymbol& symbol : image.symbols)
+    if (symbol.name == "first" || symbol.name == "last") symbol.name = "same";
+  image.by_name.clear();
+  for (size_t i = 0; i < image.symbols.size(); ++i) image.by_name.emplace(image.symbols[i].name, i);
+  EXPECT_EQ(image.locate(first).symbol, "");  // no name says which
+}
+
 // The kernel tells no address of an empty section; its place is right behind the one before it.
 TEST_F(RunImageTest, PlacesSectionsWithoutAByteBehindTheOneBefore) {
   std::string text =

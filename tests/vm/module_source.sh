@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # An out-of-tree module, built by its author against Debian's headers and loaded, is patched by
-# --module-source: a header, a Makefile, a changed and a new file.
+# --module-source: a header, a Makefile, a changed and a new file, a static function made global, and
+# per-cpu data of the module.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 get_kernel "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Updates on top of updates: three of one function, which share a counter that the first one brought
-# along, two of a module that is loaded later, and one of another function that only uses the counter. They are refused where what they stand
+# Updates on top of updates: three of one function, which share counters that the first one brought
+# along (one is per-cpu), two of a module that is loaded later, and one of another function that only uses the counter. They are refused where what they stand
 # on is missing or another one, and undone in any order that is safe.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -38,9 +38,9 @@ make_updates() {
   tree=$WORK/source
   link_tree "$SOURCE" "$tree"
   change first $cmdline '
-    s/^static int cmdline_proc_show/unsigned int cmdline_reads;\n\nstatic noinline void cmdline_wait(void)\n{\n\tif (!strcmp(current->comm, "sleeper"))\n\t\tmsleep_interruptible(8000);\n}\n\n&/
+    s/^static int cmdline_proc_show/unsigned int cmdline_reads;\nstatic DEFINE_PER_CPU(unsigned int, cmdline_seen);\n\nstatic noinline void cmdline_wait(void)\n{\n\tif (!strcmp(current->comm, "sleeper"))\n\t\tmsleep_interruptible(8000);\n}\n\n&/
     s/^#include <linux.fs.h>/&\n#include <linux\/delay.h>\n#include <linux\/sched.h>/
-    s/seq_putc(m, .*/seq_printf(m, " first %u\\n", ++cmdline_reads);\n\tcmdline_wait();/'
+    s/seq_putc(m, .*/seq_printf(m, " first %u\\n",\n\t\t   cmdline_reads = ++*per_cpu_ptr(\&cmdline_seen, 0));\n\tcmdline_wait();/'
   change_dummy first 1111
   change stranger $cmdline 's/seq_putc(m, .*/seq_puts(m, "stranger\\n");/'
   update first

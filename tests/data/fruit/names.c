@@ -8,10 +8,16 @@
 
 static const char *const names[] = {"apple", "pear", "plum"};
 
+static noinline unsigned int fruit_kind(unsigned int n)
+{
+	OPTIMIZER_HIDE_VAR(n);
+	return n % ARRAY_SIZE(names);
+}
+
 const char *fruit_name(unsigned int n)
 {
 	if (WARN_ON_ONCE(n >= ARRAY_SIZE(names)))
 		return "nothing";
-	return names[n];
+	return names[fruit_kind(n)];
 }
 EXPORT_SYMBOL_GPL(fruit_name);
