@@ -229,4 +229,13 @@ std::vector<RunSymbol> decode_kallsyms(const RunSection& section, const std::str
   return symbols;
 }
 
+bool is_left_out_of_kallsyms(std::string_view name) {
+  for (std::string_view part :
+       {"kallsyms_addresses", "kallsyms_offsets", "kallsyms_relative_base", "kallsyms_num_syms",
+        "kallsyms_names", "kallsyms_markers", "kallsyms_token_table", "kallsyms_token_index",
+        "kallsyms_seqs_of_names"})
+    if (name == part) return true;
+  return false;
+}
+
 }  // namespace ksplice

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "objdiff/image/kallsyms.h"
 #include "objdiff/match/run_pre_search.h"
 
 namespace ksplice {
@@ -81,6 +82,10 @@ std::string RunPre::objection_to_kind(const Entity& entity, uint64_t addr) const
 // Nothing in the image has the name.
 std::string RunPre::objection_to_unknown(const Entity& entity, uint64_t addr) const {
   if (entity.kind != Entity::Kind::Undefined) return "";
+  const RunSection* section = image_.section_at(addr);
+  if (!image_.is_module() && section != nullptr && !section->exec &&
+      is_left_out_of_kallsyms(entity.name()))
+    return "";
   if (is_weak(entity))
     return addr == 0 ? ""
                      : fmt::format("{} is weak and defined nowhere, but {:#x} is referred to",

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
+#include "objdiff/image/run_image_parts.h"
 #include "tests/unit/small_kernel.h"
 
 namespace ksplice {
@@ -214,6 +216,31 @@ TEST_F(RunPreTest, RefusesTwoAddressesForOneThing) {
   const FunctionMatch& match = function(object, result, "g");
   EXPECT_EQ(match.status, MatchStatus::Mismatched);
   EXPECT_NE(match.refusal.message.find("elsewhere"), std::string::npos) << match.refusal.message;
+}
+
+// The kernel's list has no name for its own parts, which C names as weak ones.
+TEST_F(RunPreTest, FindsTheTablesThatTheListOfSymbolsLeavesOut) {
+  const std::string text =
+      "extern const unsigned NAME __attribute__((weak));"
+      "unsigned size_of(void) { return NAME; } unsigned twice(void) { return NAME * 2; }";
+  auto match = [&](const std::string& name) {
+    const std::string run =
+        "const unsigned hidden = 5;"
+        "const char linux_banner[] = \"Linux version 6.1.0-test (root@host) (gcc 12) #1 SMP\";";
+    RunImage image = link({shop_.compile("run.c", run, KernelFlags),
+                           shop_.compile("unit.c", text, with(KernelFlags, {"-DNAME=hidden"}))});
+    const uint64_t addr = image.unique_symbol("hidden")->addr;
+    std::erase_if(image.symbols, [](const RunSymbol& each) { return each.name == "hidden"; });
+    index_symbols(image);
+    Object object = pre("pre.c", "#define NAME " + name + "\n" + text);
+    MatchResult result = match_run_pre(object, image);
+    return function(object, result, "size_of").status == MatchStatus::Matched &&
+           std::any_of(result.addresses.begin(), result.addresses.end(), [&](const auto& known) {
+             return known.first->name == name && known.second == addr;
+           });
+  };
+  EXPECT_TRUE(match("kallsyms_num_syms"));
+  EXPECT_FALSE(match("kallsyms_num_seven"));
 }
 
 TEST_F(RunPreTest, SaysWhatTheImageLacks) {
