@@ -284,9 +284,7 @@ void Outside::build_pre() {
     if (!adds && changes_in(name).empty()) continue;
     const OutsideProgram* owner = owner_of(name);
     if (std::count(concerned.begin(), concerned.end(), owner) == 0) concerned.push_back(owner);
-    std::string flat = name;
-    std::replace(flat.begin(), flat.end(), '/', '_');
-    fs::path kept = overlay_.work("2-pre-outside") / flat;
+    fs::path kept = overlay_.work("2-pre-outside") / flat_name(name);
     fs::copy_file(kbuild_.obj / name, kept, fs::copy_options::overwrite_existing);
     parts_[name] = {kept, owner};
     if (adds) fs::remove(kbuild_.obj / name);

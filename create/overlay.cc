@@ -249,6 +249,12 @@ void remove_leftovers(const fs::path& cache) {
 
 }  // namespace
 
+std::string flat_name(const fs::path& path) {
+  std::string name = path.lexically_normal().string();
+  std::replace(name.begin(), name.end(), '/', ':');  // no target of make has a colon in its name
+  return name;
+}
+
 std::string hash_text(std::string_view text) {
   Hash hash;
   hash.add(text);

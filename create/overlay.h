@@ -74,6 +74,9 @@ class Overlay {
   std::vector<std::string> files_;
 };
 
+// A file name for a path that make can build, and another one for each: "mm:slab.o".
+std::string flat_name(const std::filesystem::path& path);
+
 // 64-bit FNV-1a as 16 hex digits: names for things in the cache.
 std::string hash_text(std::string_view text);
 

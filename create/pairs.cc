@@ -85,15 +85,9 @@ void store_cached(const PairInput& input, const BuiltUnit& built) {
   fs::rename(fresh.path(), entry, taken);  // another create may have been faster: the same content
 }
 
-std::string file_name_of(const std::string& unit) {
-  std::string name = fs::path(unit).lexically_normal().string();
-  std::replace(name.begin(), name.end(), '/', '_');
-  return name;
-}
-
 // Takes a built object out of kbuild's reach.
 fs::path keep(const Overlay& overlay, const std::string& stage, const BuiltUnit& built) {
-  fs::path kept = overlay.work(stage) / file_name_of(built.name);
+  fs::path kept = overlay.work(stage) / flat_name(built.name);
   fs::copy_file(built.object, kept, fs::copy_options::overwrite_existing);
   return kept;
 }
@@ -329,7 +323,21 @@ std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) 
   }
   if (!refusals.empty()) throw Refused(refusals);
   build_moved(input, pre, units, pairs, progress);
+  split_by_target(pairs);
   return pairs;
+}
+
+void split_by_target(std::vector<ObjectPair>& pairs) {
+  std::vector<ObjectPair> split;
+  for (const ObjectPair& pair : pairs) {
+    for (size_t at = 0; at <= pair.target.size();) {
+      const size_t end = std::min(pair.target.find(':', at), pair.target.size());
+      split.push_back(pair);
+      split.back().target = pair.target.substr(at, end - at);
+      at = end + 1;
+    }
+  }
+  pairs = std::move(split);
 }
 
 }  // namespace ksplice

@@ -44,6 +44,9 @@ struct PairObjects {
 // Reads and compares the objects of a pair. pre stays empty if the unit is new.
 PairObjects compare_pair(const ObjectPair& pair);
 
+// kbuild puts one object into several modules ("a:b" is its target then): makes a pair for each.
+void split_by_target(std::vector<ObjectPair>& pairs);
+
 // Pre objects come from the cache where every file they were made from is as it was. Leaves the
 // patched files in the overlay. Throws Error("compile_failed") with the compiler's words,
 // Error("pre_build_failed") if already the source as it is does not compile, and
