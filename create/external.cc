@@ -15,6 +15,7 @@
 #include <map>
 #include <set>
 
+#include "create/module_copy.h"
 #include "create/moved.h"
 #include "create/update_module.h"
 #include "objdiff/base/error.h"
@@ -25,26 +26,6 @@ namespace ksplice {
 namespace fs = std::filesystem;
 
 namespace {
-
-bool is_build_product(const std::string& name) {
-  if (name == ".git" || name == "Module.symvers" || name == "modules.order") return true;
-  for (const char* suffix : {".o", ".ko", ".a", ".cmd", ".mod", ".mod.c", ".d", ".symversions"})
-    if (name.ends_with(suffix)) return true;
-  return false;
-}
-
-// Objects that come without source (binary blobs) are sources too: NAME.o_shipped is not a product.
-void copy_sources(const fs::path& from, const fs::path& to) {
-  fs::create_directories(to);
-  for (const auto& entry : fs::directory_iterator(from)) {
-    std::string name = entry.path().filename().string();
-    if (is_build_product(name)) continue;
-    if (entry.is_directory())
-      copy_sources(entry.path(), to / name);
-    else if (entry.is_regular_file())
-      fs::copy_file(entry.path(), to / name);
-  }
-}
 
 // What goes wrong when a pass fails.
 struct Failure {
@@ -57,30 +38,27 @@ constexpr Failure MovedFailed = {"moved_failed", " without the patch and with it
                                  "without these it does, so the numbers mean something to it"};
 constexpr Failure PostFailed = {"compile_failed", " with the patch", "without the patch it does"};
 
-std::map<std::string, BuiltUnit> make_modules(const Kbuild& kbuild, const fs::path& folder,
-                                              const fs::path& original, const Failure& failure,
-                                              Progress& progress) {
+std::map<std::string, BuiltUnit> make_modules(const Kbuild& kbuild, const ModuleCopy& copy,
+                                              const Failure& failure, Progress& progress) {
   std::string flags;
   for (const std::string& word : kbuild.words)
     if (word.starts_with("KCFLAGS=")) flags = word;
-  flags += fmt::format(" -fmacro-prefix-map={}/={}/", folder.string(), original.string());
+  flags += fmt::format(" -fmacro-prefix-map={}/={}/", copy.root.string(), copy.original.string());
   // What other modules export is known to their users' builds only; here nothing is loaded.
   MakeResult run =
-      run_make(kbuild, {"M=" + folder.string(), flags, "KBUILD_MODPOST_WARN=1", "modules"});
+      run_make(kbuild, {"M=" + copy.folder.string(), flags, "KBUILD_MODPOST_WARN=1", "modules"});
   progress.detail(without_chatter(run.output), 2);
   if (run.status != 0)
     throw Error(failure.code,
-                fmt::format("the module in {} does not compile{}:\n{}", original.string(),
+                fmt::format("the module in {} does not compile{}:\n{}", copy.source.string(),
                             failure.how, without_chatter(run.output)),
                 failure.hint);
-  return find_external_units(folder);
+  return find_external_units(copy.folder, copy.root);
 }
 
 fs::path keep(const Overlay& overlay, const std::string& stage, const std::string& name,
               const fs::path& object) {
-  std::string file = name;
-  std::replace(file.begin(), file.end(), '/', '_');
-  fs::path kept = overlay.work(stage) / file;
+  fs::path kept = overlay.work(stage) / flat_name(name);
   fs::copy_file(object, kept);
   return kept;
 }
@@ -104,25 +82,26 @@ void put_changes(const fs::path& folder, const std::vector<FileChange>& changes)
 // The objects of the source as it is with the line numbers of the patched one; none if no line
 // moves.
 std::map<std::string, fs::path> build_moved(const Overlay& overlay, const Kbuild& kbuild,
-                                            const fs::path& copy, const fs::path& original,
+                                            const ModuleCopy& copy, const fs::path& original,
                                             const std::vector<FileChange>& changes, bool relative,
                                             Progress& progress) {
   std::map<std::string, fs::path> moved;
-  const std::vector<MovedFile> files = make_moved(
-      changes, original, overlay.work() / "2-moved/source", relative ? "" : copy.string() + "/");
+  const std::vector<MovedFile> files =
+      make_moved(changes, original, overlay.work() / "2-moved/source",
+                 relative ? "" : copy.folder.string() + "/");
   if (files.empty()) return moved;
   progress.stage("compile the module as its source is, with the patch's line numbers");
-  for (const MovedFile& file : files) put_file(copy / file.path, file.content);
-  for (const auto& [name, unit] : make_modules(kbuild, copy, original, MovedFailed, progress))
+  for (const MovedFile& file : files) put_file(copy.folder / file.path, file.content);
+  for (const auto& [name, unit] : make_modules(kbuild, copy, MovedFailed, progress))
     moved[name] = keep(overlay, "2-moved", name, unit.object);
   return moved;
 }
 
 }  // namespace
 
-std::map<std::string, BuiltUnit> find_external_units(const fs::path& folder) {
+std::map<std::string, BuiltUnit> find_external_units(const fs::path& folder, const fs::path& root) {
   std::map<std::string, BuiltUnit> units;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+  for (const auto& entry : fs::recursive_directory_iterator(root)) {
     std::string file = entry.path().filename().string();  // ".foo.o.cmd"
     if (!file.starts_with(".") || !file.ends_with(".o.cmd") || file.ends_with(".mod.o.cmd") ||
         file == "..module-common.o.cmd")
@@ -130,7 +109,7 @@ std::map<std::string, BuiltUnit> find_external_units(const fs::path& folder) {
     fs::path object = entry.path().parent_path() / file.substr(1, file.size() - 5);
     std::string text = read_text(entry.path()), name = object.lexically_relative(folder).string();
     if (text.find(" -DMODULE ") == std::string::npos || !fs::exists(object)) continue;
-    for (const std::string& called : {object.string(), name}) {
+    for (const std::string& called : {(folder / name).string(), name}) {
       if (text.find("\nsource_" + called + " := ") == std::string::npos) continue;  // or linked
       BuiltUnit unit = parse_cmd_file(text, called);
       unit.object = object;
@@ -152,11 +131,11 @@ void check_module_source(const fs::path& folder) {
 
 ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild, const fs::path& folder,
                                    const std::vector<FileChange>& changes, Progress& progress) {
-  fs::path original = fs::canonical(folder), copy = overlay.work() / "module";
-  copy_sources(original, copy);
+  const fs::path original = fs::canonical(folder);
+  const ModuleCopy copy = copy_module(original, overlay.work() / "module");
   overlay.replace("include/ksplice-patch.h", core_source_folder() / "ksplice-patch.h");
   progress.stage("compile the module as its source is");
-  std::map<std::string, BuiltUnit> pre = make_modules(kbuild, copy, original, PreFailed, progress);
+  std::map<std::string, BuiltUnit> pre = make_modules(kbuild, copy, PreFailed, progress);
   progress.result(fmt::format("{} units", pre.size()));
   std::map<std::string, fs::path> kept;
   for (const auto& [name, unit] : pre) kept[name] = keep(overlay, "2-pre", name, unit.object);
@@ -166,11 +145,10 @@ ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild, const
                   !pre.empty() && fs::path(pre.begin()->second.name).is_relative(), progress);
 
   progress.stage("compile the module with the patch");
-  put_changes(copy, changes);
-  std::map<std::string, BuiltUnit> post =
-      make_modules(kbuild, copy, original, PostFailed, progress);
+  put_changes(copy.folder, changes);
+  std::map<std::string, BuiltUnit> post = make_modules(kbuild, copy, PostFailed, progress);
   ExternalPairs result;
-  result.folder = copy;
+  result.folder = copy.folder;
   for (const auto& [name, unit] : post) {
     bool is_new = !pre.contains(name);
     if (!is_new && read_file(unit.object) == read_file(kept[name])) continue;
@@ -183,6 +161,7 @@ ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild, const
     pair.post = keep(overlay, "3-post", name, unit.object);
     result.pairs.push_back(std::move(pair));
   }
+  split_by_target(result.pairs);
   for (const FileChange& change : changes)
     if (change.path.ends_with(".c") && change.kind != ChangeKind::Deleted &&
         !post.contains(change.path.substr(0, change.path.size() - 2) + ".o"))

@@ -20,9 +20,11 @@ struct ExternalPairs {
   std::vector<std::string> unbuilt;  // changed .c files that are part of no module
 };
 
-// The units that a make in folder left there, by path relative to it. kbuild names them by their
-// absolute path up to 6.12, relative to the module's folder since 6.13.
-std::map<std::string, BuiltUnit> find_external_units(const std::filesystem::path& folder);
+// The units that a make in folder left in root, which it lies in, by path relative to folder
+// ("../shared/words.o"). kbuild names them by their absolute path up to 6.12, relative to the
+// module's folder since 6.13.
+std::map<std::string, BuiltUnit> find_external_units(const std::filesystem::path& folder,
+                                                     const std::filesystem::path& root);
 
 // Throws Error("bad_source") if folder is not a module's.
 void check_module_source(const std::filesystem::path& folder);

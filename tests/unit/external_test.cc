@@ -21,15 +21,18 @@ void put_unit(const fs::path& object, const std::string& name, const std::string
 
 TEST(FindExternalUnits, OfAbsoluteAndOfRelativeNames) {
   TempDir folder;
-  const fs::path top = folder.path();
+  const fs::path top = folder.path() / "module";
+  fs::create_directories(top);
   put_unit(top / "sub/apple.o", (top / "sub/apple.o").string(), (top / "sub/apple.c").string());
   put_unit(top / "sub/pear.o", "sub/pear.o", "sub/pear.c");
   put_unit(top / "fruit.mod.o", "fruit.mod.o", "fruit.mod.c");
   put_unit(top / ".module-common.o", ".module-common.o", "/tree/scripts/module-common.c");
   write_file(top / "fruit.o", "");
   write_file(top / ".fruit.o.cmd", "savedcmd_fruit.o := ld -r -o fruit.o @fruit.mod\n");
-  auto units = find_external_units(top);
-  ASSERT_EQ(units.size(), 2u);
+  put_unit(folder.path() / "shared/plum.o", (top / "../shared/plum.o").string(), "plum.c");
+  auto units = find_external_units(top, folder.path());
+  ASSERT_EQ(units.size(), 3u);
+  EXPECT_EQ(units.at("../shared/plum.o").target, "fruit");
   EXPECT_EQ(units.at("sub/apple.o").name, (top / "sub/apple.o").string());
   EXPECT_EQ(units.at("sub/pear.o").name, "sub/pear.o");
   EXPECT_EQ(units.at("sub/pear.o").object, top / "sub/pear.o");
