@@ -38,14 +38,55 @@ const TypeLayout* partner(const Types& pre, const Types& post, const TypeLayout&
   return old.front();
 }
 
+// "int of 4 bytes" of "array of 8 int of 4 bytes", or "".
+std::string elements_of(const std::string& type) {
+  constexpr std::string_view Array = "array of ";
+  if (!type.starts_with(Array)) return "";
+  const size_t number = type.find(' ', Array.size());
+  return number == std::string::npos ? "" : type.substr(number);
+}
+
+// How the patch can be written so that the layout stays. What is only gone, a member or the end of
+// an array, can be left where it is: nothing moves then, and what new code allocates is large
+// enough for old code, which runs again after an undo.
+std::string advise(const TypeLayout& old, const TypeLayout& layout) {
+  const std::string general =
+      "keep the layout that live objects have; attach new data with a shadow variable "
+      "(ksplice_shadow_get)";
+  std::map<std::string, const TypeMember*> now;
+  for (const TypeMember& member : layout.members) now[member.name] = &member;
+  std::vector<std::string> gone, shorter;
+  for (const TypeMember& member : old.members) {
+    auto found = now.find(member.name);
+    if (found == now.end()) {
+      const std::string outer = member.name.substr(0, member.name.find_first_of(".["));
+      if (std::count(gone.begin(), gone.end(), outer) == 0) gone.push_back(member.name);
+      continue;
+    }
+    const TypeMember& is = *found->second;
+    now.erase(found);
+    if (is.type == member.type && is.size == member.size && is.target == member.target) continue;
+    const std::string elements = elements_of(is.type);
+    if (elements.empty() || elements != elements_of(member.type) || is.size >= member.size)
+      return general;
+    shorter.push_back(member.name);
+  }
+  if (!now.empty() || (gone.empty() && shorter.empty())) return general;
+  std::string advice;
+  if (!gone.empty())
+    advice = fmt::format("leave member {} where it was, unused", fmt::join(gone, ", "));
+  if (!shorter.empty())
+    advice += fmt::format("{}leave {} as long as it was, its end unused",
+                          advice.empty() ? "" : "; ", fmt::join(shorter, ", "));
+  return advice + ": the layout stays as live objects and the old code have it";
+}
+
 void refuse_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout,
                    const std::string& difference) {
   const std::string where = layout.function.empty() ? "" : fmt::format(" of {}()", layout.function);
-  Refusal& refusal =
-      j.refuse("type_changed", "", layout.name,
-               fmt::format("{}{} changed: {}", layout.name, where, difference),
-               "keep the layout that live objects have; attach new data with a shadow variable "
-               "(ksplice_shadow_get)");
+  Refusal& refusal = j.refuse("type_changed", "", layout.name,
+                              fmt::format("{}{} changed: {}", layout.name, where, difference),
+                              advise(old, layout));
   refusal.expected = fmt::format("{}:{}", old.file, old.line);
   refusal.found = fmt::format(
       "used by {}",

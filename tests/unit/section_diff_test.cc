@@ -72,6 +72,16 @@ TEST(SectionDiff, ProposesTheCallersOfAFunctionThatCannotBeRedirected) {
   EXPECT_NE(diff.refusals[0].advice.find("g, h"), std::string::npos) << diff.refusals[0].advice;
 }
 
+TEST(SectionDiff, ProposesToLeaveWhatIsOnlyGone) {
+  auto advice = [](const std::string& name) {
+    const ObjectDiff diff = diff_objects(object_of(name, false, true), object_of(name, true, true));
+    return diff.refusals.empty() ? "" : diff.refusals[0].advice;
+  };
+  EXPECT_NE(advice("type-member-removed.c").find("where it was, unused"), std::string::npos)
+      << advice("type-member-removed.c");
+  EXPECT_NE(advice("type-member-added.c").find("shadow variable"), std::string::npos);
+}
+
 TEST(SectionDiff, SaysWhereInTheSourceADifferenceIs) {
   const ObjectDiff diff = diff_objects(object_of("code-changed.c", false, true),
                                        object_of("code-changed.c", true, true));
