@@ -31,6 +31,8 @@ class CodeWalk {
   bool step();
   bool no_instruction();
   bool jump_label_nop();
+  bool nop();
+  bool is_claimed() const;
   bool padding();
   bool branch();
   bool local_branch(uint64_t run_target);
@@ -76,7 +78,16 @@ class CodeWalk {
   std::vector<Relocation>::const_iterator relocation_;
   std::optional<Instruction> pre_insn_, run_insn_;
   uint64_t pre_at_ = 0, run_at_ = 0;  // offsets from begin_ and addr_
-  bool relaxed_ = false;              // a branch had another length
+  // The nops just before them, equal in both, that may be the beginning of filling.
+  struct Filling {
+    uint64_t pre_at, run_at;
+    uint8_t first, last;  // lengths of nops
+    // The assembler's nops are of one length, but for a shorter one at the end.
+    bool goes_on_with(const Instruction& insn) const {
+      return insn.kind != InstructionKind::Nop || (last == first && insn.size <= first);
+    }
+  };
+  std::optional<Filling> filling_;
   std::vector<Branch> branches_;
   std::vector<StaticCall> static_calls_;
   Comparison result_;

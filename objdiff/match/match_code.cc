@@ -16,6 +16,25 @@ using Kind = InstructionKind;
 // Nameless code refers to nameless code at most so often; more would be a circle.
 constexpr unsigned MaxDepth = 8;
 
+// What compilers align to in a function, in bytes.
+constexpr uint64_t LeastAlignment = 8, MostAlignment = 64;
+
+// Whether code has that many bytes of what the assembler fills with: nops, all but the last of one
+// length.
+bool is_filling(std::span<const uint8_t> code, uint64_t at, uint64_t size) {
+  if (at > code.size() || size > code.size() - at) return false;
+  code = code.subspan(at, size);
+  uint64_t length = 0;  // of the first nop
+  for (at = 0; at < size;) {
+    const std::optional<Instruction> nop = decode_instruction(code, at);
+    if (!nop || !is_filling_nop(code.subspan(at, nop->size))) return false;
+    if (length == 0) length = nop->size;
+    at += nop->size;
+    if (nop->size > length || (nop->size < length && at != size)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 CodeWalk::CodeWalk(const Matcher& matcher, const Section& section, uint64_t begin, uint64_t end,
@@ -112,11 +131,9 @@ bool CodeWalk::step() {
       (pre_insn_->kind == Kind::Jump || is_jump_label_nop(pre_bytes())))
     return jump_label_nop();
   bool equal_size = pre_insn_->size == run_insn_->size;
-  if (pre_insn_->kind == Kind::Nop || run_insn_->kind == Kind::Nop) {
-    bool equal =
-        equal_size && std::equal(pre_bytes().begin(), pre_bytes().end(), run_bytes().begin());
-    if (!equal && !has_relocation(pre_insn_->size)) return padding();
-  }
+  if (pre_insn_->kind == Kind::Nop && !has_relocation(pre_insn_->size)) return nop();
+  if (run_insn_->kind == Kind::Nop && pre_insn_->kind != Kind::Nop) return padding();
+  filling_.reset();
   if (pre_insn_->is_branch()) return branch();
   if (!equal_size) return differ("the instructions differ");
   return compare_fields();
@@ -124,34 +141,60 @@ bool CodeWalk::step() {
 
 // objtool replaced the jmp by a nop of its size.
 bool CodeWalk::jump_label_nop() {
-  if (!is_jump_label_nop(run_bytes()))
-    return differ("a jump label that objtool turns into a nop is none");
-  if (run_insn_->size != pre_insn_->size) relaxed_ = true;
+  if (is_jump_label_nop(run_bytes())) return advance();
+  if (run_insn_->kind == Kind::Nop) return padding();
+  return differ("a jump label that objtool turns into a nop is none");
+}
+
+// A nop of pre without a relocation: the same in run, or filling.
+bool CodeWalk::nop() {
+  const bool equal = pre_insn_->size == run_insn_->size &&
+                     std::equal(pre_bytes().begin(), pre_bytes().end(), run_bytes().begin());
+  if (!equal) return padding();
+  if (is_claimed())
+    filling_.reset();
+  else if (filling_ && filling_->goes_on_with(*pre_insn_))
+    filling_->last = pre_insn_->size;
+  else
+    filling_ = Filling{pre_at_, run_at_, pre_insn_->size, pre_insn_->size};
   return advance();
 }
 
-// Alignment inside a function. When the assembler shortened a branch before it, another amount of
-// filling is needed to reach the same alignment.
+// Whether a table says that the instruction of pre is more than filling.
+bool CodeWalk::is_claimed() const {
+  const CodePlace place{&section_, begin_ + pre_at_};
+  if (pre_.jump_labels.count(place) != 0) return true;
+  auto after = pre_.alternatives.upper_bound(place);
+  if (after == pre_.alternatives.begin()) return false;
+  const auto& [start, last] = *std::prev(after);
+  auto [entry, end] = pre_.alternatives.equal_range(start);
+  return start.first == &section_ && std::any_of(entry, end, [&](const auto& each) {
+           return place.second - start.second < each.second.length;
+         });
+}
+
+// Alignment inside a function: filling of other lengths, which on both sides ends at the next
+// multiple of one power of two, where pre and run begin at other distances from it.
 bool CodeWalk::padding() {
-  auto filling = [](std::span<const uint8_t> code, uint64_t at) {
-    uint64_t end = at;
-    for (;;) {
-      std::optional<Instruction> next = decode_instruction(code, end);
-      if (!next || !is_filling_nop(code.subspan(end, next->size))) return end;
-      end += next->size;
-    }
-  };
-  uint64_t pre_end = filling(std::span(section_.data).first(end_), begin_ + pre_at_) - begin_;
-  uint64_t run_end = filling(code_, run_at_);
-  bool moved = pre_end != pre_at_ || run_end != run_at_;
-  // Loops and labels are aligned to 8, 16, 32 or 64 bytes by compilers; the filling is less than
-  // that.
-  bool aligned = (addr_ + run_end) % 8 == 0 && (begin_ + pre_end) % 8 == 0 &&
-                 run_end - run_at_ < 64 && pre_end - pre_at_ < 64;
-  if (!moved || !aligned || !relaxed_) return differ("the instructions differ");
-  pre_at_ = pre_end;
-  run_at_ = run_end;
-  return true;
+  if (filling_ && filling_->goes_on_with(*pre_insn_) && filling_->goes_on_with(*run_insn_)) {
+    pre_at_ = filling_->pre_at;  // its first nops are alike; nothing may lead to these, either
+    run_at_ = filling_->run_at;
+    while (result_.map.back().first > pre_at_) result_.map.pop_back();
+  }
+  filling_.reset();
+  const std::span<const uint8_t> pre = std::span(section_.data).first(end_);
+  const uint64_t pre_place = begin_ + pre_at_, run_place = addr_ + run_at_;
+  for (uint64_t align = std::min(MostAlignment, section_.align); align >= LeastAlignment;
+       align /= 2) {
+    const uint64_t pre_size = -pre_place % align, run_size = -run_place % align;
+    if (pre_size == run_size || has_relocation(pre_size) || (pre_size != 0 && is_claimed()) ||
+        !is_filling(pre, pre_place, pre_size) || !is_filling(code_, run_at_, run_size))
+      continue;
+    pre_at_ += pre_size;
+    run_at_ += run_size;
+    return true;
+  }
+  return differ("the instructions differ");
 }
 
 // A direct branch: its length may differ, its target must be the same.
@@ -168,7 +211,6 @@ bool CodeWalk::branch() {
   if (pre.size() != run.size()) {
     bool has_forms = pre_insn_->kind == Kind::Jump || pre_condition >= 0;
     if (!has_forms) return differ("the instructions differ");
-    relaxed_ = true;
   } else if (!std::equal(pre.begin(), pre.begin() + pre_insn_->imm_offset, run.begin())) {
     return differ("the instructions differ");
   }
@@ -366,13 +408,29 @@ bool CodeWalk::check_branches() {
   return true;
 }
 
-std::optional<uint32_t> Comparison::run_offset(uint64_t pre_offset) const {
+namespace {
+
+// The first pair of pre_offset, or the end.
+OffsetMap::const_iterator find_offset(const OffsetMap& map, uint64_t pre_offset) {
   auto found =
       std::lower_bound(map.begin(), map.end(), pre_offset,
                        [](const auto& pair, uint64_t value) { return pair.first < value; });
-  if (found == map.end() || found->first != pre_offset) return std::nullopt;
-  // With padding on one side only, the later of two run offsets is the instruction's.
+  return found == map.end() || found->first != pre_offset ? map.end() : found;
+}
+
+}  // namespace
+
+std::optional<uint32_t> Comparison::run_offset(uint64_t pre_offset) const {
+  auto found = find_offset(map, pre_offset);
+  if (found == map.end()) return std::nullopt;
+  // With filling in run only, the later of two run offsets is the instruction's.
   while (std::next(found) != map.end() && std::next(found)->first == pre_offset) ++found;
+  return found->second;
+}
+
+std::optional<uint32_t> Comparison::run_end(uint64_t pre_end) const {
+  auto found = find_offset(map, pre_end);
+  if (found == map.end()) return std::nullopt;
   return found->second;
 }
 

@@ -66,6 +66,8 @@ struct Comparison {
 
   // Run offset of a pre offset at an instruction boundary.
   std::optional<uint32_t> run_offset(uint64_t pre_offset) const;
+  // Where code ends in run that ends at pre_end: before the filling that run alone may have there.
+  std::optional<uint32_t> run_end(uint64_t pre_end) const;
 };
 
 class Matcher {

@@ -116,7 +116,7 @@ bool CodeWalk::check_alternative(uint64_t pre_offset, uint64_t run_offset) {
     return differ_at(pre_offset, "the image has other alternatives here");
   for (const RunAlternative& run : found->second) {
     const Alternative& pre = (entry++)->second;
-    std::optional<uint32_t> run_end = result_.run_offset(pre_offset + pre.length);
+    std::optional<uint32_t> run_end = result_.run_end(pre_offset + pre.length);
     if (pre.feature != run.feature || !run_end || *run_end - run_offset != run.length ||
         pre.replacement_length != run.replacement_length)
       return differ_at(pre_offset, "an alternative has another feature or length");

@@ -30,8 +30,11 @@
 //   Branch length        A direct jump may be short in one and long in the other (same condition,
 //                        same prefixes, same target): pre has each function in its own section,
 //                        where the assembler cannot shorten a jump to a local function of the file.
-//   Alignment inside     After such a change of length, filling before an aligned label may differ,
-//                        if it is the assembler's own nops, on both sides up to a multiple of 8.
+//   Alignment inside     Filling before an aligned label may have another length where pre and run
+//                        begin at other distances from that alignment (gcc 14 aligns tight loops to
+//                        32 or 64 bytes, which functions are not; a branch before it got shorter):
+//                        it is the assembler's own nops, ends on both sides at the next multiple of
+//                        the alignment, before the same instruction, and nothing leads into it.
 //   Padding behind       What lies between functions belongs to none of them and is not looked at.
 //   Block layout         .cold and .part fragments are functions of their own; jumps between a
 //                        function and its fragment lead to the same instruction.
@@ -187,6 +190,7 @@ void RunPre::add_candidates(Candidate& candidate) {
 
 void RunPre::commit(Candidate& candidate, const Trial& trial) {
   candidate.chosen = &trial;
+  if (!trial.is_replaced) layout_.measure(*candidate.entity, trial.code.run_size);
   for (const Sighting& sighting : trial.sightings) {
     bool is_new = known_.emplace(sighting.entity, sighting.addr).second;
     if (is_new && sighting.entity->section != nullptr &&

@@ -232,7 +232,7 @@ class RangeMaker {
          it->first.second < entity_.end;
          ++it) {
       std::optional<uint32_t> at = code_.run_offset(it->first.second - entity_.begin);
-      std::optional<uint32_t> end = code_.run_offset(it->first.second - entity_.begin + it->second);
+      std::optional<uint32_t> end = code_.run_end(it->first.second - entity_.begin + it->second);
       if (!at || !end) continue;
       set_paravirt(add_range(*at, *end - *at, KSPLICE_RANGE_PARAVIRT));
     }

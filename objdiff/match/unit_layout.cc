@@ -48,8 +48,15 @@ const UnitLayout::Group* UnitLayout::group_of(const Entity& entity) const {
   return found == by_section_.end() ? nullptr : found->second;
 }
 
-uint64_t UnitLayout::end_of(const Entity& entity, uint64_t addr) {
-  return addr + (entity.end - entity.begin);
+uint64_t UnitLayout::end_of(const Entity& entity, uint64_t addr) const {
+  auto measured = sizes_.find(&entity);
+  return addr + (measured != sizes_.end() ? measured->second : entity.end - entity.begin);
+}
+
+void UnitLayout::measure(const Entity& function, uint64_t run_size) {
+  const uint64_t size = function.end - function.begin;
+  if (sizes_.emplace(&function, run_size).second && run_size > size)
+    by_section_.at(function.section)->grown += run_size - size;
 }
 
 void UnitLayout::place(const Entity& entity, uint64_t addr) {
@@ -64,7 +71,11 @@ void UnitLayout::allow(const Entity& entity, uint64_t bytes) {
 
 void UnitLayout::clear() {
   addrs_.clear();
-  for (auto& [name, group] : groups_) group.placed.clear();
+  sizes_.clear();
+  for (auto& [name, group] : groups_) {
+    group.placed.clear();
+    group.grown = 0;
+  }
 }
 
 bool UnitLayout::fits(const Entity& entity, uint64_t addr) const {
@@ -73,7 +84,7 @@ bool UnitLayout::fits(const Entity& entity, uint64_t addr) const {
   uint64_t low = std::min(addr, group->placed.begin()->first);
   auto last = std::prev(group->placed.end());
   uint64_t high = std::max(end_of(entity, addr), end_of(*last->second, last->first));
-  return high - low <= group->limit;
+  return high - low <= group->limit + group->grown;
 }
 
 bool UnitLayout::is_between(const Entity& function, uint64_t addr) const {
@@ -98,8 +109,7 @@ bool UnitLayout::is_beside(const Entity& function, uint64_t addr, uint64_t run_s
   if (at == 0) return false;
   auto last = addrs_.find(list[at - 1]);
   if (last == addrs_.end() || last->second >= addr) return false;
-  uint64_t end = end_of(*list[at - 1], last->second);  // of pre, which is not shorter than run
-  return addr < end + Filling;
+  return addr < end_of(*list[at - 1], last->second) + Filling;
 }
 
 std::vector<UnitLayout::Complaint> UnitLayout::complaints() const {
@@ -108,13 +118,13 @@ std::vector<UnitLayout::Complaint> UnitLayout::complaints() const {
     if (group.placed.empty()) continue;
     auto first = group.placed.begin(), last = std::prev(group.placed.end());
     uint64_t span = end_of(*last->second, last->first) - first->first;
-    if (span > group.limit)
+    if (span > group.limit + group.grown)
       result.push_back(
           {last->second,
            fmt::format("{} at {:#x} and {} at {:#x} lie {} bytes apart, but all of the unit's {} "
                        "has {} bytes",
                        first->second->name(), first->first, last->second->name(), last->first, span,
-                       name, group.limit)});
+                       name, group.limit + group.grown)});
   }
   std::map<uint64_t, const Entity*> data;  // functions may be shorter in run than in pre
   for (const auto& [entity, addr] : addrs_)

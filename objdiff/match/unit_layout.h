@@ -22,6 +22,8 @@ class UnitLayout {
   explicit UnitLayout(const PreIndex& pre);
 
   void place(const Entity& entity, uint64_t addr);
+  // The function has that many bytes in run, more or less filling than in pre.
+  void measure(const Entity& function, uint64_t run_size);
   void clear();
   // The group that entity belongs to may span that many bytes more.
   void allow(const Entity& entity, uint64_t bytes);
@@ -42,16 +44,18 @@ class UnitLayout {
  private:
   struct Group {
     uint64_t limit = 0;  // bytes that the group can span
+    uint64_t grown = 0;  // and the filling that measured functions have in run only
     std::map<uint64_t, const Entity*> placed;
     std::vector<const Entity*> functions;  // in the order of pre
   };
   const Group* group_of(const Entity& entity) const;
-  static uint64_t end_of(const Entity& entity, uint64_t addr);
+  uint64_t end_of(const Entity& entity, uint64_t addr) const;
 
   std::map<std::string, Group> groups_;
   std::unordered_map<const Section*, Group*> by_section_;
   std::unordered_map<const Entity*, size_t> order_;  // in functions
   std::unordered_map<const Entity*, uint64_t> addrs_;
+  std::unordered_map<const Entity*, uint64_t> sizes_;  // in run
 };
 
 }  // namespace ksplice
