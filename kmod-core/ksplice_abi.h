@@ -28,15 +28,17 @@ enum ksplice_range_kind {
 	KSPLICE_RANGE_FTRACE = 2,	/* 5 bytes: also nop5, or a call into a trampoline of ftrace or BPF */
 	KSPLICE_RANGE_STATIC_CALL = 3,	/* 5 or 6 bytes; param: address of struct static_call_key. Also a
 					 * call/jmp/jcc (as variant 0) to key->func; nop5 or ret if that is
-					 * null; xor eax if it returns 0 */
+					 * null; what the kernel writes for a function it knows */
 	KSPLICE_RANGE_PARAVIRT = 4,	/* param: address of a function pointer (pv_ops slot). Also a
 					 * direct call to what it holds, or nops if that does nothing */
 	KSPLICE_RANGE_RETPOLINE = 5,	/* param: register number 0..15, | 0x100 for jmp, | 0x200 for a
 					 * conditional jmp. Also the inline, lfence and ITS forms */
 	KSPLICE_RANGE_RETURN_THUNK = 6,	/* 5 bytes: also ret+int3, or a jmp to a return thunk that the kernel has */
 	KSPLICE_RANGE_RUNTIME_POINTER = 7, /* 8 bytes, param: address of a u64 whose value they hold
-					 * (runtime_const_ptr, since 6.11) */
-	KSPLICE_RANGE_RUNTIME_SHIFT = 8,   /* 1 byte, param: address of a u32 whose low byte it holds */
+					 * (runtime_const_ptr, since 6.11), or of another place in
+					 * code that must hold the same */
+	KSPLICE_RANGE_RUNTIME_SHIFT = 8,   /* 1 byte, or 4 of a mask; param: address of a u32 whose low
+					 * bytes they are */
 };
 
 /* variants: nr_variants records, each one __u8 counted length and then exactly length bytes. */

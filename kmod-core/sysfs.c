@@ -368,7 +368,10 @@ static void ksplice_print_function(struct ksplice_text *text, const struct kspli
 }
 
 /* Text that can be longer than a page is read through binary attributes, which have offsets. */
-static ssize_t functions_read(struct file *file, struct kobject *kobj, struct bin_attribute *attr,
+/* const in 7.3. */
+typedef typeof(**((struct attribute_group *)NULL)->bin_attrs) ksplice_bin_attribute;
+
+static ssize_t functions_read(struct file *file, struct kobject *kobj, ksplice_bin_attribute *attr,
 			      char *buf, loff_t offset, size_t count)
 {
 	struct ksplice_update *update = ksplice_to_update(kobj);
@@ -398,7 +401,7 @@ static ssize_t functions_read(struct file *file, struct kobject *kobj, struct bi
 	return ret;
 }
 
-static ssize_t conflicts_read(struct file *file, struct kobject *kobj, struct bin_attribute *attr,
+static ssize_t conflicts_read(struct file *file, struct kobject *kobj, ksplice_bin_attribute *attr,
 			      char *buf, loff_t offset, size_t count)
 {
 	struct ksplice_update *update = ksplice_to_update(kobj);
@@ -415,7 +418,7 @@ static ssize_t conflicts_read(struct file *file, struct kobject *kobj, struct bi
 static BIN_ATTR(functions, 0400, functions_read, NULL, 0);
 static BIN_ATTR(conflicts, 0400, conflicts_read, NULL, 0);
 
-static struct bin_attribute *ksplice_bin_attrs[] = {
+static ksplice_bin_attribute *ksplice_bin_attrs[] = {
 	&bin_attr_functions,
 	&bin_attr_conflicts,
 	NULL

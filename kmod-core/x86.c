@@ -7,9 +7,10 @@
  * maker of the update knows, or, by its kind, what the kernel makes of it at run time. Forms are
  * those of arch/x86/kernel/alternative.c, static_call.c, ftrace.c and paravirt.c of 6.1 to 6.12:
  *
- *	ftrace		0f 1f 44 00 00, or e8 to a trampoline of ftrace or BPF
+ *	ftrace		0f 1f 44 00 00, or e8 or e9 to a trampoline of ftrace or BPF
  *	static call	call, jmp or jcc as before to key->func; if that is null: nop5, ret; if it
- *			returns 0: xor %eax,%eax
+ *			returns 0: xor %eax,%eax; if it is __WARN_trap: ud1 (%edx),%rdi; if it is the
+ *			native unlock: movb $0,(%rdi)
  *	paravirt	e8 to the function in the pv_ops slot, or nops if that does nothing
  *	retpoline	[cs] call/jmp thunk of the register; [lfence] call/jmp *%reg; call/jmp to an
  *			ITS thunk
@@ -30,7 +31,16 @@
 #define KSPLICE_MAX_FRAMES 256
 
 static const u8 ksplice_nop5[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
-static const u8 ksplice_xor5[] = { 0x2e, 0x2e, 0x2e, 0x31, 0xc0 };
+
+/* What static_call.c writes in place of a call of these functions. */
+static const struct {
+	u8 bytes[5];
+	const char *function;
+} ksplice_inlined[] = {
+	{ { 0x2e, 0x2e, 0x2e, 0x31, 0xc0 }, "__static_call_return0" },
+	{ { 0x67, 0x48, 0x0f, 0xb9, 0x3a }, "__WARN_trap" },	/* since 6.19 */
+	{ { 0x3e, 0x3e, 0xc6, 0x07, 0x00 }, "__raw_callee_save___native_queued_spin_unlock" },
+};
 
 /* Length of the nop at p, 0 if there is none within n bytes. */
 static unsigned int ksplice_nop_length(const u8 *p, unsigned int n)
@@ -173,6 +183,8 @@ static bool ksplice_match_ftrace(const struct ksplice_range *range, unsigned lon
 {
 	unsigned long target = ksplice_target(live, range->length, 0xe8, addr);
 
+	if (!target)	/* CONFIG_DYNAMIC_FTRACE_WITH_JMP */
+		target = ksplice_target(live, range->length, 0xe9, addr);
 	if (range->length != 5)
 		return false;
 	if (!memcmp(live, ksplice_nop5, 5))
@@ -192,6 +204,18 @@ static bool ksplice_match_return_thunk(unsigned long addr, const u8 *live, unsig
 	return ksplice_is_ret(live, n) ||
 	       (target && ksplice_is_padding(live + 5, n - 5) &&
 		ksplice_is_function(target, "", "return_thunk"));
+}
+
+/* Is it what stands for a call of func? */
+static bool ksplice_match_inlined(const u8 *live, unsigned long func)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ksplice_inlined); i++)
+		if (!memcmp(live, ksplice_inlined[i].bytes, 5))
+			return ksplice_is_function(func, ksplice_inlined[i].function,
+						   ksplice_inlined[i].function);
+	return false;
 }
 
 /*
@@ -217,8 +241,7 @@ static bool ksplice_match_static_call(const struct ksplice_range *range, unsigne
 		return target && (ksplice_is_function(target, "__static_call_return", "call_return") ||
 				  ksplice_is_function(target, "", "return_thunk"));
 	if (original[0] == 0xe8)
-		return func ? !memcmp(live, ksplice_xor5, 5) &&
-			      ksplice_is_function(func, "__static_call_return0", "")
+		return func ? ksplice_match_inlined(live, func)
 			    : !memcmp(live, ksplice_nop5, 5);
 	return !func && ksplice_match_return_thunk(addr, live, n);
 }
