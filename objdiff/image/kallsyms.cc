@@ -4,6 +4,8 @@
 //   up to 6.1    offsets  relative_base  num_syms  names  markers  token_table  token_index
 //   6.2, 6.3     the same, with seqs_of_names between markers and token_table
 //   from 6.4     num_syms  names  markers  token_table  token_index  offsets  relative_base  seqs
+//   7.3 the same without relative_base: an offset is relative to its own place
+// (The order is no matter of the series: 6.1.192 has the seqs, too.)
 // A name is a length (one byte, or two since 6.1 where bit 7 is set) and that many token numbers; a
 // token stands for one to many characters. The first character of a name is the type letter.
 // markers[k] is the offset of name 256*k in names.
@@ -180,7 +182,38 @@ std::optional<std::vector<uint64_t>> addresses_at(Bytes data, uint64_t offsets, 
   return result;
 }
 
-std::optional<std::vector<uint64_t>> find_addresses(Bytes data, const Tokens& tokens,
+// Whether each number below count is there once, in three bytes: the symbols in the order of their
+// names.
+bool is_sequence(Bytes data, uint64_t at, uint64_t count) {
+  if (at > data.size() || 3 * count > data.size() - at) return false;
+  std::vector<bool> seen(count);
+  for (uint64_t i = 0; i < count; i++, at += 3) {
+    const uint64_t number = uint64_t{data.read<uint8_t>(at)} << 16 |
+                            uint64_t{data.read<uint8_t>(at + 1)} << 8 | data.read<uint8_t>(at + 2);
+    if (number >= count || seen[number]) return false;
+    seen[number] = true;
+  }
+  return true;
+}
+
+// Addresses from offsets, at this place of a section at addr, that are relative to themselves. No
+// base tells that it is they, but the sequence that follows them.
+std::optional<std::vector<uint64_t>> own_addresses_at(Bytes data, uint64_t addr, uint64_t offsets,
+                                                      uint64_t count) {
+  if (offsets > data.size() || 4 * count > data.size() - offsets) return std::nullopt;
+  if (!is_sequence(data, align_up(offsets + 4 * count, 8), count) &&
+      !is_sequence(data, align_up(offsets + 4 * count, 4), count))
+    return std::nullopt;
+  std::vector<uint64_t> result(count);
+  for (uint64_t i = 0; i < count; i++) {
+    const uint64_t at = offsets + 4 * i;
+    result[i] = addr + at + static_cast<uint64_t>(int64_t{data.read<int32_t>(at)});
+    if (result[i] < (i == 0 ? KernelMap : result[i - 1])) return std::nullopt;
+  }
+  return result;
+}
+
+std::optional<std::vector<uint64_t>> find_addresses(Bytes data, uint64_t addr, const Tokens& tokens,
                                                     const Names& names) {
   uint64_t size = 4 * names.count;
   // Old order: offsets end (up to alignment) where the base begins, 8 bytes before num_syms.
@@ -198,6 +231,9 @@ std::optional<std::vector<uint64_t>> find_addresses(Bytes data, const Tokens& to
     auto found = addresses_at(data, offsets, names.count, align_up(offsets + size, 8));
     if (found) return found;
   }
+  for (uint64_t align : {8, 4})
+    if (auto found = own_addresses_at(data, addr, align_up(tokens.end, align), names.count))
+      return found;
   return std::nullopt;
 }
 
@@ -215,7 +251,8 @@ std::vector<RunSymbol> decode_kallsyms(const RunSection& section, const std::str
   if (!names)
     throw fail(fmt::format("no table of names fits the token table at {:#x}",
                            section.addr + tokens->begin));
-  std::optional<std::vector<uint64_t>> addresses = find_addresses(data, *tokens, *names);
+  std::optional<std::vector<uint64_t>> addresses =
+      find_addresses(data, section.addr, *tokens, *names);
   if (!addresses) throw fail(fmt::format("no table of addresses for the {} names", names->count));
 
   std::vector<RunSymbol> symbols;

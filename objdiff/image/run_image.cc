@@ -427,7 +427,7 @@ RunLocation RunImage::locate(uint64_t addr) const {
     return location;
   }
   if (!is_module()) {
-    if (section != nullptr && is_percpu_section(*section)) {
+    if (section != nullptr && is_percpu_section(*section) && section->addr < KernelMap) {
       location.percpu = true;
       location.offset = static_cast<int64_t>(addr);
       return location;
@@ -459,6 +459,8 @@ bool RunImage::is_freed(uint64_t addr) const {
   const RunSection* section = section_at(addr);
   if (section == nullptr || !section->owner.empty()) return false;
   if (is_module()) return section->name.starts_with(".init");
+  // The first copy is freed; the name stands for those of the processors.
+  if (is_percpu_section(*section)) return false;
   const RunSymbol *begin = unique_symbol("__init_begin"), *end = unique_symbol("__init_end");
   return begin != nullptr && end != nullptr && addr >= begin->addr && addr < end->addr;
 }

@@ -36,9 +36,10 @@ struct RunSection {
   std::string name;
   uint64_t addr = 0;
   uint64_t size = 0;
-  bool exec = false, write = false;
-  std::vector<uint8_t> data;  // shorter than size where the file has no bytes (bss)
-  std::string owner = {};     // update module that it is a part of; empty: the image itself
+  bool exec = false, write = false;  // .data of 7.3 is both
+  std::vector<uint8_t> data;         // shorter than size where the file has no bytes (bss)
+  std::string owner = {};            // update module that it is a part of; empty: the image itself
+  bool is_code() const { return exec && !write; }
 };
 
 struct RunSymbol {
@@ -51,7 +52,8 @@ struct RunSymbol {
 
 // What a run address means, independent of where this boot placed things.
 // vmlinux: section is empty and offset is the link-time address minus that of _text
-// (or, with percpu set, the per-cpu offset: never slid by KASLR).
+// (or, with percpu set, the per-cpu offset: never slid by KASLR. 7.3 links per-cpu data at real
+// addresses, which move like all others).
 // module: section of the .ko and the offset in it. import: the name of a symbol that the module
 // imports.
 // update module of an applied update: like module.

@@ -65,7 +65,7 @@ std::string RunPre::objection(const Entity& entity, uint64_t addr) {
 std::string RunPre::objection_to_kind(const Entity& entity, uint64_t addr) const {
   const RunSection* section = image_.section_at(addr);
   if (entity.kind == Entity::Kind::Function || entity.kind == Entity::Kind::Code) {
-    if (section == nullptr || !section->exec)
+    if (section == nullptr || !section->is_code())
       return fmt::format("{} would be at {:#x}, which is no code", entity.name(), addr);
   }
   if (entity.kind == Entity::Kind::Data && entity.end != entity.begin) {
@@ -73,7 +73,7 @@ std::string RunPre::objection_to_kind(const Entity& entity, uint64_t addr) const
       return fmt::format("{} would be at {:#x}, outside the image", entity.name(), addr);
     bool percpu = section->name == ".data..percpu";
     bool writable = entity.section->is_write();
-    if (writable && (section->exec || percpu != is_percpu(*entity.section)))
+    if (writable && (section->is_code() || percpu != is_percpu(*entity.section)))
       return fmt::format("{} would be at {:#x}, in {}", entity.name(), addr, section->name);
   }
   return "";

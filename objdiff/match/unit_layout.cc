@@ -18,7 +18,10 @@ std::string group_name(const std::string& section) {
   if (section == ".data.once" || section == ".data.unlikely") return section;  // source's, too
   for (const char* part : {".text", ".rodata", ".data", ".bss"}) {
     std::string prefix = std::string(part) + ".";
-    if (section.rfind(prefix, 0) == 0 && section.compare(prefix.size(), 1, ".") != 0) return part;
+    if (section.rfind(prefix, 0) != 0) continue;
+    // ".data..Lubsan_data3" is the compiler's.
+    const std::string rest = section.substr(prefix.size());
+    if (!rest.starts_with('.') || rest.starts_with(".L")) return part;
   }
   return section;
 }

@@ -9,9 +9,9 @@
 namespace ksplice {
 namespace {
 
-constexpr uint64_t Base = 0xffffffff81000000;
+constexpr uint64_t Base = 0xffffffff81000000, Rodata = 0xffffffff82000000;
 
-enum class Order { Old, Old62, New };
+enum class Order { Old, Old62, New, New73 };
 
 // Writes the tables as scripts/kallsyms.c does, with some noise around.
 class Writer {
@@ -24,7 +24,7 @@ class Writer {
 
   RunSection write() {
     noise();
-    if (order_ != Order::New) {
+    if (order_ == Order::Old || order_ == Order::Old62) {
       offsets();
       put<uint32_t>(count());
     } else {
@@ -38,12 +38,12 @@ class Writer {
     align();
     if (order_ == Order::Old62) sequence();
     tokens();
-    if (order_ == Order::New) {
+    if (order_ == Order::New || order_ == Order::New73) {
       offsets();
       sequence();
     }
     noise();
-    return {".rodata", 0xffffffff82000000, data.size(), false, false, data};
+    return {".rodata", Rodata, data.size(), false, false, data};
   }
 
   std::vector<uint8_t> data;
@@ -67,7 +67,9 @@ class Writer {
   void offsets() {
     offsets_at = data.size();
     for (const RunSymbol& symbol : symbols_) {
-      if (!absolute_percpu_) {
+      if (order_ == Order::New73) {
+        put<uint32_t>(static_cast<uint32_t>(symbol.addr - (Rodata + data.size())));
+      } else if (!absolute_percpu_) {
         put<uint32_t>(static_cast<uint32_t>(symbol.addr - Base));
       } else {
         put<uint32_t>(symbol.addr < Base ? static_cast<uint32_t>(symbol.addr)
@@ -76,7 +78,7 @@ class Writer {
     }
     align();
     base_at = data.size();
-    put<uint64_t>(Base);
+    if (order_ != Order::New73) put<uint64_t>(Base);
   }
 
   // Every character is its own token, but "_f" is the token 1.
@@ -167,11 +169,12 @@ TEST_P(KallsymsOrder, RefusesDamage) {
     copy.data[at] ^= flip;
     EXPECT_THROW(decode_kallsyms(copy, "test"), Error) << "byte " << at;
   };
-  damaged(writer.names_at, 0x01);           // a name's length
-  damaged(writer.length_at, 0x02);          // one in the middle
-  damaged(writer.markers_at + 5, 0x40);     // a marker
-  damaged(writer.index_at + 300, 0x01);     // the token index
-  damaged(writer.base_at + 7, 0x80);        // the base is no kernel address
+  damaged(writer.names_at, 0x01);        // a name's length
+  damaged(writer.length_at, 0x02);       // one in the middle
+  damaged(writer.markers_at + 5, 0x40);  // a marker
+  damaged(writer.index_at + 300, 0x01);  // the token index
+  if (GetParam().first != Order::New73)
+    damaged(writer.base_at + 7, 0x80);      // the base is no kernel address
   damaged(writer.offsets_at + 4003, 0xff);  // an address out of order
 }
 
@@ -184,7 +187,8 @@ TEST_P(KallsymsOrder, RefusesATableThatIsCutOff) {
 INSTANTIATE_TEST_SUITE_P(All, KallsymsOrder,
                          testing::Values(std::pair(Order::Old, true), std::pair(Order::Old, false),
                                          std::pair(Order::Old62, true), std::pair(Order::New, true),
-                                         std::pair(Order::New, false)));
+                                         std::pair(Order::New, false),
+                                         std::pair(Order::New73, false)));
 
 TEST(Kallsyms, RefusesDataWithoutTables) {
   RunSection section{".rodata", Base, 5000, false, false, std::vector<uint8_t>(5000, 'x')};
