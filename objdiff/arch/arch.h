@@ -156,6 +156,10 @@ std::span<const uint8_t> landing_pad(std::span<const uint8_t> code);
 bool is_bug_trap(std::span<const uint8_t> bytes);
 // The length of the trap.
 extern const uint64_t BugTrapSize;
+// How many bytes the instruction has that loads an address near by, and the distance of that from
+// the instruction's end; nullopt if the bytes are no such instruction.
+extern const uint64_t LoadAddressSize;
+std::optional<int64_t> loaded_distance(std::span<const uint8_t> bytes);
 
 // Makes of the instruction that loads the 8-byte constant at code[constant] one that reads it from
 // memory, with a nop behind it. Gives the offset of the distance to that memory, to be relocated

@@ -19,11 +19,12 @@ struct AlternativeLayout {
   uint8_t feature_size;
 };
 
-// An entry of __bug_table begins with the place of the trap. Which layout a kernel has depends on
-// its configuration (CONFIG_DEBUG_BUGVERBOSE), not on its series.
+// An entry of __bug_table begins with the place that it is about: a trap or, where BUGFLAG_ARGS is
+// set, the place behind an instruction that loads the entry's address, to be handed to __WARN_trap.
 struct BugLayout {
   uint8_t size;
   uint8_t flags_at;
+  uint8_t format_at;  // of a place-relative pointer to the message; 0: none
 };
 
 struct KernelSeries {
@@ -31,6 +32,8 @@ struct KernelSeries {
   AlternativeLayout alternatives;
   uint32_t direct_call_flag;          // in an alternative's feature: a call made direct; 0: none
   std::array<uint8_t, 4> sealed_pad;  // what a landing pad becomes that no pointer leads to
+  std::array<BugLayout, 2> bugs;      // with CONFIG_DEBUG_BUGVERBOSE and without
+  uint16_t bug_args_flag;             // BUGFLAG_ARGS; 0: none
 };
 
 // The series of a release ("6.1.0-50-cloud-amd64"). Throws Refused "unknown_series".
@@ -38,7 +41,6 @@ const KernelSeries& get_series(std::string_view release);
 
 // The layout with entries of that size that some series has, or null.
 const AlternativeLayout* find_alternative_layout(uint64_t size);
-std::span<const BugLayout> bug_layouts();
 
 // Tables of objects whose entries begin with a reference to the code that they are about, and the
 // sizes that entries have had, newest first, 0 behind the last. An object shows by its relocations

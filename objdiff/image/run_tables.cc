@@ -1,10 +1,12 @@
 #include "objdiff/image/run_tables.h"
 
-#include <algorithm>
+#include <fmt/format.h>
+
 #include <string>
 
 #include "objdiff/arch/arch.h"
 #include "objdiff/base/bytes.h"
+#include "objdiff/base/error.h"
 
 namespace ksplice {
 namespace {
@@ -13,6 +15,7 @@ struct Table {
   uint64_t addr = 0;
   Bytes bytes;
   bool found = false;
+  std::string name = {};  // of its section
 };
 
 // A table of the image itself is a section of its own, or lies between two symbols of the linker
@@ -23,12 +26,13 @@ Table find_own_table(const RunImage& image, const std::string& section, const st
   const RunSymbol* last = image.is_module() ? nullptr : image.unique_symbol(stop);
   if (first != nullptr && last != nullptr && last->addr >= first->addr) {
     auto bytes = image.read(first->addr, last->addr - first->addr);
-    if (bytes) return {first->addr, Bytes(*bytes, image.path), true};
+    if (bytes) return {first->addr, Bytes(*bytes, image.path), true, section};
   }
   for (const RunSection& run : image.sections)
     if (run.name == section && run.owner.empty())
-      return {run.addr, Bytes(run.data, image.path), true};
-  return {0, Bytes(), image.is_module()};  // a module without the section has an empty table
+      return {run.addr, Bytes(run.data, image.path), true, section};
+  return {0, Bytes(), image.is_module(),
+          section};  // a module without the section has an empty table
 }
 
 // The image's table first, then those of applied updates.
@@ -37,7 +41,7 @@ std::vector<Table> find_tables(const RunImage& image, const std::string& section
   std::vector<Table> tables = {find_own_table(image, section, start, stop)};
   for (const RunSection& run : image.sections)
     if (run.name == section && !run.owner.empty())
-      tables.push_back({run.addr, Bytes(run.data, run.owner), true});
+      tables.push_back({run.addr, Bytes(run.data, run.owner), true, section});
   return tables;
 }
 
@@ -47,73 +51,91 @@ uint64_t relative(const Table& table, uint64_t at) {
          static_cast<uint64_t>(static_cast<int64_t>(table.bytes.read<int32_t>(at)));
 }
 
-// Whether the entries lead into code sections, and their replacements are no longer than the code.
-bool is_alternatives(const RunImage& image, const Table& table, uint64_t size) {
-  if (table.bytes.size() % size != 0) return false;
-  uint64_t count = std::min<uint64_t>(table.bytes.size() / size, 64);
-  for (uint64_t at = 0; at < count * size; at += size) {
-    const RunSection* site = image.section_at(relative(table, at));
-    const RunSection* replacement = image.section_at(relative(table, at + 4));
-    uint8_t length = table.bytes.read<uint8_t>(at + size - 2);
-    uint8_t replaced = table.bytes.read<uint8_t>(at + size - 1);
-    if (site == nullptr || !site->exec || replaced > length) return false;
-    if (replaced != 0 && (replacement == nullptr || !replacement->exec)) return false;
-  }
-  return true;
+[[noreturn]] void fail(const RunImage& image, const Table& table, uint64_t at,
+                       const std::string& what) {
+  throw Error(
+      "bad_image",
+      fmt::format("{}: {}: the entry at {:#x} {}", image.path, table.name, table.addr + at, what),
+      "what a table says of the code cannot be left out of the proof: report the kernel");
 }
 
-// In the right layout every entry leads to code, and that code is a trap. Null if in none.
-const BugLayout* find_bug_layout(const RunImage& image, const Table& table) {
-  for (const BugLayout& layout : bug_layouts()) {
-    if (table.bytes.size() % layout.size != 0) continue;
-    bool good = true;
-    uint64_t count = std::min<uint64_t>(table.bytes.size() / layout.size, 64);
-    for (uint64_t i = 0; i < count && good; i++) {
-      auto code = image.read(relative(table, i * layout.size), BugTrapSize);
-      good = code && is_bug_trap(*code);
-    }
-    if (good) return &layout;
+bool is_code(const RunImage& image, uint64_t addr) {
+  const RunSection* section = image.section_at(addr);
+  return section != nullptr && section->exec;
+}
+
+// Calls read(at, code) for each entry of that size; code is the place that its first field names.
+template <typename Read>
+void for_each_entry(const RunImage& image, const Table& table, uint64_t size, const Read& read) {
+  for (uint64_t at = 0; at < table.bytes.size(); at += size) {
+    if (table.bytes.size() - at < size) fail(image, table, at, "is cut off");
+    const uint64_t code = relative(table, at);
+    if (!is_code(image, code)) fail(image, table, at, "is about a place that is not code");
+    read(at, code);
   }
-  return nullptr;
+}
+
+// Whether the entry at at is about a trap, or about what hands the entry to __WARN_trap.
+bool is_bug(const RunImage& image, const Table& table, uint64_t at, const BugLayout& layout,
+            uint16_t args_flag) {
+  const uint64_t code = relative(table, at);
+  if ((table.bytes.read<uint16_t>(at + layout.flags_at) & args_flag) == 0) {
+    auto bytes = image.read(code, BugTrapSize);
+    return bytes && is_bug_trap(*bytes);
+  }
+  auto bytes = image.read(code - LoadAddressSize, LoadAddressSize);
+  std::optional<int64_t> distance = bytes ? loaded_distance(*bytes) : std::nullopt;
+  return distance && code + static_cast<uint64_t>(*distance) == table.addr + at;
+}
+
+// The layout of the series that every entry fits.
+const BugLayout& find_bug_layout(const RunImage& image, const Table& table,
+                                 const KernelSeries& series) {
+  for (const BugLayout& layout : series.bugs) {
+    uint64_t at = 0;
+    while (at + layout.size <= table.bytes.size() &&
+           is_bug(image, table, at, layout, series.bug_args_flag))
+      at += layout.size;
+    if (at == table.bytes.size()) return layout;
+  }
+  fail(image, table, 0, "and those behind it are of no known layout");
 }
 
 void read_jump_labels(const RunImage& image, RunTables& result) {
-  auto tables = find_tables(image, "__jump_table", "__start___jump_table", "__stop___jump_table");
-  result.found_jump_labels = tables.front().found;
-  for (const Table& jump : tables)
-    for (uint64_t at = 0; at + 16 <= jump.bytes.size(); at += 16) {
+  for (const Table& jump :
+       find_tables(image, "__jump_table", "__start___jump_table", "__stop___jump_table"))
+    for_each_entry(image, jump, 16, [&](uint64_t at, uint64_t code) {
       uint64_t key = jump.addr + at + 8 + jump.bytes.read<uint64_t>(at + 8);
-      result.jump_labels[relative(jump, at)] = {relative(jump, at + 4), key & ~uint64_t{3},
-                                                (key & 1) != 0};
-    }
+      result.jump_labels[code] = {relative(jump, at + 4), key & ~uint64_t{3}, (key & 1) != 0};
+    });
 }
 
 void read_alternatives(const RunImage& image, RunTables& result) {
-  auto tables =
-      find_tables(image, ".altinstructions", "__alt_instructions", "__alt_instructions_end");
-  for (const Table& table : tables) {
-    const auto [size, feature_size] = result.series->alternatives;
-    bool good = is_alternatives(image, table, size);
-    if (&table == &tables.front()) result.found_alternatives = table.found && good;
-    for (uint64_t at = 0; good && at + size <= table.bytes.size(); at += size) {
-      RunAlternative entry;
-      entry.replacement = relative(table, at + 4);
-      entry.feature = feature_size == 2 ? table.bytes.read<uint16_t>(at + 8)
-                                        : table.bytes.read<uint32_t>(at + 8);
-      entry.length = table.bytes.read<uint8_t>(at + size - 2);
-      entry.replacement_length = table.bytes.read<uint8_t>(at + size - 1);
-      result.alternatives[relative(table, at)].push_back(entry);
-    }
-  }
+  const auto [size, feature_size] = result.series->alternatives;
+  for (const Table& table :
+       find_tables(image, ".altinstructions", "__alt_instructions", "__alt_instructions_end"))
+    for_each_entry(
+        image, table, size, [&, size = size, wide = feature_size == 4](uint64_t at, uint64_t code) {
+          RunAlternative entry;
+          entry.replacement = relative(table, at + 4);
+          entry.feature =
+              wide ? table.bytes.read<uint32_t>(at + 8) : table.bytes.read<uint16_t>(at + 8);
+          entry.length = table.bytes.read<uint8_t>(at + size - 2);
+          entry.replacement_length = table.bytes.read<uint8_t>(at + size - 1);
+          if (entry.replacement_length > entry.length)
+            fail(image, table, at, "has a replacement that is longer than the code");
+          if (entry.replacement_length != 0 && !is_code(image, entry.replacement))
+            fail(image, table, at, "has a replacement that is not code");
+          result.alternatives[code].push_back(entry);
+        });
 }
 
 void read_exceptions(const RunImage& image, RunTables& result) {
-  auto tables = find_tables(image, "__ex_table", "__start___ex_table", "__stop___ex_table");
-  result.found_exceptions = tables.front().found;
-  for (const Table& table : tables)
-    for (uint64_t at = 0; at + 12 <= table.bytes.size(); at += 12)
-      result.exceptions[relative(table, at)] = {relative(table, at + 4),
-                                                table.bytes.read<uint32_t>(at + 8)};
+  for (const Table& table :
+       find_tables(image, "__ex_table", "__start___ex_table", "__stop___ex_table"))
+    for_each_entry(image, table, 12, [&](uint64_t at, uint64_t code) {
+      result.exceptions[code] = {relative(table, at + 4), table.bytes.read<uint32_t>(at + 8)};
+    });
 }
 
 void read_static_calls(const RunImage& image, RunTables& result) {
@@ -121,21 +143,21 @@ void read_static_calls(const RunImage& image, RunTables& result) {
                             "__stop_static_call_sites");
   result.found_static_calls = tables.front().found;
   for (const Table& table : tables)
-    for (uint64_t at = 0; at + 8 <= table.bytes.size(); at += 8) {
+    for_each_entry(image, table, 8, [&](uint64_t at, uint64_t code) {
       uint64_t key = relative(table, at + 4);
-      result.static_calls[relative(table, at)] = {key & ~uint64_t{3},
-                                                  static_cast<uint8_t>(key & 3)};
-    }
+      result.static_calls[code] = {key & ~uint64_t{3}, static_cast<uint8_t>(key & 3)};
+    });
 }
 
 void read_bugs(const RunImage& image, RunTables& result) {
-  auto tables = find_tables(image, "__bug_table", "__start___bug_table", "__stop___bug_table");
-  for (const Table& table : tables) {
-    const BugLayout* layout = find_bug_layout(image, table);
-    if (&table == &tables.front()) result.found_bugs = table.found && layout != nullptr;
-    if (layout == nullptr) continue;
-    for (uint64_t at = 0; at + layout->size <= table.bytes.size(); at += layout->size)
-      result.bugs[relative(table, at)] = {table.bytes.read<uint16_t>(at + layout->flags_at)};
+  for (const Table& table :
+       find_tables(image, "__bug_table", "__start___bug_table", "__stop___bug_table")) {
+    const BugLayout& layout = find_bug_layout(image, table, *result.series);
+    for_each_entry(image, table, layout.size, [&](uint64_t at, uint64_t code) {
+      const uint64_t format = layout.format_at == 0 ? 0 : relative(table, at + layout.format_at);
+      result.bugs[code] = {table.bytes.read<uint16_t>(at + layout.flags_at), table.addr + at,
+                           format};
+    });
   }
 }
 
@@ -150,6 +172,16 @@ RunTables read_run_tables(const RunImage& image) {
   read_static_calls(image, result);
   read_bugs(image, result);
   return result;
+}
+
+std::vector<uint64_t> runtime_constants(const RunImage& image, const std::string& name) {
+  std::vector<uint64_t> places;
+  for (const RunSection& section : image.sections) {
+    if (section.name != "runtime_" + name || !section.owner.empty()) continue;
+    const Table table{section.addr, Bytes(section.data, image.path), true, section.name};
+    for_each_entry(image, table, 4, [&](uint64_t, uint64_t place) { places.push_back(place); });
+  }
+  return places;
 }
 
 const RunTables& tables_of(const RunImage& image) {

@@ -25,18 +25,18 @@ struct RunException {
 };
 
 struct RunBug {
-  uint16_t flags = 0;  // BUGFLAG_*: a warning or the end, and of which kind
+  uint16_t flags = 0;   // BUGFLAG_*: a warning or the end, and of which kind
+  uint64_t entry = 0;   // its own address
+  uint64_t format = 0;  // of the message, where the layout has one
 };
 struct RunStaticCall {
   uint64_t key = 0;   // or the trampoline, in modules
   uint8_t flags = 0;  // tail call, init code
 };
 
-// found_* tells whether the image has that table at all (a table of a vmlinux is found through its
-// kallsyms borders). All are by the address of the code.
+// All are by the address of the code. A table of a vmlinux is found through its kallsyms borders.
 struct RunTables {
-  bool found_jump_labels = false, found_alternatives = false, found_exceptions = false;
-  bool found_static_calls = false, found_bugs = false;
+  bool found_static_calls = false;  // whether the image has such a table
   std::map<uint64_t, RunJumpLabel> jump_labels;
   std::map<uint64_t, std::vector<RunAlternative>> alternatives;  // in table order
   std::map<uint64_t, RunException> exceptions;
@@ -45,9 +45,14 @@ struct RunTables {
   const KernelSeries* series = nullptr;  // of the image
 };
 
-// Throws Refused "unknown_series".
+// Throws Refused "unknown_series", and Error "bad_image" for a table with an entry that does not
+// read as one in the layout of the series: what it says about code would be missed.
 RunTables read_run_tables(const RunImage& image);
 // The same, read once for each image. An image whose bytes were changed needs image.tables.reset().
 const RunTables& tables_of(const RunImage& image);
+
+// The places in code of the constant "ptr_x", "shift_x" or "mask_x" (asm/runtime-const.h), which
+// the kernel puts there at its start.
+std::vector<uint64_t> runtime_constants(const RunImage& image, const std::string& name);
 
 }  // namespace ksplice

@@ -90,6 +90,7 @@ class CodeWalk {
   std::optional<Filling> filling_;
   std::vector<Branch> branches_;
   std::vector<StaticCall> static_calls_;
+  std::map<uint64_t, uint64_t> loaded_bugs_;  // place in pre's table -> run address of the entry
   Comparison result_;
 };
 

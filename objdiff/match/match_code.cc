@@ -53,7 +53,7 @@ CodeWalk::CodeWalk(const Matcher& matcher, const Section& section, uint64_t begi
 
 Comparison CodeWalk::run() {
   const RunSection* run_section = image_.section_at(addr_);
-  bool is_code = run_section != nullptr && run_section->exec;
+  bool is_code = run_section != nullptr && run_section->is_code();
   if (!is_code || end_ > section_.data.size() || depth_ > MaxDepth) {
     differ(!is_code            ? "the place is not code"
            : depth_ > MaxDepth ? "code without a name refers to more of it without an end"
@@ -323,6 +323,12 @@ bool CodeWalk::refer(const PreTarget& target, uint64_t run_target) {
     if (run_target != entity.symbols.front()->value + static_cast<uint64_t>(target.offset))
       return differ(fmt::format("the constant {} has another value", entity.name()));
     return true;
+  }
+  if (entity.section != nullptr && entity.section->name == "__bug_table") {
+    const uint64_t place = entity.begin + static_cast<uint64_t>(target.offset);
+    auto [known, inserted] = loaded_bugs_.emplace(place, run_target);
+    return inserted || known->second == run_target ||
+           differ("the entry of another trap (WARN) is referred to");
   }
   bool is_code = entity.kind == Entity::Kind::Function || entity.kind == Entity::Kind::Code;
   if (is_own(target) && (target.offset != 0 || entity.symbols.empty())) {

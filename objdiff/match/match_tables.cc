@@ -85,11 +85,22 @@ bool CodeWalk::check_bugs() {
     auto run = run_offset ? tables_.bugs.find(addr_ + *run_offset) : tables_.bugs.end();
     if (run == tables_.bugs.end())
       return differ_at(offset, "the image has no entry for the trap (WARN, BUG) here");
-    if (run->second.flags != it->second)
+    if (run->second.flags != it->second.flags)
       return differ_at(offset, "the trap (WARN, BUG) is of another kind");
+    const PreTarget& format = it->second.format;
+    if ((format.entity != nullptr || format.merged != nullptr) &&
+        !check_target(format, run->second.format, offset, "the trap has another message"))
+      return false;
+    auto loaded = loaded_bugs_.find(it->second.entry);
+    if (loaded == loaded_bugs_.end()) continue;
+    if (loaded->second != run->second.entry)
+      return differ_at(offset, "the entry of another trap (WARN) is referred to");
+    loaded_bugs_.erase(loaded);
   }
   if (has_others(tables_.bugs, count))
     return differ_at(0, "the image has other traps (WARN, BUG) in this code");
+  if (!loaded_bugs_.empty())
+    return differ_at(0, "the entry of a trap (WARN) in other code is referred to");
   return true;
 }
 

@@ -41,7 +41,8 @@ std::string normal_name(const std::string& name) {
 
 bool is_merged(const Section& section) { return (section.flags & SHF_MERGE) != 0; }
 
-PreIndex::PreIndex(const Object& object) : object_(object) {
+PreIndex::PreIndex(const Object& object, const KernelSeries* series)
+    : object_(object), series_(series) {
   for (const std::unique_ptr<Section>& section : object.sections)
     if (section->is_alloc() && !is_merged(*section)) split_section(*section);
   for (const std::unique_ptr<Symbol>& symbol : object.symbols) {

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "objdiff/arch/series.h"
 #include "objdiff/object/code.h"
 #include "objdiff/object/object.h"
 
@@ -61,6 +62,11 @@ struct ExceptionEntry {
   PreTarget fixup;
   uint32_t type = 0;
 };
+struct Bug {
+  uint16_t flags = 0;
+  uint64_t entry = 0;  // its place in the table
+  PreTarget format;    // of the message, where the layout has one
+};
 struct RuntimeConstant {
   std::string name;  // "ptr_dentry_hashtable" of section runtime_ptr_dentry_hashtable
 };
@@ -69,7 +75,8 @@ using CodePlace = std::pair<const Section*, uint64_t>;
 
 class PreIndex {
  public:
-  explicit PreIndex(const Object& object);
+  // series: of the kernel that the object is for; null: the tables are not read.
+  explicit PreIndex(const Object& object, const KernelSeries* series = nullptr);
 
   const Object& object() const { return object_; }
   const std::deque<Entity>& entities() const { return entities_; }
@@ -82,7 +89,7 @@ class PreIndex {
   std::map<CodePlace, JumpLabel> jump_labels;
   std::multimap<CodePlace, Alternative> alternatives;  // equal keys in table order
   std::map<CodePlace, ExceptionEntry> exceptions;
-  std::map<CodePlace, uint16_t> bugs;     // flags
+  std::map<CodePlace, Bug> bugs;
   std::map<CodePlace, uint8_t> paravirt;  // length of the site
   std::map<CodePlace, bool> smp_locks;
   std::map<CodePlace, RuntimeConstant> runtime_constants;
@@ -100,6 +107,7 @@ class PreIndex {
   void read_runtime_constants(const Section& section);
 
   const Object& object_;
+  const KernelSeries* series_;
   std::deque<Entity> entities_;
   std::unordered_map<const Symbol*, const Entity*> by_symbol_;
   std::unordered_map<const Section*, std::vector<const Entity*>> by_section_;  // by begin

@@ -72,7 +72,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "objdiff/match/run_pre_search.h"
 #include "objdiff/match/run_ranges.h"
@@ -82,15 +81,18 @@ namespace ksplice {
 RunPre::RunPre(const Object& pre, const RunImage& image)
     : object_(pre),
       image_(image),
-      index_(pre),
       tables_(tables_of(image)),
+      index_(pre, tables_.series),
       matcher_(index_, image, tables_),
       layout_(index_) {
   for (const auto& [addr, name] : image.imports) imports_[name] = addr;
-  has_data_names_ = image.is_module() ||
-                    std::any_of(image.symbols.begin(), image.symbols.end(), [](const RunSymbol& s) {
-                      return std::strchr("dDbBrR", s.type) != nullptr;
-                    });
+  auto is_data = [&](const RunSymbol& symbol) {
+    const RunSection* section = image.section_at(symbol.addr);
+    // The linker script's own labels, which begin so, stand on the borders of code, too.
+    return section != nullptr && !section->is_code() && !symbol.name.starts_with('_');
+  };
+  has_data_names_ =
+      image.is_module() || std::any_of(image.symbols.begin(), image.symbols.end(), is_data);
 }
 
 bool is_weak(const Entity& entity) {
@@ -178,7 +180,7 @@ void RunPre::add_candidates(Candidate& candidate) {
   if (known != known_.end()) places.push_back(known->second);
   for (uint64_t addr : places) {
     const RunSection* section = image_.section_at(addr);
-    if (section == nullptr || !section->exec) continue;  // data of the same name
+    if (section == nullptr || !section->is_code()) continue;  // data of the same name
     if (!candidate.tried.insert(addr).second) continue;
     candidate.trials.push_back(try_at(*candidate.entity, addr));
     // The rest of the unit still lies around the code as it was.

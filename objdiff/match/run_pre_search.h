@@ -78,8 +78,8 @@ class RunPre {
 
   const Object& object_;
   const RunImage& image_;
-  PreIndex index_;
   const RunTables& tables_;
+  PreIndex index_;
   Matcher matcher_;
   UnitLayout layout_;
   bool has_data_names_ = false;  // kallsyms without CONFIG_KALLSYMS_ALL has functions only

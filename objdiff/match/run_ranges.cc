@@ -11,7 +11,7 @@
 //   __jump_table                  nop or jmp                            (jump_label)
 //   .smp_locks                    lock or ds prefix
 //   endbr64 at the entry          a nop when sealed                     (apply_seal_endbr)
-//   runtime_ptr_x, runtime_shift_x  the value of x                      (runtime_const_init)
+//   runtime_ptr_x, runtime_shift_x, runtime_mask_x  the value of x      (runtime_const_init)
 #include "objdiff/match/run_ranges.h"
 
 #include <algorithm>
@@ -332,15 +332,28 @@ class RangeMaker {
       std::optional<uint32_t> start = run_instruction(pre_offset);
       std::optional<Instruction> insn = start ? instruction_at(*start) : std::nullopt;
       if (!insn || insn->imm_size == 0) continue;
-      bool is_pointer = it->second.name.rfind("ptr_", 0) == 0;
-      const RunSymbol* symbol = image_.unique_symbol(it->second.name.substr(is_pointer ? 4 : 6));
-      if (symbol == nullptr) continue;
-      RunRange& range =
-          add_range(*start + insn->imm_offset, insn->imm_size,
-                    is_pointer ? KSPLICE_RANGE_RUNTIME_POINTER : KSPLICE_RANGE_RUNTIME_SHIFT);
+      const std::string& name = it->second.name;
+      const size_t kind = name.find('_');  // "ptr_", "shift_", "mask_"
+      if (kind == std::string::npos) continue;
+      const uint32_t place = *start + insn->imm_offset;
+      const RunSymbol* symbol = image_.unique_symbol(name.substr(kind + 1));
+      std::optional<uint64_t> value = symbol != nullptr ? std::optional(symbol->addr)
+                                                        : other_constant(name, code_.addr + place);
+      if (!value) continue;
+      RunRange& range = add_range(
+          place, insn->imm_size,
+          name.starts_with("ptr_") ? KSPLICE_RANGE_RUNTIME_POINTER : KSPLICE_RANGE_RUNTIME_SHIFT);
       range.has_param = true;
-      range.param = image_.locate(symbol->addr);
+      range.param = image_.locate(*value);
     }
+  }
+
+  // The kernel may have no variable of a constant, as nobody but the code at its start knows the
+  // value: it is what the other places of the constant hold. One of these that stays.
+  std::optional<uint64_t> other_constant(const std::string& name, uint64_t own) const {
+    for (uint64_t place : runtime_constants(image_, name))
+      if (place != own && !image_.is_freed(place)) return place;
+    return std::nullopt;
   }
 
   // Sorted and disjoint. A lock prefix inside an alternative's original doubles that variant; a

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "objdiff/object/special_tables.h"
 #include "objdiff/update/update_builder.h"
 
 namespace ksplice {
@@ -90,7 +91,8 @@ bool UpdateBuilder::refuse_freed(UnitState& unit, const Section& from, const Rel
   if (!addr || !image->is_freed(*addr)) return false;
   if (referred_before(unit, from, relocation.offset, *symbol)) return false;
   const RunSection* section = image->section_at(*addr);
-  refuse(unit, section->exec ? "init_code" : "init_data", &from, symbol->name, relocation.offset,
+  refuse(unit, section->is_code() ? "init_code" : "init_data", &from, symbol->name,
+         relocation.offset,
          fmt::format("new code in {} uses {} in {}, which is freed after boot", from.name,
                      symbol->name, section->name),
          "call or copy something that stays; what is freed may be anything by now");
@@ -207,6 +209,12 @@ Target UpdateBuilder::resolve_unnamed(UnitState& unit, const Atom& atom,
       if (symbol->section == &section && !symbol->is_section() && symbol->size != 0 &&
           offset >= symbol->value && offset < symbol->value + symbol->size)
         return resolve_named_data(unit, nullptr, *symbol);
+    // The entry of a WARN with arguments, which its code hands over (since 6.19).
+    if (const uint64_t size = section.name == "__bug_table" ? table_entry_size(section) : 0) {
+      const uint64_t begin = offset - offset % size;
+      return {include_piece(unit, section, begin, begin + size, begin, "", STT_SECTION),
+              static_cast<int64_t>(begin)};
+    }
     if (section
             .is_exec()) {  // .altinstr_aux, .fixup: up to the next place that something refers to
       const std::set<uint64_t>& cuts = unit.cuts[&section];

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "objdiff/image/run_tables.h"
 #include "objdiff/object/section_rules.h"
 #include "objdiff/object/special_tables.h"
 #include "objdiff/update/update_builder.h"
@@ -98,6 +99,7 @@ void UpdateBuilder::rewrite_runtime_pointers(UnitState& unit, const Section& sec
     Section* to = unit.placed.at({atom.section, atom.offset})->section;
     if (!runtime_sites_.insert({to, immediate}).second) continue;
     Symbol* symbol = kernel_symbol(variable);
+    if (symbol == nullptr) symbol = constant_in_code(variable);
     std::optional<uint64_t> field =
         symbol != nullptr ? load_from_memory(to->data, immediate) : std::nullopt;
     if (!field) {
@@ -109,6 +111,13 @@ void UpdateBuilder::rewrite_runtime_pointers(UnitState& unit, const Section& sec
     }
     to->relocations.push_back({*field, RelocDistance, symbol, -4});
   }
+}
+
+// A place in the kernel's code that holds the value of a constant of which it has no variable.
+Symbol* UpdateBuilder::constant_in_code(const std::string& variable) {
+  for (uint64_t place : runtime_constants(vmlinux_, "ptr_" + variable))
+    if (!vmlinux_.is_freed(place)) return absolute_symbol(variable, vmlinux_.locate(place));
+  return nullptr;
 }
 
 void UpdateBuilder::refuse_unknown_section(UnitState& unit, const Section& section) {

@@ -21,6 +21,7 @@ TEST(Series, KnowsTheirReleases) {
   EXPECT_EQ(get_series("6.1-test").name, "6.1");
   EXPECT_EQ(get_series("6.1").name, "6.1");
   EXPECT_EQ(get_series("6.12.117+deb12-cloud-amd64").name, "6.12");
+  EXPECT_EQ(get_series("7.3.4+deb13-cloud-amd64").name, "7.3");
 }
 
 TEST(Series, RefusesOthersByName) {
@@ -39,6 +40,14 @@ TEST(Series, DifferInAlternatives) {
   EXPECT_EQ(find_alternative_layout(12)->feature_size, 2);
   EXPECT_EQ(find_alternative_layout(14)->feature_size, 4);
   EXPECT_EQ(find_alternative_layout(13), nullptr);
+}
+
+TEST(Series, DifferInTraps) {
+  EXPECT_EQ(get_series("6.12.0").bugs[0].size, 12);
+  EXPECT_EQ(get_series("6.12.0").bugs[0].format_at, 0);
+  EXPECT_EQ(get_series("7.3.4").bugs[0].size, 16);
+  EXPECT_EQ(get_series("7.3.4").bugs[1].size, 12);
+  EXPECT_EQ(get_series("7.3.4").bugs[1].flags_at, 8);
 }
 
 }  // namespace

@@ -65,7 +65,7 @@ class Mutation {
         {"__jump_table", "__start___jump_table", "__stop___jump_table", 16},
         {"__ex_table", "__start___ex_table", "__stop___ex_table", 12},
         {".altinstructions", "__alt_instructions", "__alt_instructions_end", 0},
-        {"__bug_table", "__start___bug_table", "__stop___bug_table", 12},
+        {"__bug_table", "__start___bug_table", "__stop___bug_table", 0},
         {".static_call_sites", "__start_static_call_sites", "__stop_static_call_sites", 8}};
     std::map<uint64_t, const Place*> functions;
     for (const Place& place : places_) functions[place.run.addr] = &place;
@@ -74,7 +74,7 @@ class Mutation {
       const RunSymbol* stop = image_.unique_symbol(table.stop);
       if (start == nullptr || stop == nullptr) continue;
       uint64_t size = table.entry;
-      if (size == 0) size = (stop->addr - start->addr) / count_alternatives();
+      if (size == 0) size = (stop->addr - start->addr) / count(table.name);
       for (uint64_t at = start->addr; at + size <= stop->addr; at += size) {
         int32_t distance;
         std::memcpy(&distance, image_.read(at, 4)->data(), 4);
@@ -228,17 +228,18 @@ class Mutation {
                  {static_cast<uint8_t>((*bytes)[0] + 1 + random_() % 254)});
   }
 
-  // struct alt_instr has 12 or 14 bytes.
-  uint64_t count_alternatives() const {
-    uint64_t count = 0;
-    for (const auto& [addr, entries] : tables_of(image_).alternatives) count += entries.size();
+  // struct alt_instr and struct bug_entry have other sizes in other kernels.
+  uint64_t count(const std::string& table) const {
+    uint64_t count = table == "__bug_table" ? tables_of(image_).bugs.size() : 0;
+    if (table == ".altinstructions")
+      for (const auto& [addr, entries] : tables_of(image_).alternatives) count += entries.size();
     return std::max<uint64_t>(count, 1);
   }
 
   // The file and line of a trap, and where an alternative's replacement lies: if that was accepted,
   // the same code lies there, too.
   bool is_free(const Entry& entry, uint64_t offset) const {
-    if (entry.table == "__bug_table") return offset >= 4 && offset < 10;
+    if (entry.table == "__bug_table") return offset >= entry.size - 8 && offset < entry.size - 2;
     return entry.table == ".altinstructions" && offset >= 4 && offset < 8;
   }
 
@@ -270,13 +271,24 @@ class Mutation {
     return true;
   }
 
+  // Nothing if a table cannot be read.
+  std::optional<MatchResult> match(const Object& pre) const {
+    try {
+      return match_run_pre(pre, image_);
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+  }
+
   void check(const Place& place, const char* kind, uint64_t addr,
              const std::vector<uint8_t>& bytes) {
     with(addr, bytes, [&] {
-      MatchResult result = match_run_pre(*place.pre, image_);
-      const FunctionMatch* match = result.find(place.symbol);
       Count& count = counts_[kind];
       count.tried++;
+      std::optional<MatchResult> tried = match(*place.pre);
+      if (!tried) return;
+      const MatchResult& result = *tried;
+      const FunctionMatch* match = result.find(place.symbol);
       bool same = match != nullptr && match->status == MatchStatus::Matched &&
                   match->run.addr == place.run.addr && result.contradictions.empty();
       if (!same) return;

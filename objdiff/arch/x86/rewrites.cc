@@ -26,6 +26,7 @@ const uint64_t MaxFtraceOffset = 16;
 const uint8_t LockPrefix = 0xf0, LockPrefixOff = 0x3e;
 const uint64_t MaxIndirectCall = 7;
 const uint64_t BugTrapSize = 2;
+const uint64_t LoadAddressSize = 7;
 
 // Those of gas, up to eleven bytes.
 bool is_filling_nop(std::span<const uint8_t> bytes) {
@@ -107,6 +108,16 @@ std::span<const uint8_t> landing_pad(std::span<const uint8_t> code) {
 
 bool is_bug_trap(std::span<const uint8_t> bytes) {
   return bytes.size() >= BugTrapSize && bytes[0] == 0x0f && bytes[1] == 0x0b;  // ud2
+}
+
+// lea distance(%rip), %reg
+std::optional<int64_t> loaded_distance(std::span<const uint8_t> bytes) {
+  const bool loads = bytes.size() == LoadAddressSize && (bytes[0] & 0xfb) == 0x48 &&
+                     bytes[1] == 0x8d && (bytes[2] & 0xc7) == 0x05;
+  if (!loads) return std::nullopt;
+  int32_t distance;
+  std::memcpy(&distance, bytes.data() + 3, sizeof distance);
+  return distance;
 }
 
 // movabs $constant,%reg (10 bytes) becomes mov memory(%rip),%reg (7) and a nop (3).

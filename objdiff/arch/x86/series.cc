@@ -21,17 +21,22 @@ constexpr AlternativeLayout Alternative12 = {12, 2}, Alternative14 = {14, 4};
 // 60bc276b129e).
 constexpr uint32_t DirectCall = uint32_t{1} << 17;
 
-// gen_endbr_poison(): nopw (%rax) since 5.18. (nopl -42(%rax), 0f 1f 40 d6, since 6.15.)
+// gen_endbr_poison(): nopw (%rax) since 5.18, nopl -42(%rax) since 6.15.
 constexpr std::array<uint8_t, 4> SealedPad = {0x66, 0x0f, 0x1f, 0x00};
-
-constexpr KernelSeries Table[] = {
-    {"6.1", Alternative12, 0, SealedPad},
-    {"6.12", Alternative14, DirectCall, SealedPad},
-};
+constexpr std::array<uint8_t, 4> SealedPadUdb = {0x0f, 0x1f, 0x40, 0xd6};
 
 // struct bug_entry (include/asm-generic/bug.h): s32 code, s32 file, u16 line, u16 flags; without
-// CONFIG_DEBUG_BUGVERBOSE s32 code, u16 flags.
-constexpr BugLayout BugLayouts[] = {{12, 10}, {8, 4}};
+// CONFIG_DEBUG_BUGVERBOSE s32 code, u16 flags. HAVE_ARCH_BUG_FORMAT (6.19) puts s32 format behind
+// code, and HAVE_ARCH_BUG_FORMAT_ARGS (6.19) has BUGFLAG_ARGS.
+constexpr std::array<BugLayout, 2> Bugs = {{{12, 10, 0}, {8, 4, 0}}};
+constexpr std::array<BugLayout, 2> BugsWithFormat = {{{16, 14, 4}, {12, 8, 4}}};
+constexpr uint16_t BugArgs = 1 << 4;
+
+constexpr KernelSeries Table[] = {
+    {"6.1", Alternative12, 0, SealedPad, Bugs, 0},
+    {"6.12", Alternative14, DirectCall, SealedPad, Bugs, 0},
+    {"7.3", Alternative14, DirectCall, SealedPadUdb, BugsWithFormat, BugArgs},
+};
 
 // Of kernels 4.19 to 7.2; struct names in the comments.
 constexpr TableFormat Formats[] = {
@@ -86,7 +91,6 @@ const AlternativeLayout* find_alternative_layout(uint64_t size) {
   return found == std::end(Table) ? nullptr : &found->alternatives;
 }
 
-std::span<const BugLayout> bug_layouts() { return BugLayouts; }
 std::span<const TableFormat> table_formats() { return Formats; }
 
 }  // namespace ksplice
