@@ -79,7 +79,8 @@ Kbuild make_kbuild(const Overlay& overlay, const KernelConfig& kernel, const Too
   kbuild.tree = overlay.tree();
   kbuild.obj = overlay.obj();
   kbuild.root = kernel.root;
-  kbuild.outlook = {{overlay.tree().parent_path()}, {overlay.source()}};
+  kbuild.outlook = {{overlay.tree().parent_path()}, overlay.outside()};
+  kbuild.outlook.readable.push_back(overlay.source());
   for (const fs::path& table : symbol_tables(kernel.flags))
     if (fs::exists(table)) kbuild.outlook.readable.push_back(fs::absolute(table));
   kbuild.jobs = jobs;

@@ -132,21 +132,31 @@ class Mirror {
   }
 
   std::vector<std::string> files;
+  std::vector<fs::path> outside;
   Hash hash;
 
  private:
+  // What lies below a folder that is known already needs no word.
+  void note_outside(const fs::path& link) {
+    fs::path end = fs::canonical(link);
+    fs::path folder = fs::is_directory(end) ? end : end.parent_path();
+    auto covers = [&](const fs::path& known) { return folder == known || is_below(folder, known); };
+    if (std::none_of(outside.begin(), outside.end(), covers)) outside.push_back(folder);
+  }
+
   void folder(int from, int to, const std::string& dir, int depth) {
     check_interrupted();
     std::map<std::string, Entry> have = list_folder(to, tree_ / dir);
     for (auto& [name, entry] : list_folder(from, source_ / dir)) {
       std::string path = dir.empty() ? name : dir + "/" + name;
       if (is_build_product(dir, name)) continue;
-      bool outside = entry.type == DT_LNK && !leads_inside(path, entry);
-      if (entry.type == DT_DIR || (outside && fs::is_directory(source_ / path))) {
+      bool outside_link = entry.type == DT_LNK && !leads_inside(path, entry);
+      if (outside_link && fs::exists(source_ / path)) note_outside(source_ / path);
+      if (entry.type == DT_DIR || (outside_link && fs::is_directory(source_ / path))) {
         take_folder(from, to, have, name, path, depth);
       } else if (entry.type == DT_REG || entry.type == DT_LNK) {
         if (is_foreign(dir) && !is_build_file(name)) continue;
-        take_file(from, to, have, name, path, entry, outside, depth);
+        take_file(from, to, have, name, path, entry, outside_link, depth);
       }
     }
     if (dir.empty()) have.erase("obj");
@@ -344,6 +354,7 @@ void Overlay::sync() {
   Mirror mirror(source_, top);
   mirror.run();
   files_ = std::move(mirror.files);
+  outside_ = std::move(mirror.outside);
   std::sort(files_.begin(), files_.end());
   signature_ = mirror.hash.text();
 }

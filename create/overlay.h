@@ -49,6 +49,8 @@ class Overlay {
 
   // Hash over path, size and time of every file that the preparation may read.
   const std::string& signature() const { return signature_; }
+  // Folders beside the source that links in it lead to, without links themselves.
+  const std::vector<std::filesystem::path>& outside() const { return outside_; }
   // Files of the source that the tree has, relative, sorted.
   const std::vector<std::string>& files() const { return files_; }
 
@@ -72,6 +74,7 @@ class Overlay {
   Fd lock_;
   std::string signature_;
   std::vector<std::string> files_;
+  std::vector<std::filesystem::path> outside_;
 };
 
 // A file name for a path that make can build, and another one for each: "mm:slab.o".

@@ -42,9 +42,14 @@ with 1 bad_root 'for another processor: .* is no program for x86-64' --root="$WO
 ln -s "$WORK/missing" "$WORK/config/root"
 with 1 bad_root 'config/root is not a folder'
 
+mkdir "$WORK/bin"
+printf '#!/bin/sh\necho "bwrap: no permission for namespaces"\nexit 1\n' >"$WORK/bin/bwrap"
+chmod +x "$WORK/bin/bwrap"
+PATH="$WORK/bin:$PATH" with 1 bad_root 'nothing can be run in .*no permission for namespaces' --root="$WORK/machine"
+expect 'hint: install the package bubblewrap' "$WORK/err"
+
 refused 2 usage "$create" --make-root=11
 refused 2 usage "$create" --make-root --patch="$WORK/patch" "$SOURCE"
-mkdir "$WORK/bin"
 printf '#!/bin/sh\necho "no such server"\nexit 25\n' >"$WORK/bin/mmdebstrap"
 chmod +x "$WORK/bin/mmdebstrap"
 PATH="$WORK/bin:$PATH" refused 1 root_failed "$create" --make-root="$release" --cache="$WORK/cache"

@@ -68,6 +68,8 @@ TEST(Overlay, FoldersBehindLinksAreMirroredToo) {
   overlay.replace("alias/slab.c", cache.path() / "new");
   EXPECT_EQ(read_text(driver.path() / "a.c"), "a");
   EXPECT_EQ(read_text(source.path / "mm/slab.c"), "mm/slab.c");
+  // What is run in a root directory sees it, too.
+  EXPECT_EQ(overlay.outside(), (std::vector<fs::path>{fs::canonical(driver.path())}));
   fs::create_directory_symlink(driver.path(), driver.path() / "again");
   EXPECT_THROW(Overlay(cache.path(), source.path, "k"), Error);
 }
