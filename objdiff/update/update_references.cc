@@ -223,6 +223,9 @@ Target UpdateBuilder::resolve_unnamed(UnitState& unit, const Atom& atom,
       return {include_piece(unit, section, offset, end, offset, "", STT_SECTION),
               static_cast<int64_t>(offset)};
     }
+  } else if (section.name.starts_with(".data..Lubsan_")) {
+    // What UBSAN says of a place, and whether it has: new code brings its own.
+    return {include_atom(unit, atom), static_cast<int64_t>(atom.entry)};
   } else if (!section.is_write()) {
     if (Symbol* known = known_text(unit, section, offset))
       return {known, static_cast<int64_t>(offset)};

@@ -188,13 +188,6 @@ TEST(UpdateObject, NewFunctionsAndDataAreCopied) {
   EXPECT_TRUE(names(made.update, true).contains("hidden"));
 }
 
-TEST(UpdateObject, UnknownExternalIsRefused) {
-  Made made = make(replaced("return helper(x) +", "extern int nowhere(int); return nowhere(x) +"));
-  ASSERT_EQ(made.update.refusals.size(), 1u);
-  EXPECT_EQ(made.update.refusals[0].code, "failed_to_find");
-  EXPECT_EQ(made.update.refusals[0].symbol, "nowhere");
-}
-
 // "CODE SYMBOL" of all that the update object refuses when target calls what declaration adds.
 std::string refused_with(const std::string& declaration, const std::string& use) {
   std::string post = replaced("return helper(x) +", "return helper(x) + " + use + " +");
@@ -203,6 +196,10 @@ std::string refused_with(const std::string& declaration, const std::string& use)
   for (const Refusal& refusal : make(post).update.refusals)
     text += refusal.code + " " + refusal.symbol + "\n";
   return text;
+}
+
+TEST(UpdateObject, UnknownExternalIsRefused) {
+  EXPECT_EQ(refused_with("int nowhere(int);", "nowhere(x)"), "failed_to_find nowhere\n");
 }
 
 TEST(UpdateObject, CodeThatIsFreedAfterBootIsRefused) {
@@ -245,12 +242,13 @@ TEST(UpdateObject, ExistingCodeAndDataThatAreFreedAreRefused) {
 }
 
 TEST(UpdateObject, WritableDataWithoutANameAreRefused) {
-  auto use = [](const std::string& name) {
-    return "({ asm volatile(\"incl 9f(%rip)\\n.pushsection .data,\\\"aw\\\"\\n" + name +
+  auto use = [](const std::string& name, const std::string& section = ".data") {
+    return "({ asm volatile(\"incl 9f(%rip)\\n.pushsection " + section + ",\\\"aw\\\"\\n" + name +
            "9: .long 5\\n.popsection\"); 1; })";
   };
   EXPECT_EQ(refused_with("", use("")), "unnamed_data .data+0x0\n");
   EXPECT_EQ(refused_with("", use("mine: .type mine,@object\\n.size mine,4\\n")), "");
+  EXPECT_EQ(refused_with("", use("", ".data..Lubsan_data7")), "");  // comes with its code
 }
 
 // Functions that share a section: the assembler joins them with branches of one byte.
