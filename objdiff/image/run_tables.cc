@@ -161,6 +161,16 @@ void read_bugs(const RunImage& image, RunTables& result) {
   }
 }
 
+// Each constant has a section.
+void read_runtime_constants(const RunImage& image, RunTables& result) {
+  constexpr std::string_view Prefix = "runtime_";
+  for (const RunSection& section : image.sections) {
+    if (!section.name.starts_with(Prefix) || !section.owner.empty()) continue;
+    const std::string name = section.name.substr(Prefix.size());
+    for (uint64_t place : runtime_constants(image, name)) result.runtime_constants[place] = name;
+  }
+}
+
 }  // namespace
 
 RunTables read_run_tables(const RunImage& image) {
@@ -171,6 +181,7 @@ RunTables read_run_tables(const RunImage& image) {
   read_exceptions(image, result);
   read_static_calls(image, result);
   read_bugs(image, result);
+  read_runtime_constants(image, result);
   return result;
 }
 
@@ -182,6 +193,16 @@ std::vector<uint64_t> runtime_constants(const RunImage& image, const std::string
     for_each_entry(image, table, 4, [&](uint64_t, uint64_t place) { places.push_back(place); });
   }
   return places;
+}
+
+std::optional<uint64_t> find_constant(const RunImage& image, const std::string& name,
+                                      uint64_t place) {
+  const size_t kind = name.find('_');  // "ptr_", "shift_", "mask_"
+  if (kind == std::string::npos) return std::nullopt;
+  if (const RunSymbol* variable = image.unique_symbol(name.substr(kind + 1))) return variable->addr;
+  for (uint64_t other : runtime_constants(image, name))
+    if (other != place && !image.is_freed(other)) return other;
+  return std::nullopt;
 }
 
 const RunTables& tables_of(const RunImage& image) {

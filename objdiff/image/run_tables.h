@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "objdiff/arch/series.h"
@@ -42,7 +44,8 @@ struct RunTables {
   std::map<uint64_t, RunException> exceptions;
   std::map<uint64_t, RunStaticCall> static_calls;
   std::map<uint64_t, RunBug> bugs;
-  const KernelSeries* series = nullptr;  // of the image
+  std::map<uint64_t, std::string> runtime_constants;  // "ptr_x", by the place in the instruction
+  const KernelSeries* series = nullptr;               // of the image
 };
 
 // Throws Refused "unknown_series", and Error "bad_image" for a table with an entry that does not
@@ -54,5 +57,10 @@ const RunTables& tables_of(const RunImage& image);
 // The places in code of the constant "ptr_x", "shift_x" or "mask_x" (asm/runtime-const.h), which
 // the kernel puts there at its start.
 std::vector<uint64_t> runtime_constants(const RunImage& image, const std::string& name);
+
+// Where the value of the constant at place stands: the kernel's variable, or, where only the code
+// at its start knows it, another place of the constant that stays. Nothing if there is neither.
+std::optional<uint64_t> find_constant(const RunImage& image, const std::string& name,
+                                      uint64_t place);
 
 }  // namespace ksplice

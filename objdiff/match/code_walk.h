@@ -56,6 +56,7 @@ class CodeWalk {
   bool check_alternatives();
   bool check_alternative(uint64_t pre_offset, uint64_t run_offset);
   bool check_static_calls();
+  bool check_runtime_constants();
   template <typename Table>
   bool has_others(const Table& table, size_t expected) const;
 

@@ -3,6 +3,7 @@
 // two knows is a difference, even where every byte of the code is equal.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
 #include "objdiff/match/code_walk.h"
@@ -169,9 +170,38 @@ bool CodeWalk::check_static_calls() {
   return true;
 }
 
+// A constant that the kernel puts in at its start is a dummy in both: the table alone says which.
+bool CodeWalk::check_runtime_constants() {
+  size_t count = 0;
+  for (auto it = pre_.runtime_constants.lower_bound({&section_, begin_});
+       it != pre_.runtime_constants.end() && it->first < CodePlace{&section_, end_};
+       ++it, ++count) {
+    const uint64_t offset = it->first.second - begin_;
+    auto insn =
+        std::upper_bound(result_.map.begin(), result_.map.end(), offset,
+                         [](uint64_t value, const auto& pair) { return value < pair.first; });
+    if (insn == result_.map.begin()) return differ_at(offset, "a runtime constant is in no code");
+    --insn;
+    const uint64_t place = addr_ + insn->second + (offset - insn->first);
+    auto run = tables_.runtime_constants.find(place);
+    if (run == tables_.runtime_constants.end() || run->second != it->second.name)
+      return differ_at(insn->first, "the runtime constant " + it->second.name +
+                                        (run == tables_.runtime_constants.end()
+                                             ? " is none in the image"
+                                             : " is " + run->second + " in the image"));
+    if (!find_constant(image_, run->second, place))
+      return differ_at(insn->first,
+                       "the kernel has nothing to prove the value of the runtime constant " +
+                           run->second + " by");
+  }
+  if (has_others(tables_.runtime_constants, count))
+    return differ_at(0, "the image has other runtime constants in this code");
+  return true;
+}
+
 bool CodeWalk::check_tables() {
   return check_jump_labels() && check_exceptions() && check_bugs() && check_alternatives() &&
-         check_static_calls() && check_own_references();
+         check_static_calls() && check_runtime_constants() && check_own_references();
 }
 
 }  // namespace ksplice

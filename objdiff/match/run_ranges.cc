@@ -333,12 +333,8 @@ class RangeMaker {
       std::optional<Instruction> insn = start ? instruction_at(*start) : std::nullopt;
       if (!insn || insn->imm_size == 0) continue;
       const std::string& name = it->second.name;
-      const size_t kind = name.find('_');  // "ptr_", "shift_", "mask_"
-      if (kind == std::string::npos) continue;
       const uint32_t place = *start + insn->imm_offset;
-      const RunSymbol* symbol = image_.unique_symbol(name.substr(kind + 1));
-      std::optional<uint64_t> value = symbol != nullptr ? std::optional(symbol->addr)
-                                                        : other_constant(name, code_.addr + place);
+      const std::optional<uint64_t> value = find_constant(image_, name, code_.addr + place);
       if (!value) continue;
       RunRange& range = add_range(
           place, insn->imm_size,
@@ -346,14 +342,6 @@ class RangeMaker {
       range.has_param = true;
       range.param = image_.locate(*value);
     }
-  }
-
-  // The kernel may have no variable of a constant, as nobody but the code at its start knows the
-  // value: it is what the other places of the constant hold. One of these that stays.
-  std::optional<uint64_t> other_constant(const std::string& name, uint64_t own) const {
-    for (uint64_t place : runtime_constants(image_, name))
-      if (place != own && !image_.is_freed(place)) return place;
-    return std::nullopt;
   }
 
   // Sorted and disjoint. A lock prefix inside an alternative's original doubles that variant; a

@@ -15,7 +15,9 @@ namespace {
 
 const TableFormat* find_format(std::string_view name) {
   for (const TableFormat& format : table_formats())
-    if (format.name == name) return &format;
+    if (format.name == name || (format.name.ends_with('*') &&
+                                name.starts_with(format.name.substr(0, format.name.size() - 1))))
+      return &format;
   return nullptr;
 }
 

@@ -142,7 +142,8 @@ void UpdateBuilder::add_special_sections(UnitState& unit) {
     const SectionRule* rule = section_rule(name);
     const bool has_entries = rule != nullptr && rule->use == SectionUse::Entries;
     bool is_annotation = has_entries && starts_with(name, ".discard.");
-    bool is_kept = has_entries && (is_table(name) || name == "_kprobe_blacklist");
+    const bool is_constant = starts_with(name, "runtime_");  // known at the kernel's start only
+    bool is_kept = has_entries && !is_constant && (is_table(name) || name == "_kprobe_blacklist");
     bool is_dropped = rule != nullptr && !has_entries && rule->use != SectionUse::Content;
     if (is_kept || is_annotation) {
       uint64_t size = is_table(name) ? table_entry_size(*section) : annotation_size(*section);

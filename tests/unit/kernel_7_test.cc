@@ -2,6 +2,8 @@
 // code knows.
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "kmod-core/ksplice_abi.h"
 #include "tests/unit/small_kernel.h"
 
@@ -89,6 +91,42 @@ g:	movabs $0x0123456789abcdef, %rcx
   const std::vector<RunRange>& g = function(object, result, "g").run.ranges;
   ASSERT_EQ(g.size(), 1u);
   EXPECT_EQ(g[0].param.offset, offset("f") + 2);
+}
+
+// The code is the same with every constant; nobody but the table says which it is.
+TEST_F(Kernel7Test, RefusesAnotherConstantAndOneThatNothingProves) {
+  const char* text = R"(
+	.section CODE, "ax"
+	.globl f
+	.type f, @function
+f:	movabs $0x0123456789abcdef, %rax
+1:	ret
+	.size f, . - f
+	.section CONSTANT, "a"
+	.long 1b - 8 - .
+)";
+  auto compile = [&](const char* name, const std::string& code, const std::string& constant) {
+    return shop_.compile(name, text, {"-DCODE=" + code, "-DCONSTANT=" + constant});
+  };
+  auto match = [&](const std::string& constant, const std::string& in_image) {
+    RunImage image =
+        link({shop_.compile("rest.c", Rest, KernelFlags), compile("run.S", ".text", in_image)});
+    Object object = read_object(compile("pre.S", ".text.f", constant));
+    MatchResult result = match_run_pre(object, image);
+    const FunctionMatch& f = function(object, result, "f");
+    return f.status == MatchStatus::Matched ? "matched" : f.refusal.message;
+  };
+  const std::vector<std::array<std::string, 3>> cases = {
+      {"runtime_ptr_limit", "runtime_ptr_limit", "matched"},
+      {"runtime_ptr_limit", "runtime_ptr_far", "constant ptr_limit is ptr_far in the image"},
+      {"runtime_ptr_limit", ".rodata.none", "constant ptr_limit is none in the image"},
+      {".rodata.none", "runtime_ptr_limit", "the image has other runtime constants"},
+      {"runtime_ptr_gone", "runtime_ptr_gone", "nothing to prove the value of"}};
+  for (const auto& [constant, in_image, said] : cases) {
+    const std::string answer = match(constant, in_image);
+    EXPECT_NE(answer.find(said), std::string::npos)
+        << constant << " " << in_image << ": " << answer;
+  }
 }
 
 }  // namespace

@@ -53,6 +53,7 @@ constexpr TableFormat Formats[] = {
     {".ibt_endbr_seal", {4}},
     {".cfi_sites", {4}},
     {".kcfi_traps", {4}},
+    {"runtime_*", {4}},  // s32, one section a constant (asm/runtime-const.h, 6.11)
     {"__mcount_loc", {8}},
     {"__patchable_function_entries", {8}},
     {".orc_unwind_ip", {4}},
