@@ -29,8 +29,15 @@ void find_existing(const ChangedUnit& unit, const Symbol& pre, const RunImage& i
     neighbour.why_not = match->refusal.message;
   else if (addr == unit.match.addresses.end())
     neighbour.why_not = "where it is in the running code is not known";
+  else if (image.is_freed(addr->second))
+    neighbour.why_not = "it was freed after boot";
+  else if (const RunLocation place = image.locate(addr->second); place.target != unit.target)
+    neighbour.why_not = fmt::format(
+        "it came with the update module {}, which this update would "
+        "not keep in memory",
+        place.target);
   else
-    neighbour.existing = image.locate(addr->second);
+    neighbour.existing = place;
 }
 
 // The names of other targets that the units of target refer to.

@@ -114,7 +114,10 @@ void UpdateBuilder::note_given_away() {
   const bool takes_back = hooks_.contains(HookSections[KSPLICE_HOOK_PRE_REVERSE]) ||
                           hooks_.contains(HookSections[KSPLICE_HOOK_REVERSE]) ||
                           hooks_.contains(HookSections[KSPLICE_HOOK_POST_REVERSE]);
-  out_.addresses_removed = is_declared && takes_back;
+  // Hooks take back what their own target gave away. What another one goes on calling stays.
+  const bool is_wanted = std::any_of(info_.wanted.begin(), info_.wanted.end(),
+                                     [](const WantedByOther& each) { return each.stays; });
+  out_.addresses_removed = is_declared && takes_back && !is_wanted;
 }
 
 // Whoever only calls it is on a stack meanwhile, and an undo sees that.

@@ -99,12 +99,20 @@ bool UpdateBuilder::refuse_freed(UnitState& unit, const Section& from, const Rel
   return true;
 }
 
-// A function or datum that the patch adds to another unit of this target.
+// A function or datum that the patch adds to another unit of this target, or shows to it.
 std::optional<Target> UpdateBuilder::defined_anew(const UnitState& user, const Symbol& symbol) {
   auto found = new_globals_.find(symbol.name);
   if (found == new_globals_.end() || found->second.first == &user) return std::nullopt;
   auto [unit, definition] = found->second;
   const Atom* atom = unit->atoms->of(definition);
+  // What is only made global is where it was, although it may have left .init.text.
+  if (auto addr = run_address(*unit, *definition); addr && image_.is_freed(*addr)) {
+    const bool is_code = atom != nullptr && atom->is_function();
+    refuse(user, is_code ? "init_code" : "init_data", definition->section, symbol.name, 0,
+           fmt::format("new code uses {}, which the running kernel freed after boot", symbol.name),
+           "call or copy something that stays; what is freed may be anything by now");
+    return Target{};
+  }
   if (atom != nullptr && atom->is_function()) return resolve_function(*unit, *atom);
   return resolve_named_data(*unit, atom, *definition);
 }
