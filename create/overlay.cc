@@ -371,6 +371,7 @@ bool Overlay::restore_template(const std::string& key) {
 }
 
 void Overlay::drop_template() {
+  fs::remove(slot_ / "template/.ksplice-key");  // first: half a template is none
   fs::remove_all(slot_ / "template");
   fs::remove_all(obj());
   fs::create_directory(obj());

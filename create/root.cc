@@ -185,7 +185,13 @@ std::string debian_of_compiler(const std::string& config_text) {
 
 std::string root_hint(const KernelConfig& kernel) {
   std::string wanted = debian_of_compiler(kernel.config_text);
-  if (wanted.empty() || version_id(kernel.root.empty() ? "/" : kernel.root) == wanted) return "";
+  if (wanted.empty()) return "";
+  if (version_id(kernel.root.empty() ? "/" : kernel.root) == wanted)
+    return kernel.root.empty() ? ""
+                               : fmt::format(
+                                     "{} is of the right release, but not of its day: "
+                                     "remove it and run ksplice-create --make-root again",
+                                     kernel.root.string());
   std::string made =
       fmt::format("with the tools of Debian {} that this kernel was built with", wanted);
   if (kernel.installed)
@@ -205,7 +211,7 @@ fs::path make_root(const fs::path& cache, const std::string& release, Progress& 
     throw Error("usage", fmt::format("--make-root knows Debian 12 and 13, not \"{}\"", release),
                 "make a tree of another release by yourself, and give it with --root");
   fs::path target = cache / "roots" / release;
-  if (fs::exists(target)) return fs::canonical(target);
+  if (fs::exists(target)) return usable_root(target);
   fs::create_directories(target.parent_path());
   TempDir fresh(target.parent_path());
   progress.stage(fmt::format("fetch Debian {} from {}", release, Mirror));

@@ -50,6 +50,8 @@ expect 'hint: install the package bubblewrap' "$WORK/err"
 
 refused 2 usage "$create" --make-root=11
 refused 2 usage "$create" --make-root --patch="$WORK/patch" "$SOURCE"
+mkdir -p "$WORK/hollow/roots/$release"
+refused 1 bad_root "$create" --make-root="$release" --cache="$WORK/hollow"
 printf '#!/bin/sh\necho "no such server"\nexit 25\n' >"$WORK/bin/mmdebstrap"
 chmod +x "$WORK/bin/mmdebstrap"
 PATH="$WORK/bin:$PATH" refused 1 root_failed "$create" --make-root="$release" --cache="$WORK/cache"
