@@ -68,6 +68,17 @@ uint64_t content_size(const Section& section, uint64_t size) {
   return content;
 }
 
+// The sizes of up to three relocations each: an entry's first relocation comes again after as much.
+std::vector<uint64_t> distances(const Section& section) {
+  std::vector<uint64_t> result;
+  for (size_t i = 1; i < std::min<size_t>(section.relocations.size(), 4); ++i)
+    result.push_back(section.relocations[i].offset - section.relocations[0].offset);
+  return result;
+}
+
+// All of it is in the file, unlike what SHT_NOBITS says.
+bool has_content(const Section& section) { return section.data.size() == section.size; }
+
 }  // namespace
 
 std::span<const Relocation> TableEntry::relocations() const {
@@ -81,25 +92,26 @@ std::span<const Relocation> TableEntry::relocations() const {
 bool is_table(const std::string& section_name) { return find_format(section_name) != nullptr; }
 
 uint64_t regular_entry_size(const Section& section) {
-  for (uint64_t size = 1; size < section.size; ++size)
-    if (fits(section, size)) return size;
+  if (!has_content(section)) return 0;
+  for (uint64_t size : distances(section))
+    if (size < section.size && fits(section, size)) return size;
   return 0;
 }
 
 uint64_t table_entry_size(const Section& section) {
   const TableFormat* format = find_format(section.name);
-  if (format == nullptr) return 0;
+  if (format == nullptr || !has_content(section)) return 0;
   if (section.entsize > 1 && fits(section, section.entsize)) return section.entsize;
   for (uint64_t size : format->sizes)
     if (fits(section, size)) return size;
   // Entries that differ in their relocations (an exception entry without a fixup address): the only
   // size there is, if each begins with one.
   if (format->sizes[1] == 0 && begins(section, format->sizes[0])) return format->sizes[0];
-  // One entry has the whole section: there is no choice if it takes all relocations.
   const auto [least, most] = format->relocations;
-  const bool is_one = least == most || section.relocations.size() < 2 * least;
-  const uint64_t largest = is_one ? padded_end(section) : section.size - 1;
-  for (uint64_t size = 1; size <= largest; ++size)
+  std::vector<uint64_t> sizes = distances(section);
+  // One entry has the whole section: there is no choice if it takes all relocations.
+  if (least == most || section.relocations.size() < 2 * least) sizes.push_back(padded_end(section));
+  for (uint64_t size : sizes)
     if (const size_t each = relocations_each(section, size); each >= least && each <= most)
       return size;
   return 0;
