@@ -66,6 +66,7 @@ uint64_t replacement_length(const Atoms& atoms, const TableEntry& entry, const S
 
 bool Comparer::same_alternative(const TableEntry& pre, const TableEntry& post) {
   constexpr uint64_t Replacement = 4, Rest = 8;
+  if (pre.size < Rest) return false;  // cut off: nothing is known of it
   auto a = first_relocation(*pre.section, pre.offset + Replacement);
   auto b = first_relocation(*post.section, post.offset + Replacement);
   const bool has_a = a != pre.section->relocations.end() && a->offset == pre.offset + Replacement;

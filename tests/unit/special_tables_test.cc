@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <gtest/gtest.h>
 
+#include "objdiff/diff/section_diff.h"
 #include "objdiff/object/elf_read.h"
 #include "tests/unit/compile.h"
 
@@ -63,6 +64,17 @@ TEST_F(SpecialTablesTest, FindsSizesBetweenRelocations) {
   section.relocations[3].offset = 24;
   EXPECT_EQ(table_entry_size(section), 20u);
   EXPECT_EQ(regular_entry_size(section), 20u);
+}
+
+// Nothing can be compared behind the places of code and replacement.
+TEST_F(SpecialTablesTest, TakesShortAlternativesForChanged) {
+  const Object unit = object(
+      ".section .altinstructions, \"a\"\n.long f - .\n.byte g - .\n"
+      ".section .altinstr_replacement, \"ax\"\n.globl g\ng: nop\n");
+  ASSERT_EQ(table_entry_size(*unit.find_section(".altinstructions")), 5u);
+  const ObjectDiff diff = diff_objects(unit, unit);
+  ASSERT_EQ(diff.functions.size(), 1u);
+  EXPECT_EQ(diff.functions[0].status, DiffStatus::Changed);
 }
 
 }  // namespace
