@@ -25,7 +25,8 @@
  */
 enum ksplice_range_kind {
 	KSPLICE_RANGE_VARIANTS = 1,	/* only the variants: alternatives, jump labels, smp locks, endbr */
-	KSPLICE_RANGE_FTRACE = 2,	/* 5 bytes: also nop5, or a call into a trampoline of ftrace or BPF */
+	KSPLICE_RANGE_FTRACE = 2,	/* 5 bytes: also nop5, or a call or jmp into a trampoline of ftrace
+					 * or BPF */
 	KSPLICE_RANGE_STATIC_CALL = 3,	/* 5 or 6 bytes; param: address of struct static_call_key. Also a
 					 * call/jmp/jcc (as variant 0) to key->func; nop5 or ret if that is
 					 * null; what the kernel writes for a function it knows */
@@ -37,8 +38,9 @@ enum ksplice_range_kind {
 	KSPLICE_RANGE_RUNTIME_POINTER = 7, /* 8 bytes, param: address of a u64 whose value they hold
 					 * (runtime_const_ptr, since 6.11), or of another place in
 					 * code that must hold the same */
-	KSPLICE_RANGE_RUNTIME_SHIFT = 8,   /* 1 byte, or 4 of a mask; param: address of a u32 whose low
-					 * bytes they are */
+	KSPLICE_RANGE_RUNTIME_SHIFT = 8, /* 1 byte of a shift, or 4 of a mask (runtime_const_mask_32);
+					 * param: address of the variable that begins with them, or
+					 * of another place in code that must hold the same */
 };
 
 /* variants: nr_variants records, each one __u8 counted length and then exactly length bytes. */

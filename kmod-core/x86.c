@@ -354,7 +354,8 @@ int ksplice_match_range(const struct ksplice_range *range, unsigned long addr, c
 		matches = range->length == 8 && ksplice_holds_value(range, live);
 		break;
 	case KSPLICE_RANGE_RUNTIME_SHIFT:
-		matches = range->length == 1 && ksplice_holds_value(range, live);
+		matches = (range->length == 1 || range->length == 4) &&
+			  ksplice_holds_value(range, live);
 		break;
 	case KSPLICE_RANGE_RETURN_THUNK:
 		matches = ksplice_match_return_thunk(addr, live, range->length);
