@@ -120,7 +120,6 @@ class UpdateBuilder {
   bool entry_refers_to_included(UnitState& unit, const Section& section, uint64_t begin,
                                 uint64_t end);
   bool is_included_code(UnitState& unit, const Section& from, const Relocation& relocation);
-  Symbol* constant_in_code(const std::string& variable);
   void rewrite_runtime_pointers(UnitState& unit, const Section& section);
   void refuse_unknown_section(UnitState& unit, const Section& section);
   void add_hooks(UnitState& unit);

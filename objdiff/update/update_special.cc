@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <string_view>
 
-#include "objdiff/image/run_tables.h"
 #include "objdiff/object/section_rules.h"
 #include "objdiff/object/special_tables.h"
 #include "objdiff/update/update_builder.h"
@@ -86,8 +85,10 @@ void UpdateBuilder::add_entries(UnitState& unit, const Section& section, uint64_
 
 // Kernels since 6.11 compile `runtime_const_ptr(x)` in built-in code to a load of a dummy, which
 // boot code overwrites with the value of x. Nobody does that for a module: there the macro reads x,
-// and so does the new code after this. Entries are the s32 place-relative addresses of the
-// constants (arch/x86/include/asm/runtime-const.h, Linux 6.11).
+// and so does the new code after this. A constant of which the kernel has no variable is refused: a
+// kprobe may write over the places in code that hold it, as long as the new code lives.
+// Entries are the s32 place-relative addresses of the constants
+// (arch/x86/include/asm/runtime-const.h, Linux 6.11).
 void UpdateBuilder::rewrite_runtime_pointers(UnitState& unit, const Section& section) {
   const std::string variable = section.name.substr(std::string_view("runtime_ptr_").size());
   for (const Relocation& relocation : section.relocations) {
@@ -99,25 +100,18 @@ void UpdateBuilder::rewrite_runtime_pointers(UnitState& unit, const Section& sec
     Section* to = unit.placed.at({atom.section, atom.offset})->section;
     if (!runtime_sites_.insert({to, immediate}).second) continue;
     Symbol* symbol = kernel_symbol(variable);
-    if (symbol == nullptr) symbol = constant_in_code(variable);
     std::optional<uint64_t> field =
         symbol != nullptr ? load_from_memory(to->data, immediate) : std::nullopt;
     if (!field) {
       refuse(unit, "unknown_section", &section, atom.name, relocation.offset,
-             fmt::format("the runtime constant {} in {} cannot be read by new code", variable,
-                         atom.name),
-             "report this with the object file");
+             fmt::format("new code in {} has the runtime constant {}, {}", atom.name, variable,
+                         symbol == nullptr ? "of which the kernel has no variable"
+                                           : "but not in an instruction that loads it"),
+             "change the patch to leave this function alone");
       continue;
     }
     to->relocations.push_back({*field, RelocDistance, symbol, -4});
   }
-}
-
-// A place in the kernel's code that holds the value of a constant of which it has no variable.
-Symbol* UpdateBuilder::constant_in_code(const std::string& variable) {
-  for (uint64_t place : runtime_constants(vmlinux_, "ptr_" + variable))
-    if (!vmlinux_.is_freed(place)) return absolute_symbol(variable, vmlinux_.locate(place));
-  return nullptr;
 }
 
 void UpdateBuilder::refuse_unknown_section(UnitState& unit, const Section& section) {

@@ -1,0 +1,40 @@
+// What new code has in special sections.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/update_samples.h"
+
+namespace ksplice {
+namespace {
+
+using namespace test;
+
+// "CODE SYMBOL" of all that is refused in the change of pre to post.
+std::string refused(const std::string& post, const std::string& pre) {
+  std::string text;
+  for (const Refusal& refusal : make(post, pre).update.refusals)
+    text += refusal.code + " " + refusal.symbol + "\n";
+  return text;
+}
+
+// Both functions load the runtime constant `gone`, and target gets another number.
+std::string with_constant(const std::string& variable, int number) {
+  const char* load =
+      "({{ long v; asm(\"movabs $0x0123456789abcdef, %0; 1:\\n\""
+      "\".pushsection runtime_ptr_gone, \\\"a\\\"; .long 1b - 8 - .; .popsection\" : \"=r\"(v)); "
+      "v; }})";
+  return fmt::format(
+      fmt::runtime("{0} long target(long x) {{ return " + std::string(load) +
+                   " + x * {1}; }} long other(long x) {{ return " + load + " - x; }}"),
+      variable, number);
+}
+
+// Another place of it in code is no variable: a kprobe may write over that at any time.
+TEST(UpdateSpecial, RuntimeConstantWithoutAVariableIsRefused) {
+  EXPECT_EQ(refused(with_constant("", 7), with_constant("", 3)), "unknown_section target\n");
+  const std::string variable = "unsigned long gone = 1;";
+  EXPECT_EQ(refused(with_constant(variable, 7), with_constant(variable, 3)), "");
+}
+
+}  // namespace
+}  // namespace ksplice
