@@ -218,8 +218,9 @@ Target UpdateBuilder::resolve_unnamed(UnitState& unit, const Atom& atom,
           offset >= symbol->value && offset < symbol->value + symbol->size)
         return resolve_named_data(unit, nullptr, *symbol);
     // The entry of a WARN with arguments, which its code hands over (since 6.19).
-    if (const uint64_t size = section.name == "__bug_table" ? table_entry_size(section) : 0) {
-      const uint64_t begin = offset - offset % size;
+    const uint64_t size = section.name == "__bug_table" ? table_entry_size(section) : 0;
+    const uint64_t begin = size == 0 ? 0 : offset - offset % size;
+    if (size != 0 && begin + size <= section.size) {  // not a last one without its padding
       return {include_piece(unit, section, begin, begin + size, begin, "", STT_SECTION),
               static_cast<int64_t>(begin)};
     }

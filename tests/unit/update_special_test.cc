@@ -36,5 +36,18 @@ TEST(UpdateSpecial, RuntimeConstantWithoutAVariableIsRefused) {
   EXPECT_EQ(refused(with_constant(variable, 7), with_constant(variable, 3)), "");
 }
 
+// The code hands over its entry, as a WARN with arguments does, and the table ends before it does.
+TEST(UpdateSpecial, EntryOfATrapThatIsCutOffIsRefused) {
+  const char* with_trap =
+      "void* target(void) {{ void* entry; asm volatile(\"1: ud2; lea 2f(%%rip), %0\\n"
+      ".pushsection __bug_table, \\\"aw\\\"; .balign 4; 2: .long 1b - ., 0; .short 0{}; "
+      ".popsection\""
+      ": \"=r\"(entry)); return entry; }}";
+  const char* pre = "void* target(void) { return 0; }";
+  EXPECT_EQ(refused(fmt::format(fmt::runtime(with_trap), ", 0"), pre), "");
+  const std::string text = refused(fmt::format(fmt::runtime(with_trap), ""), pre);
+  EXPECT_NE(text.find("unnamed_data"), std::string::npos) << text;
+}
+
 }  // namespace
 }  // namespace ksplice
