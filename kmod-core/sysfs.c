@@ -367,10 +367,10 @@ static void ksplice_print_function(struct ksplice_text *text, const struct kspli
 			       ksplice_str(member->object->target));
 }
 
-/* Text that can be longer than a page is read through binary attributes, which have offsets. */
 /* const in 7.3. */
 typedef typeof(**((struct attribute_group *)NULL)->bin_attrs) ksplice_bin_attribute;
 
+/* Text that can be longer than a page is read through binary attributes, which have offsets. */
 static ssize_t functions_read(struct file *file, struct kobject *kobj, ksplice_bin_attribute *attr,
 			      char *buf, loff_t offset, size_t count)
 {

@@ -5,7 +5,7 @@
  *
  * What a range of code may look like that the kernel rewrites itself: one of the variants that the
  * maker of the update knows, or, by its kind, what the kernel makes of it at run time. Forms are
- * those of arch/x86/kernel/alternative.c, static_call.c, ftrace.c and paravirt.c of 6.1 to 6.12:
+ * those of arch/x86/kernel/alternative.c, static_call.c, ftrace.c and paravirt.c of 6.1, 6.12 and 7.3:
  *
  *	ftrace		0f 1f 44 00 00, or e8 or e9 to a trampoline of ftrace or BPF
  *	static call	call, jmp or jcc as before to key->func; if that is null: nop5, ret; if it
@@ -15,7 +15,8 @@
  *	retpoline	[cs] call/jmp thunk of the register; [lfence] call/jmp *%reg; call/jmp to an
  *			ITS thunk
  *	return thunk	ret, int3...; jmp to one of the kernel's return thunks
- *	runtime const	the value of a variable (arch/x86/include/asm/runtime-const.h)
+ *	runtime const	the value of a variable (arch/x86/include/asm/runtime-const.h), or what another
+ *			place in code holds
  */
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>

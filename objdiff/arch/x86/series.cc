@@ -38,7 +38,7 @@ constexpr KernelSeries Table[] = {
     {"7.3", Alternative14, DirectCall, SealedPadUdb, BugsWithFormat, BugArgs},
 };
 
-// Of kernels 4.19 to 7.2; struct names in the comments.
+// Of kernels 4.19 to 7.3; struct names in the comments.
 constexpr TableFormat Formats[] = {
     {"__bug_table", {12, 16, 8, 24}, {1, 3}},    // bug_entry: verbose, with format, terse, absolute
     {".altinstructions", {14, 12, 13}, {2, 2}},  // alt_instr: 6.3 ff., 5.12 to 6.2, before
