@@ -84,6 +84,11 @@ void fill_sizes(RunImage& image) {
 
 }  // namespace
 
+void sort_sections(RunImage& image) {
+  std::sort(image.sections.begin(), image.sections.end(),
+            [](const RunSection& a, const RunSection& b) { return a.addr < b.addr; });
+}
+
 void index_symbols(RunImage& image) {
   std::stable_sort(image.symbols.begin(), image.symbols.end(),
                    [](const RunSymbol& a, const RunSymbol& b) {
@@ -145,15 +150,6 @@ void read_exports(RunImage& image) {
     }
   }
 }
-
-}  // namespace
-
-void sort_sections(RunImage& image) {
-  std::sort(image.sections.begin(), image.sections.end(),
-            [](const RunSection& a, const RunSection& b) { return a.addr < b.addr; });
-}
-
-namespace {
 
 // kallsyms that is not the table of this image would go through unnoticed otherwise.
 void check_kallsyms(const RunImage& image) {
@@ -411,14 +407,16 @@ RunLocation RunImage::locate(uint64_t addr) const {
   RunLocation location;
   location.target = target;
   const RunSection* section = section_at(addr);
-  if (section == nullptr && addr != 0) {  // one past the end of a section is a place, too
-    section = section_at(addr - 1);
-  }
-  if (section != nullptr && !section->owner.empty()) {
-    location.target = section->owner;
+  // One past the end of a section is a place, too.
+  if (section == nullptr && addr != 0) section = section_at(addr - 1);
+  auto in_section = [&] {
     location.section = section->name;
     location.offset = static_cast<int64_t>(addr - section->addr);
     return is_percpu_section(*section) ? locate_percpu(*this, *section, addr, location) : location;
+  };
+  if (section != nullptr && !section->owner.empty()) {
+    location.target = section->owner;
+    return in_section();
   }
   auto place = places.upper_bound(addr + ImportGap / 2);
   if (place != places.begin() && addr - std::prev(place)->first + ImportGap / 2 < ImportGap) {
@@ -439,9 +437,7 @@ RunLocation RunImage::locate(uint64_t addr) const {
       return location;
     }
   } else if (section != nullptr) {
-    location.section = section->name;
-    location.offset = static_cast<int64_t>(addr - section->addr);
-    return is_percpu_section(*section) ? locate_percpu(*this, *section, addr, location) : location;
+    return in_section();
   }
   if (addr >= ImportBase && !imports.empty()) {
     auto found = imports.upper_bound(addr + ImportGap / 2);
