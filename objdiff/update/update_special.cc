@@ -100,12 +100,16 @@ void UpdateBuilder::rewrite_runtime_pointers(UnitState& unit, const Section& sec
     Section* to = unit.placed.at({atom.section, atom.offset})->section;
     if (!runtime_sites_.insert({to, immediate}).second) continue;
     Symbol* symbol = kernel_symbol(variable);
+    // dentry_hashtable is static.
+    if (const RunSymbol* only = vmlinux_.unique_symbol(variable);
+        symbol == nullptr && only && !is_foreign(only->addr) && !vmlinux_.is_freed(only->addr))
+      symbol = absolute_symbol(variable, vmlinux_.locate(only->addr));
     std::optional<uint64_t> field =
         symbol != nullptr ? load_from_memory(to->data, immediate) : std::nullopt;
     if (!field) {
       refuse(unit, "unknown_section", &section, atom.name, relocation.offset,
              fmt::format("new code in {} has the runtime constant {}, {}", atom.name, variable,
-                         symbol == nullptr ? "of which the kernel has no variable"
+                         symbol == nullptr ? "of which the kernel has no variable, or more than one"
                                            : "but not in an instruction that loads it"),
              "change the patch to leave this function alone");
       continue;

@@ -32,8 +32,10 @@ std::string with_constant(const std::string& variable, int number) {
 // Another place of it in code is no variable: a kprobe may write over that at any time.
 TEST(UpdateSpecial, RuntimeConstantWithoutAVariableIsRefused) {
   EXPECT_EQ(refused(with_constant("", 7), with_constant("", 3)), "unknown_section target\n");
-  const std::string variable = "unsigned long gone = 1;";
-  EXPECT_EQ(refused(with_constant(variable, 7), with_constant(variable, 3)), "");
+  for (const std::string scope : {"", "static __attribute__((used)) "}) {
+    const std::string variable = scope + "unsigned long gone = 1;";
+    EXPECT_EQ(refused(with_constant(variable, 7), with_constant(variable, 3)), "") << scope;
+  }
 }
 
 // The code hands over its entry, as a WARN with arguments does, and the table ends before it does.
