@@ -59,6 +59,7 @@ uint64_t relative(const Table& table, uint64_t at) {
       "what a table says of the code cannot be left out of the proof: report the kernel");
 }
 
+// Code by its flag alone: relocate_kernel() of 7.3 lies in .data, and has an alternative.
 bool is_code(const RunImage& image, uint64_t addr) {
   const RunSection* section = image.section_at(addr);
   return section != nullptr && section->exec;

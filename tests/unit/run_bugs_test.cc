@@ -89,6 +89,15 @@ TEST_F(RunBugsTest, RefusesTheEntryOfAnotherTrap) {
   EXPECT_HAS(message(pre(), run({.loaded = "22f"})), "bad_image");
 }
 
+// .data of 7.3 is executable, for relocate_kernel().
+TEST_F(RunBugsTest, KnowsEntriesOfCodeInData) {
+  const std::string in_data =
+      ".long 3f - ., empty - ., file - ., 0; .section .data.code, \"awx\"; 3: ud2";
+  RunImage image = run({.tail = in_data});
+  EXPECT_EQ(message(pre(), image), "accepted");
+  EXPECT_EQ(tables_of(image).bugs.size(), 3u);
+}
+
 TEST_F(RunBugsTest, RefusesATableThatItCannotRead) {
   EXPECT_HAS(message(pre(), run({.tail = ".long 2b - ., 0, 0"})), "bad_image");
   EXPECT_HAS(message(pre(), run({.tail = ".long linux_banner - ., 0, 0, 0"})), "bad_image");
