@@ -95,6 +95,11 @@ constexpr Place Unreachable[] = {
     {"drivers/firmware/efi/libstub/", "is code that runs only while the kernel starts"},
 };
 
+// The kernel's own code in these folders: it maps the vdso, and starts what starts processors.
+constexpr std::string_view Reachable[] = {
+    "arch/x86/entry/vdso/vma.c", "arch/x86/entry/vdso/extable.c",
+    "arch/x86/entry/vdso/vdso32-setup.c", "arch/x86/realmode/init.c"};
+
 }  // namespace
 
 FileClass classify_file(const std::string& path) {
@@ -111,8 +116,10 @@ FileClass classify_file(const std::string& path) {
   if (has_prefix(path, {"arch/x86/um/"})) return {FileKind::Ignored, "another architecture"};
   if (name.starts_with("Kconfig")) return {FileKind::Ignored, "the configuration stays as it is"};
   if (name.starts_with("Makefile") || name.starts_with("Kbuild")) return {FileKind::BuildFile, ""};
+  const bool is_kernels =
+      std::find(std::begin(Reachable), std::end(Reachable), path) != std::end(Reachable);
   for (const Place& place : Unreachable)
-    if (path.starts_with(place.prefix)) return {FileKind::Refused, place.why};
+    if (!is_kernels && path.starts_with(place.prefix)) return {FileKind::Refused, place.why};
   if (has_suffix(name, {".S"})) return {FileKind::Refused, "is assembly"};
   if (has_suffix(name, {".lds", ".lds.h", ".lds.S"}))
     return {FileKind::Refused, "decides the layout of the whole kernel"};

@@ -14,11 +14,11 @@ expect 'init-config' "$WORK/err"
 
 make_patch arch/x86/entry/entry_64.S '1i /* x */'
 cp "$WORK/patch" "$WORK/all"
-make_patch arch/x86/realmode/init.c '1i int x;'
+make_patch arch/x86/realmode/rm/wakemain.c '1i int x;'
 cat "$WORK/patch" >>"$WORK/all"
 refused_create 3 unsupported_file --patch="$WORK/all" "$SOURCE"
 expect 'arch/x86/entry/entry_64\.S is assembly' "$WORK/err"
-expect 'arch/x86/realmode/init\.c' "$WORK/err"
+expect 'arch/x86/realmode/rm/wakemain\.c' "$WORK/err"
 
 printf -- '--- a/../../etc/x\n+++ b/../../etc/x\n@@ -0,0 +1 @@\n+1\n' >"$WORK/patch"
 refused_create 1 bad_patch --patch="$WORK/patch" "$SOURCE"

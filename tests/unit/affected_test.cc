@@ -24,9 +24,11 @@ TEST(ClassifyFile, ByPath) {
   EXPECT_EQ(classify_file("fs/Kconfig").kind, FileKind::Ignored);
   EXPECT_EQ(classify_file("fs/ext4/Makefile").kind, FileKind::BuildFile);
   EXPECT_EQ(classify_file("arch/x86/entry/entry_64.S").kind, FileKind::Refused);
-  EXPECT_EQ(classify_file("arch/x86/entry/vdso/vma.c").kind, FileKind::Refused);
+  EXPECT_EQ(classify_file("arch/x86/entry/vdso/vgetcpu.c").kind, FileKind::Refused);
+  EXPECT_EQ(classify_file("arch/x86/entry/vdso/vma.c").kind, FileKind::Code);
   EXPECT_EQ(classify_file("arch/x86/boot/main.c").kind, FileKind::Refused);
-  EXPECT_EQ(classify_file("arch/x86/realmode/init.c").kind, FileKind::Refused);
+  EXPECT_EQ(classify_file("arch/x86/realmode/rm/wakemain.c").kind, FileKind::Refused);
+  EXPECT_EQ(classify_file("arch/x86/realmode/init.c").kind, FileKind::Code);
 }
 
 TEST(CheckFiles, RefusesByNameAndNamesAll) {
