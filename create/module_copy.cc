@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <iterator>
 #include <set>
 #include <string>
 #include <string_view>
@@ -46,6 +47,20 @@ std::set<std::string> paths_up(std::string_view text) {
     at = end;
   }
   return result;
+}
+
+// Whether a file is meant that is there: itself, the source of an object, or one of many.
+bool leads_somewhere(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (fs::exists(path) || name.find_first_of("*%") != name.npos) return true;
+  for (const char* suffix : {".c", ".S"})
+    if (fs::path source = path; fs::exists(source.replace_extension(suffix))) return true;
+  return fs::exists(path.string() + "_shipped");
+}
+
+// What modules are built against, and not of.
+bool is_kernel_tree(const fs::path& folder) {
+  return fs::exists(folder / "include/linux/kernel.h") || fs::exists(folder / "linux/kernel.h");
 }
 
 class Copier {
@@ -112,9 +127,22 @@ class Copier {
       std::error_code none;
       fs::path found = fs::is_directory(path, none) ? path : path.parent_path();
       if (!found.has_filename()) found = found.parent_path();
-      if (!fs::is_directory(found, none) || is_below(found, module_)) continue;
-      if (found != found.root_path()) todo_.push_back(fs::canonical(found));
+      if (!fs::is_directory(found, none) || is_below(found, module_) || !leads_somewhere(path))
+        continue;
+      found = fs::canonical(found);
+      if (found != found.root_path() && !is_foreign(found)) todo_.push_back(found);
     }
+  }
+
+  // Whether it is of a kernel's tree or the system's, where the module is not.
+  bool is_foreign(const fs::path& folder) const {
+    static constexpr const char* System[] = {"/usr/include", "/usr/lib", "/lib", "/etc",
+                                             "/proc",        "/sys",     "/dev", "/run"};
+    for (fs::path each = folder; !is_below(module_, each); each = each.parent_path())
+      if (is_kernel_tree(each) ||
+          std::find(std::begin(System), std::end(System), each.string()) != std::end(System))
+        return true;
+    return false;
   }
 
   static void copy_folder(const fs::path& from, const fs::path& to, bool deep, bool all,

@@ -7,8 +7,9 @@
 //
 //   /src/climb/module, /src/climb/shared   ->   TO/module, TO/shared; root TO, original /src/climb
 //
-// Not found: paths that make puts together from variables of its own ($(TOP)/shared). Links to
-// folders are followed, but not in a circle.
+// Not taken: a kernel's tree (KDIR ?= ../linux), and folders of the system. Not found: paths that
+// make puts together from variables of its own ($(TOP)/shared). Links to folders are followed, but
+// not in a circle.
 #pragma once
 
 #include <filesystem>

@@ -53,6 +53,16 @@ TEST_F(ModuleCopyTest, TakesWhatLiesBesideTheFolder) {
                                       "../deep/deep.h", "../../inc/names.h"}));
 }
 
+TEST_F(ModuleCopyTest, TakesNoKernelAndNothingThatIsNotMeant) {
+  put("a/module/Makefile", "KDIR ?= ../linux\nccflags-y := -I../linux/drivers/net\n");
+  put("a/module/sub/main.c", "#include \"../../include/own.h\"\n");
+  put("a/include/own.h");
+  put("include/unrelated.h");
+  put("a/linux/include/linux/kernel.h");
+  put("a/linux/drivers/net/driver.c");
+  EXPECT_EQ(files("a/module"), (Files{"Makefile", "sub/main.c", "../include/own.h"}));
+}
+
 TEST_F(ModuleCopyTest, FollowsNoLinkInACircle) {
   put("module/Kbuild");
   put("module/sub/util.c");
