@@ -164,6 +164,7 @@ std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig&
                   affected.units,
                   affected.outside,
                   applied.changes,
+                  *applied.source,
                   options.cache,
                   build_key(overlay, kernel, toolchain)};
   return build_pairs(input, progress);

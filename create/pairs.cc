@@ -9,14 +9,13 @@
 #include "create/pairs.h"
 
 #include <fmt/core.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "create/moved.h"
+#include "create/pre_cache.h"
 #include "create/update_module.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
@@ -26,68 +25,16 @@
 namespace ksplice {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 namespace {
 
-// "size mtime" of a file of the source; empty if there is none.
-std::string stamp_of(const fs::path& path) {
-  struct stat st = {};
-  if (::stat(path.c_str(), &st) != 0) return "";
-  return fmt::format("{} {}.{}", st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
-}
-
-fs::path entry_of(const PairInput& input, const std::string& unit) {
-  return input.cache / "pre" / hash_text(input.key + '\n' + unit);
-}
-
-// The unit as it was compiled before, if all that it was made from is unchanged.
-bool load_cached(const PairInput& input, const std::string& unit, BuiltUnit& built) {
-  fs::path entry = entry_of(input, unit);
-  if (!fs::exists(entry / "unit.json")) return false;
-  json data = json::parse(read_text(entry / "unit.json"), nullptr, false);
-  if (data.is_discarded() || data.value("unit", "") != unit) return false;
-  if (!data.contains("checksums")) return false;  // of an older version
-  built = {};
-  built.name = unit;
-  built.target = data.value("target", "");
-  built.object = entry / "object.o";
-  built.checksums = data.value("checksums", ExportChecksums());
-  for (const auto& [path, stamp] : data["sources"].items()) {
-    if (stamp_of(input.overlay.source() / path) != stamp.get<std::string>()) return false;
-    built.sources.push_back(path);
-  }
-  return !built.target.empty() && fs::exists(built.object);
-}
-
-// Files that the build of the unit itself makes come from sources that .cmd does not list.
-bool has_own_generated_files(const BuiltUnit& built) {
-  return std::any_of(built.generated.begin(), built.generated.end(), [](const std::string& path) {
-    return !path.starts_with("include/") && !path.starts_with("arch/x86/include/generated/");
-  });
-}
-
-void store_cached(const PairInput& input, const BuiltUnit& built) {
-  if (has_own_generated_files(built)) return;
-  json data = {{"unit", built.name},
-               {"target", built.target},
-               {"sources", json::object()},
-               {"checksums", built.checksums}};
-  for (const std::string& path : built.sources)
-    data["sources"][path] = stamp_of(input.overlay.source() / path);
-  fs::create_directories(input.cache / "pre");
-  TempDir fresh(input.cache / "pre");
-  fs::copy_file(built.object, fresh.path() / "object.o");
-  write_file(fresh.path() / "unit.json", data.dump());
-  fs::path entry = entry_of(input, built.name);
-  std::error_code taken;
-  fs::remove_all(entry, taken);
-  fs::rename(fresh.path(), entry, taken);  // another create may have been faster: the same content
+fs::path place_of(const Overlay& overlay, const std::string& stage, const std::string& unit) {
+  return overlay.work(stage) / flat_name(unit);
 }
 
 // Takes a built object out of kbuild's reach.
 fs::path keep(const Overlay& overlay, const std::string& stage, const BuiltUnit& built) {
-  fs::path kept = overlay.work(stage) / flat_name(built.name);
+  const fs::path kept = place_of(overlay, stage, built.name);
   fs::copy_file(built.object, kept, fs::copy_options::overwrite_existing);
   return kept;
 }
@@ -113,10 +60,11 @@ void check_dependencies(const PairInput& input, const BuiltUnit& built) {
 std::map<std::string, BuiltUnit> build_pre(const PairInput& input, Progress& progress) {
   std::map<std::string, BuiltUnit> pre;
   std::vector<std::string> todo;
+  PreCache cache(input.cache, input.key, input.files);
   for (const AffectedUnit& unit : input.units) {
     BuiltUnit built;
     if (unit.pre.empty()) continue;
-    if (load_cached(input, unit.pre, built))
+    if (cache.load(unit.pre, place_of(input.overlay, "2-pre", unit.pre), built))
       pre[unit.pre] = built;
     else
       todo.push_back(unit.pre);
@@ -131,7 +79,7 @@ std::map<std::string, BuiltUnit> build_pre(const PairInput& input, Progress& pro
                  "is SOURCE the complete source of this kernel?");
   for (const BuiltUnit& built : result.built) {
     check_dependencies(input, built);
-    store_cached(input, built);
+    cache.store(built);
     pre[built.name] = built;
     pre[built.name].object = keep(input.overlay, "2-pre", built);
   }
@@ -292,6 +240,18 @@ void compare_assembly(const BuiltUnit& pre, const BuiltUnit& post,
   refusals.back().found = difference;
 }
 
+// That pre, post and moved were compiled from the same files, but for the patch.
+void check_source(const PairInput& input, const std::vector<const AffectedUnit*>& chosen,
+                  const std::map<std::string, BuiltUnit>& pre, const BuildResult& post) {
+  std::set<std::string> paths;
+  for (const AffectedUnit* unit : chosen)
+    if (!unit->pre.empty())
+      paths.insert(pre.at(unit->pre).sources.begin(), pre.at(unit->pre).sources.end());
+  for (const BuiltUnit& built : post.built)
+    paths.insert(built.sources.begin(), built.sources.end());
+  for (const std::string& path : paths) input.files.check(path);
+}
+
 }  // namespace
 
 std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) {
@@ -323,6 +283,7 @@ std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) 
   }
   if (!refusals.empty()) throw Refused(refusals);
   build_moved(input, pre, units, pairs, progress);
+  check_source(input, chosen, pre, result);
   split_by_target(pairs);
   return pairs;
 }

@@ -10,6 +10,7 @@
 #include "create/kbuild.h"
 #include "create/overlay.h"
 #include "create/progress.h"
+#include "create/source_files.h"
 #include "objdiff/diff/section_diff.h"
 #include "objdiff/object/object.h"
 
@@ -32,6 +33,7 @@ struct PairInput {
   const std::vector<AffectedUnit>& units;
   const std::vector<const OutsideProgram*>& outside;
   const std::vector<FileChange>& changes;
+  SourceFiles& files;
   std::filesystem::path cache;  // of pre objects
   std::string key;              // what they depend on beside the sources
 };
@@ -48,7 +50,8 @@ PairObjects compare_pair(const ObjectPair& pair);
 void split_by_target(std::vector<ObjectPair>& pairs);
 
 // Pre objects come from the cache where every file they were made from is as it was. Leaves the
-// patched files in the overlay. Throws Error("compile_failed") with the compiler's words,
+// patched files in the overlay. Throws Error("source_changed") if a file that it read was written
+// meanwhile, Error("compile_failed") with the compiler's words,
 // Error("pre_build_failed") if already the source as it is does not compile, and
 // Error("moved_failed") if it does not with the patch's line numbers; Refused for assembly, and for
 // what is built beside the kernel's own units, where the patch changes it.

@@ -126,6 +126,7 @@ AppliedPatch apply_patches(const std::vector<Patch>& patches,
                            const std::vector<std::string>& patch_options, const fs::path& source,
                            const fs::path& staging) {
   AppliedPatch result;
+  result.source = std::make_shared<SourceFiles>(source);
   std::set<std::string> staged;
   std::map<std::string, std::string> renamed;  // new -> old
   for (size_t index = 0; index < patches.size(); ++index) {

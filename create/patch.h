@@ -6,8 +6,11 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "create/source_files.h"
 
 namespace ksplice {
 
@@ -53,8 +56,9 @@ struct FileChange {
 };
 
 struct AppliedPatch {
-  std::vector<FileChange> changes;  // sorted by path; only files whose bytes changed
-  std::vector<std::string> notes;   // e.g. hunks that needed fuzz
+  std::vector<FileChange> changes;      // sorted by path; only files whose bytes changed
+  std::vector<std::string> notes;       // e.g. hunks that needed fuzz
+  std::shared_ptr<SourceFiles> source;  // that it was applied to
 };
 
 // Applies patches one after the other to copies in staging (an existing empty folder). Throws

@@ -75,6 +75,7 @@ inline constexpr Code Codes[] = {
     {"root_failed", "the root directory cannot be made from the archive"},
     {"bad_config", "the configuration directory is incomplete or of several kernels"},
     {"bad_source", "SOURCE is not the source of a kernel"},
+    {"source_changed", "a file of SOURCE was changed while the update was being made"},
     {"bad_cache", "kbuild cannot work below the path of the cache"},
     {"target_not_found", "a module to be patched has no file in the configuration directory"},
     {"no_kernel", "every kernel of a fleet refused the update"},
