@@ -14,25 +14,30 @@ namespace {
 struct Table {
   uint64_t addr = 0;
   Bytes bytes;
-  bool found = false;
-  std::string name = {};  // of its section
+  std::string name;  // of its section
 };
 
 // A table of the image itself is a section of its own, or lies between two symbols of the linker
-// script.
+// script, which has them for an empty table, too. A module without the section has none.
 Table find_own_table(const RunImage& image, const std::string& section, const std::string& start,
                      const std::string& stop) {
-  const RunSymbol* first = image.is_module() ? nullptr : image.unique_symbol(start);
-  const RunSymbol* last = image.is_module() ? nullptr : image.unique_symbol(stop);
-  if (first != nullptr && last != nullptr && last->addr >= first->addr) {
-    auto bytes = image.read(first->addr, last->addr - first->addr);
-    if (bytes) return {first->addr, Bytes(*bytes, image.path), true, section};
-  }
   for (const RunSection& run : image.sections)
     if (run.name == section && run.owner.empty())
-      return {run.addr, Bytes(run.data, image.path), true, section};
-  return {0, Bytes(), image.is_module(),
-          section};  // a module without the section has an empty table
+      return {run.addr, Bytes(run.data, image.path), section};
+  if (image.is_module()) return {0, Bytes(), section};
+  const RunSymbol* first = image.unique_symbol(start);
+  const RunSymbol* last = image.unique_symbol(stop);
+  if (first != nullptr && last != nullptr && last->addr >= first->addr) {
+    auto bytes = image.read(first->addr, last->addr - first->addr);
+    if (bytes) return {first->addr, Bytes(*bytes, image.path), section};
+  }
+  throw Error(
+      "bad_image",
+      fmt::format("{}: the table {} is not found: the image has no section of that name, and its "
+                  "symbols do not tell where {} and {} are",
+                  image.path, section, start, stop),
+      "what a table says of the code cannot be left out of the proof: the kernel needs "
+      "CONFIG_KALLSYMS_ALL and CONFIG_BUG, as Debian's have, or name its vmlinux with symbols");
 }
 
 // The image's table first, then those of applied updates.
@@ -41,7 +46,7 @@ std::vector<Table> find_tables(const RunImage& image, const std::string& section
   std::vector<Table> tables = {find_own_table(image, section, start, stop)};
   for (const RunSection& run : image.sections)
     if (run.name == section && !run.owner.empty())
-      tables.push_back({run.addr, Bytes(run.data, run.owner), true, section});
+      tables.push_back({run.addr, Bytes(run.data, run.owner), section});
   return tables;
 }
 
@@ -140,10 +145,8 @@ void read_exceptions(const RunImage& image, RunTables& result) {
 }
 
 void read_static_calls(const RunImage& image, RunTables& result) {
-  auto tables = find_tables(image, ".static_call_sites", "__start_static_call_sites",
-                            "__stop_static_call_sites");
-  result.found_static_calls = tables.front().found;
-  for (const Table& table : tables)
+  for (const Table& table : find_tables(image, ".static_call_sites", "__start_static_call_sites",
+                                        "__stop_static_call_sites"))
     for_each_entry(image, table, 8, [&](uint64_t at, uint64_t code) {
       uint64_t key = relative(table, at + 4);
       result.static_calls[code] = {key & ~uint64_t{3}, static_cast<uint8_t>(key & 3)};
@@ -190,7 +193,7 @@ std::vector<uint64_t> runtime_constants(const RunImage& image, const std::string
   std::vector<uint64_t> places;
   for (const RunSection& section : image.sections) {
     if (section.name != "runtime_" + name || !section.owner.empty()) continue;
-    const Table table{section.addr, Bytes(section.data, image.path), true, section.name};
+    const Table table{section.addr, Bytes(section.data, image.path), section.name};
     for_each_entry(image, table, 4, [&](uint64_t, uint64_t place) { places.push_back(place); });
   }
   return places;

@@ -38,7 +38,6 @@ struct RunStaticCall {
 
 // All are by the address of the code. A table of a vmlinux is found through its kallsyms borders.
 struct RunTables {
-  bool found_static_calls = false;  // whether the image has such a table
   std::map<uint64_t, RunJumpLabel> jump_labels;
   std::map<uint64_t, std::vector<RunAlternative>> alternatives;  // in table order
   std::map<uint64_t, RunException> exceptions;
@@ -48,8 +47,9 @@ struct RunTables {
   const KernelSeries* series = nullptr;               // of the image
 };
 
-// Throws Refused "unknown_series", and Error "bad_image" for a table with an entry that does not
-// read as one in the layout of the series: what it says about code would be missed.
+// Throws Refused "unknown_series", and Error "bad_image" for a table that is not found, or with an
+// entry that does not read as one in the layout of the series: what it says about code would be
+// missed.
 RunTables read_run_tables(const RunImage& image);
 // The same, read once for each image. An image whose bytes were changed needs image.tables.reset().
 const RunTables& tables_of(const RunImage& image);

@@ -147,10 +147,8 @@ bool CodeWalk::check_static_calls() {
   size_t count = 0;
   for (const StaticCall& call : static_calls_) {
     auto run = tables_.static_calls.find(addr_ + call.run_at);
-    if (run == tables_.static_calls.end()) {
-      if (!tables_.found_static_calls) continue;  // a kernel without CONFIG_HAVE_STATIC_CALL_INLINE
+    if (run == tables_.static_calls.end())
       return differ_at(call.pre_at, "the image has no static call here");
-    }
     count++;
     std::string name = call.trampoline.substr(std::string("__SCT__").size());
     std::set<uint64_t> known;

@@ -86,13 +86,6 @@ RunPre::RunPre(const Object& pre, const RunImage& image)
       matcher_(index_, image, tables_),
       layout_(index_) {
   for (const auto& [addr, name] : image.imports) imports_[name] = addr;
-  auto is_data = [&](const RunSymbol& symbol) {
-    const RunSection* section = image.section_at(symbol.addr);
-    // The linker script's own labels, which begin so, stand on the borders of code, too.
-    return section != nullptr && !section->is_code() && !symbol.name.starts_with('_');
-  };
-  has_data_names_ =
-      image.is_module() || std::any_of(image.symbols.begin(), image.symbols.end(), is_data);
 }
 
 bool is_weak(const Entity& entity) {

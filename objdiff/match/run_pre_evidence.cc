@@ -90,7 +90,6 @@ std::string RunPre::objection_to_unknown(const Entity& entity, uint64_t addr) co
     return addr == 0 ? ""
                      : fmt::format("{} is weak and defined nowhere, but {:#x} is referred to",
                                    entity.name(), addr);
-  if (!has_data_names_) return "";
   return fmt::format("the image has no {}, but refers to {:#x} in its place", entity.name(), addr);
 }
 

@@ -82,7 +82,6 @@ class RunPre {
   PreIndex index_;
   Matcher matcher_;
   UnitLayout layout_;
-  bool has_data_names_ = false;  // kallsyms without CONFIG_KALLSYMS_ALL has functions only
   std::unordered_map<std::string, uint64_t> imports_;
   std::unordered_map<std::string, bool> image_knows_;
   std::vector<Candidate> candidates_;

@@ -170,8 +170,7 @@ class RangeMaker {
 
   void add_static_call(const std::string& name, const Instruction& insn) {
     auto site = tables_.static_calls.find(code_.addr + insn.offset);
-    if (site == tables_.static_calls.end() && tables_.found_static_calls)
-      return;  // never rewritten
+    if (site == tables_.static_calls.end()) return;  // never rewritten
     std::string key_name = "__SCK__" + name.substr(7);
     RunRange& range =
         add_range(static_cast<uint32_t>(insn.offset), insn.size, KSPLICE_RANGE_STATIC_CALL);

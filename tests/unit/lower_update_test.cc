@@ -91,6 +91,7 @@ class LowerUpdateTest : public testing::Test {
     std::vector<std::string> argv = {"ld",
                                      "-Ttext=0xffffffff81000000",
                                      "--defsym=_text=0xffffffff81000000",
+                                     KSPLICE_TEST_TABLES,
                                      "-e",
                                      "target",
                                      "-o",

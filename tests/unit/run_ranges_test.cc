@@ -92,7 +92,7 @@ class RunRangesTest : public testing::Test {
     shop_.run({KSPLICE_TEST_CC, "-nostdlib", "-static", "-no-pie", "-Wl,-e,0",
                "-Wl,--build-id=none", "-Wl,-Ttext-segment=0xffffffff81000000",
                "-Wl,--defsym=_text=0xffffffff81000000", "-Wl,-z,norelro", "-o",
-               shop_.file("vmlinux"), assemble("rest.S", Rest), unit});
+               shop_.file("vmlinux"), assemble("rest.S", Rest), unit, KSPLICE_TEST_TABLES});
     return read_run_image(shop_.file("vmlinux"));
   }
 

@@ -42,6 +42,7 @@ class SmallKernel : public testing::Test {
                                      "-Wl,--defsym=_text=0xffffffff81000000",
                                      "-Wl,-z,norelro",
                                      "-Wl,--build-id=none",
+                                     KSPLICE_TEST_TABLES,
                                      "-o",
                                      shop_.file("vmlinux")};
     argv.insert(argv.end(), objects.begin(), objects.end());

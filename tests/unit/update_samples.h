@@ -70,7 +70,7 @@ inline Made make(const std::string& post_source, const std::string& pre_source =
   compile(dir, "unit", pre_source, false);
   compile(dir, "others", Others, false);
   run(dir, {"ld", "-Ttext=0xffffffff81000000", "--defsym=_text=0xffffffff81000000", "-e", "target",
-            "-o", "vmlinux", "unit.o", "others.o"});
+            "-o", "vmlinux", "unit.o", "others.o", KSPLICE_TEST_TABLES});
   Made made;
   made.pre = read_object((dir.path() / "pre.o").string());
   made.post = read_object((dir.path() / "post.o").string());
