@@ -159,14 +159,9 @@ std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig&
     throw Error("no_change", fmt::format("no changes detected: kernel {} is built from none of the "
                                          "files that the patch changes:\n  {}",
                                          kernel.release, fmt::join(affected.notes, "\n  ")));
-  PairInput input{overlay,
-                  kbuild,
-                  affected.units,
-                  affected.outside,
-                  applied.changes,
-                  *applied.source,
-                  options.cache,
-                  build_key(overlay, kernel, toolchain)};
+  PairInput input{
+      overlay,         kbuild,          affected.units, affected.outside,
+      applied.changes, *applied.source, options.cache,  build_key(overlay, kernel, toolchain)};
   return build_pairs(input, progress);
 }
 

@@ -13,7 +13,7 @@ flags=(-O2 -mcmodel=kernel -fno-pic -ffreestanding -fcf-protection=none)
 cc "${flags[@]}" -c unit.c -o run.o
 cc "${flags[@]}" -ffunction-sections -fdata-sections -c unit.c -o pre.o
 cc -nostdlib -static -no-pie -Wl,-Ttext-segment=0xffffffff81000000,--defsym=_text=0xffffffff81000000,-e,0 \
-  run.o -o vmlinux
+  run.o "$SOURCE_TREE/tests/unit/tables.lds" -o vmlinux
 
 exits 0 "$objdiff" match --image vmlinux pre.o >out
 expect '^matched +ffffffff81[0-9a-f]+ +next$' out
