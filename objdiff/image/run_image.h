@@ -13,7 +13,7 @@
 //
 // The room image/: what runs. In: such a file, and a System.map. Out: bytes by address, symbols,
 // exports, the tables that describe code (run_tables.h), types (run_types.h). It never guesses: a
-// table that does not fit in every entry is an error or counts as missing. It knows nothing of pre
+// table that is not found, or does not fit in every entry, is an error. It knows nothing of pre
 // and post.
 #pragma once
 
