@@ -1,6 +1,7 @@
 #include "create/consent.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -23,15 +24,33 @@ bool is_in(const std::vector<std::string>& list, const std::string& word) {
   return std::count(list.begin(), list.end(), word) != 0;
 }
 
-// The variable that a refusal is about, if nothing but pointers of it changed.
-DataDiff* find_pointers(std::deque<ChangedUnit>& units, const Refusal& refusal) {
+// The variable that a refusal is about, if it can be changed where it is.
+DataDiff* find_changeable(std::deque<ChangedUnit>& units, const Refusal& refusal) {
   if (refusal.code != "data_changed") return nullptr;
   for (ChangedUnit& unit : units) {
     if (unit.name != refusal.object) continue;
     for (DataDiff& data : unit.diff.data)
-      if (data.name == refusal.symbol && !data.pointers.empty()) return &data;
+      if (data.name == refusal.symbol && !data.places.empty()) return &data;
   }
   return nullptr;
+}
+
+// "1 pointer and 2 bytes"
+std::string places_text(const ChangedPlaces& places) {
+  std::vector<std::string> parts;
+  if (!places.pointers.empty()) parts.push_back(counted(places.pointers.size(), "pointer"));
+  if (!places.values.empty()) parts.push_back(counted(places.values.size(), "byte"));
+  return fmt::format("{}", fmt::join(parts, " and "));
+}
+
+// The options that would change it in place and are not given.
+std::vector<std::string> lacking_options(const Options& options, const DataDiff& data) {
+  std::vector<std::string> lacking;
+  if (!data.places.pointers.empty() && !is_in(options.change_pointers, data.name))
+    lacking.push_back("--change-pointers=" + data.name);
+  if (!data.places.values.empty() && !is_in(options.change_values, data.name))
+    lacking.push_back("--change-values=" + data.name);
+  return lacking;
 }
 
 }  // namespace
@@ -57,16 +76,17 @@ std::vector<std::string> settle_consent(const Options& options, std::deque<Chang
                       "code",
                       refusal.symbol));
       return true;
-    } else if (DataDiff* data = find_pointers(units, refusal)) {
-      if (is_in(options.change_pointers, data->name)) {
+    } else if (DataDiff* data = find_changeable(units, refusal)) {
+      const std::vector<std::string> lacking = lacking_options(options, *data);
+      if (lacking.empty()) {
         data->in_place = true;
-        notes.push_back(fmt::format("switched with the code: {} of {}",
-                                    counted(data->pointers.size(), "pointer"), data->name));
+        notes.push_back(
+            fmt::format("switched with the code: {} of {}", places_text(data->places), data->name));
         return true;
       }
-      refusal.advice += fmt::format(
-          "; or, if everything that uses {0} reads it anew each time, use --change-pointers={0}",
-          data->name);
+      refusal.advice +=
+          fmt::format("; or, if everything that uses {} reads it anew each time, use {}",
+                      data->name, fmt::join(lacking, " "));
     }
     return false;
   });

@@ -1,5 +1,5 @@
 // What the differ reports, and the user may take on: told by --leave-out-init,
-// --allow-busy and --change-pointers.
+// --allow-busy, --change-pointers and --change-values.
 #pragma once
 
 #include <deque>
@@ -14,7 +14,7 @@ namespace ksplice {
 
 // Takes out of refusals what options consent to, with a note for each, and adds to the advice of
 // the others which option would do. Code that new code needs (init_needed) cannot be left out.
-// Marks in units the data whose pointers are switched in place.
+// Marks in units the data that are switched in place.
 std::vector<std::string> settle_consent(const Options& options, std::deque<ChangedUnit>& units,
                                         std::vector<Refusal>& refusals);
 

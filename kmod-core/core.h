@@ -70,7 +70,7 @@ struct ksplice_member {
 	struct module *target;		/* pinned while applied; NULL for vmlinux */
 	u32 nr_pinned;			/* of the object's needs: pinned while applied */
 	struct ksplice_batch *batch;	/* not NULL while armed */
-	u64 **pointers;			/* writable aliases of the object's pointers */
+	u64 **places;			/* writable aliases of the object's places */
 	bool stays;			/* reversed, and pinned for ever: its memory may be used */
 	bool hooked;			/* its first hooks of this operation have been called */
 };
@@ -197,9 +197,9 @@ static inline const struct ksplice_need *ksplice_needs(const struct ksplice_obje
 	return (const struct ksplice_need *)(unsigned long)object->needs;
 }
 
-static inline const struct ksplice_pointer *ksplice_pointers(const struct ksplice_object *object)
+static inline const struct ksplice_place *ksplice_places(const struct ksplice_object *object)
 {
-	return (const struct ksplice_pointer *)(unsigned long)object->pointers;
+	return (const struct ksplice_place *)(unsigned long)object->places;
 }
 
 static inline struct module *ksplice_need_module(const struct ksplice_need *need)
@@ -227,13 +227,13 @@ void ksplice_unpin_members(struct ksplice_update *update);
 const struct ksplice_update *ksplice_staying_user(const struct ksplice_member *member,
 						  unsigned int *nr);
 
-/* pointers.c */
-int ksplice_verify_pointers(struct ksplice_update *update, struct ksplice_member *member);
-int ksplice_map_pointers(struct ksplice_update *update, struct ksplice_member *member);
-void ksplice_unmap_pointers(struct ksplice_member *member);
-const struct ksplice_pointer *ksplice_wrong_pointer(const struct ksplice_member *member, bool on);
-void ksplice_switch_pointers(struct ksplice_member *member, bool on);
-int ksplice_report_pointer(struct ksplice_update *update, const struct ksplice_pointer *pointer,
+/* places.c */
+int ksplice_verify_places(struct ksplice_update *update, struct ksplice_member *member);
+int ksplice_map_places(struct ksplice_update *update, struct ksplice_member *member);
+void ksplice_unmap_places(struct ksplice_member *member);
+const struct ksplice_place *ksplice_wrong_place(const struct ksplice_member *member, bool on);
+void ksplice_switch_places(struct ksplice_member *member, bool on);
+int ksplice_report_place(struct ksplice_update *update, const struct ksplice_place *place,
 			   bool on);
 
 /* verify.c */

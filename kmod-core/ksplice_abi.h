@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#define KSPLICE_ABI_VERSION 4
+#define KSPLICE_ABI_VERSION 5
 
 /*
  * Kinds of ranges in run code that the kernel rewrites itself. Each accepts the bytes of a listed
@@ -90,13 +90,14 @@ struct ksplice_need {
 };
 
 /*
- * A pointer in existing data that is switched with the code: it must have the one value before, and
- * has the other after.
+ * Eight bytes of existing data, of which those in the mask are switched with the code: they must have
+ * the one value before, and have the other after. All of them: a pointer.
  */
-struct ksplice_pointer {
+struct ksplice_place {
 	__u64 name;		/* const char *: "fq_codel_qdisc_ops+0x38" */
 	__u64 addr;		/* in the target's data, a multiple of 8 */
-	__u64 old_value;
+	__u64 mask;
+	__u64 old_value;	/* 0 outside of the mask, as new_value */
 	__u64 new_value;
 };
 
@@ -154,13 +155,13 @@ struct ksplice_object {
 	__u64 runs;		/* const struct ksplice_run * */
 	__u64 functions;	/* const struct ksplice_function * */
 	__u64 needs;		/* const struct ksplice_need * */
-	__u64 pointers;		/* const struct ksplice_pointer * */
+	__u64 places;		/* const struct ksplice_place * */
 	__u64 kept;		/* const char *: what of the module may be used after an undo, a line
 				 * each, so that it must stay in memory; 0: nothing */
 	__u32 nr_runs;
 	__u32 nr_functions;
 	__u32 nr_needs;
-	__u32 nr_pointers;
+	__u32 nr_places;
 	struct ksplice_hook_table hooks[KSPLICE_NR_HOOKS];
 };
 

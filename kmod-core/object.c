@@ -218,16 +218,18 @@ static int ksplice_check_needs(const struct ksplice_object *object, const struct
 	return 0;
 }
 
-static int ksplice_check_pointers(const struct ksplice_object *object, const struct module *module)
+static int ksplice_check_places(const struct ksplice_object *object, const struct module *module)
 {
-	const struct ksplice_pointer *pointers = ksplice_pointers(object);
+	const struct ksplice_place *places = ksplice_places(object);
 	u32 i;
 
-	if (!ksplice_good_table(module, object->pointers, object->nr_pointers, sizeof(*pointers)))
-		return ksplice_refuse("table of pointers");
-	for (i = 0; i < object->nr_pointers; i++)
-		if (!ksplice_good_string(module, pointers[i].name) || (pointers[i].addr & 7))
-			return ksplice_refuse("pointer %u", i);
+	if (!ksplice_good_table(module, object->places, object->nr_places, sizeof(*places)))
+		return ksplice_refuse("table of places");
+	for (i = 0; i < object->nr_places; i++)
+		if (!ksplice_good_string(module, places[i].name) || (places[i].addr & 7) ||
+		    !places[i].mask ||
+		    ((places[i].old_value | places[i].new_value) & ~places[i].mask))
+			return ksplice_refuse("place %u", i);
 	return 0;
 }
 
@@ -277,7 +279,7 @@ int ksplice_check_object(const struct ksplice_object *object, const struct modul
 	if (!ret)
 		ret = ksplice_check_needs(object, module);
 	if (!ret)
-		ret = ksplice_check_pointers(object, module);
+		ret = ksplice_check_places(object, module);
 	if (!ret)
 		ret = ksplice_check_hooks(object, module);
 	return ret;

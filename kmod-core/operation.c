@@ -22,7 +22,7 @@ static void ksplice_release(struct ksplice_update *update, struct ksplice_batch 
 	list_for_each_entry(member, &update->members, list) {
 		if (member->batch != batch)
 			continue;
-		ksplice_unmap_pointers(member);
+		ksplice_unmap_places(member);
 		member->batch = NULL;
 		if (dropped && !member->stays)
 			ksplice_unpin(member);
@@ -64,7 +64,7 @@ static struct ksplice_batch *ksplice_prepare(struct ksplice_update *update)
 			continue;
 		member->batch = batch;
 		if (!ret)
-			ret = ksplice_map_pointers(update, member);
+			ret = ksplice_map_places(update, member);
 	}
 	if (!ret)
 		ret = ksplice_find_owner(update, batch);

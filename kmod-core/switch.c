@@ -6,7 +6,7 @@
  * with the rest of the scan, the check hooks, the stores that switch, and the hooks that belong to
  * that instant. Tries go on with growing pauses until one succeeds or the limits of the update
  * (attempts, timeout_ms) are reached. Time under stop_machine depends on the number of tasks that
- * ran meanwhile, not on the number of functions (pointers in data, which are few, take a store each).
+ * ran meanwhile, not on the number of functions (places in data, which are few, take a store each).
  */
 #include <linux/delay.h>
 #include <linux/jiffies.h>
@@ -95,17 +95,17 @@ struct ksplice_switch {
 	struct ksplice_walk *walk;
 	bool on;
 	bool hook_failed;
-	const struct ksplice_pointer *wrong;	/* that did not have the expected value */
+	const struct ksplice_place *wrong;	/* that did not have the expected value */
 	u64 ns;
 };
 
-static int ksplice_check_pointers_stopped(struct ksplice_switch *data)
+static int ksplice_check_places_stopped(struct ksplice_switch *data)
 {
 	struct ksplice_member *member;
 
 	list_for_each_entry(member, &data->update->members, list)
 		if (!data->wrong && ksplice_takes_part(member, data->batch))
-			data->wrong = ksplice_wrong_pointer(member, data->on);
+			data->wrong = ksplice_wrong_place(member, data->on);
 	return data->wrong ? -EINVAL : 0;
 }
 
@@ -116,7 +116,7 @@ static int ksplice_try_stopped(struct ksplice_switch *data)
 	int ret = ksplice_scan_stopped(data->walk);
 
 	if (!ret)
-		ret = ksplice_check_pointers_stopped(data);
+		ret = ksplice_check_places_stopped(data);
 	if (ret)
 		return ret;
 	ret = ksplice_call_hooks(data->update, data->batch,
@@ -132,7 +132,7 @@ static int ksplice_try_stopped(struct ksplice_switch *data)
 			WRITE_ONCE(batch->active, false);
 	list_for_each_entry(member, &data->update->members, list)
 		if (ksplice_takes_part(member, data->batch))
-			ksplice_switch_pointers(member, data->on);
+			ksplice_switch_places(member, data->on);
 	ksplice_call_hooks(data->update, data->batch,
 			   data->on ? KSPLICE_HOOK_APPLY : KSPLICE_HOOK_REVERSE);
 	return 0;
@@ -184,7 +184,7 @@ static int ksplice_try_all(struct ksplice_switch *data)
 			return ksplice_abort(update, KSPLICE_CALL_FAILED,
 					     "a check hook refuses: %d", ret);
 		if (data->wrong)
-			return ksplice_report_pointer(update, data->wrong, data->on);
+			return ksplice_report_place(update, data->wrong, data->on);
 		if (ret == -EDEADLK || update->tries >= update->attempts ||
 		    time_after(jiffies, end))
 			return ksplice_report_busy(update, data->walk, ret);

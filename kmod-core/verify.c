@@ -102,7 +102,7 @@ static int ksplice_verify_run(struct ksplice_update *update, struct ksplice_memb
 	return ret;
 }
 
-/* Verifies all run code and pointers of one member; aborts the update at the first difference. */
+/* Verifies all run code and places of one member; aborts the update at the first difference. */
 int ksplice_verify(struct ksplice_update *update, struct ksplice_member *member)
 {
 	u32 i;
@@ -113,5 +113,5 @@ int ksplice_verify(struct ksplice_update *update, struct ksplice_member *member)
 		if (ret)
 			return ret;
 	}
-	return ksplice_verify_pointers(update, member);
+	return ksplice_verify_places(update, member);
 }

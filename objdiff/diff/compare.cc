@@ -148,23 +148,43 @@ bool is_pointer(const Section& section, uint64_t place) {
                      [](uint8_t byte) { return byte == 0; });
 }
 
+// Bytes that the file has, and that no relocation changes.
+bool is_plain(const Section& section, uint64_t place, uint64_t size) {
+  if (section.type == SHT_NOBITS || place + size > section.data.size()) return false;
+  return std::none_of(
+      section.relocations.begin(), section.relocations.end(), [&](const Relocation& relocation) {
+        return relocation.offset < place + size &&
+               place < relocation.offset + std::max(reloc_size(relocation.type), 1U);
+      });
+}
+
+// Its bytes may be those of other units, too.
+bool is_merged(const Section& section) { return (section.flags & SHF_MERGE) != 0; }
+
 }  // namespace
 
-std::vector<uint64_t> Comparer::changed_pointers(const Atom& pre, const Atom& post) {
-  if (pre.size != post.size || pre.offset % 8 != 0 || post.offset % 8 != 0) return {};
+ChangedPlaces Comparer::changed_places(const Atom& pre, const Atom& post) {
+  if (pre.size != post.size) return {};
+  if (is_merged(*pre.section) || is_merged(*post.section)) return {};
   if (pre.section->name.starts_with(".data..percpu")) return {};        // one for each processor
   if (leads_inside(pre_, pre) || leads_inside(post_, post)) return {};  // of one body only
-  std::vector<uint64_t> offsets;
+  ChangedPlaces places;
   for (uint64_t at = 0; at < pre.size; at += 8) {
     const uint64_t size = std::min<uint64_t>(8, pre.size - at);
-    if (same_content(*pre.section, pre.offset + at, *post.section, post.offset + at, size))
-      continue;
-    if (size < 8 || !is_pointer(*pre.section, pre.offset + at) ||
-        !is_pointer(*post.section, post.offset + at))
+    const uint64_t before = pre.offset + at, after = post.offset + at;
+    if (same_content(*pre.section, before, *post.section, after, size)) continue;
+    if (is_plain(*pre.section, before, size) && is_plain(*post.section, after, size)) {
+      for (uint64_t i = 0; i < size; ++i)
+        if (pre.section->data[before + i] != post.section->data[after + i])
+          places.values.push_back(at + i);
+    } else if (size == 8 && before % 8 == 0 && after % 8 == 0 && is_pointer(*pre.section, before) &&
+               is_pointer(*post.section, after)) {
+      places.pointers.push_back(at);
+    } else {
       return {};
-    offsets.push_back(at);
+    }
   }
-  return offsets;
+  return places;
 }
 
 Difference Comparer::data(const Atom& pre, const Atom& post) {

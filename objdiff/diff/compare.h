@@ -30,6 +30,7 @@
 
 #include "objdiff/diff/code_tables.h"
 #include "objdiff/diff/correlate.h"
+#include "objdiff/diff/section_diff.h"
 #include "objdiff/object/atoms.h"
 #include "objdiff/object/special_tables.h"
 
@@ -61,9 +62,9 @@ class Comparer {
   Difference functions(const Atom& pre, const Atom& post);
   // The same for two variables: size, content, references.
   Difference data(const Atom& pre, const Atom& post);
-  // The offsets at which one variable has a pointer (or null) and the other has another one; empty
-  // if they differ in anything else.
-  std::vector<uint64_t> changed_pointers(const Atom& pre, const Atom& post);
+  // How two variables differ, as far as that can be changed in place; empty if they differ in
+  // anything else.
+  ChangedPlaces changed_places(const Atom& pre, const Atom& post);
 
  private:
   struct Stream {

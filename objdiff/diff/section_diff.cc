@@ -111,11 +111,11 @@ class Differ {
         } else if (const Difference difference = comparer_.data(*pre, post)) {
           data.status = DiffStatus::Changed;
           data.offset = difference.offset;
-          data.pointers = comparer_.changed_pointers(*pre, post);
+          data.places = comparer_.changed_places(*pre, post);
           // Live objects point to a table of operations: its users never get a copy of their own.
           const bool is_table = refers_to_code(pre_, *pre) || refers_to_code(post_, post);
           data.brought = is_table && is_private_table(*pre, post);
-          if (data.brought) data.pointers.clear();
+          if (data.brought) data.places = {};
           if (data.brought || (is_local_constant(post) && !is_table))
             changed_constants_.insert(&post);
         }

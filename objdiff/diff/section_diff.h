@@ -41,16 +41,22 @@ struct FunctionDiff {
   std::vector<Reason> reasons;
 };
 
+// Offsets in a variable whose content differs.
+struct ChangedPlaces {
+  std::vector<uint64_t> pointers;  // of eight bytes each
+  std::vector<uint64_t> values;    // single bytes
+  bool empty() const { return pointers.empty() && values.empty(); }
+};
+
 struct DataDiff {
   std::string name;
   DiffStatus status = DiffStatus::Same;
   std::string section;
   const Symbol* pre = nullptr;  // null for New, and for anonymous data
   const Symbol* post = nullptr;
-  uint64_t offset = 0;  // of the first difference, for Changed
-  // Offsets of the pointers that differ, for Changed and only if nothing else differs.
-  std::vector<uint64_t> pointers;
-  // These pointers are to be switched where the running kernel has them (the user's decision).
+  uint64_t offset = 0;   // of the first difference, for Changed
+  ChangedPlaces places;  // for Changed, and only if nothing else differs
+  // These are to be switched where the running kernel has them (the user's decision).
   bool in_place = false;
   // A table of code addresses that nothing but the update's new code reads: it comes along.
   bool brought = false;

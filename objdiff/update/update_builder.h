@@ -14,6 +14,7 @@
 #include <tuple>
 #include <vector>
 
+#include "kmod-core/ksplice_abi.h"
 #include "objdiff/object/atoms.h"
 #include "objdiff/update/update_object.h"
 
@@ -131,8 +132,13 @@ class UpdateBuilder {
   void add_fields(const RunCode& run, uint64_t bytes_at, uint64_t run_offset,
                   const std::vector<RunField>& fields);
   uint64_t add_needs();
-  void add_switched_pointers(UnitState& unit);
+  void add_switched_places(UnitState& unit);
   void add_switched_pointer(UnitState& unit, const DataDiff& data, uint64_t addr, uint64_t offset);
+  void add_switched_values(UnitState& unit, const DataDiff& data, uint64_t addr);
+  uint64_t add_place(const DataDiff& data, uint64_t addr, int64_t offset,
+                     const ksplice_place& place);
+  void refuse_place(UnitState& unit, const DataDiff& data, uint64_t offset,
+                    const std::string& what);
   void add_object_record();
   std::string kept_text() const;
   uint64_t add_string(const std::string& text);

@@ -220,7 +220,7 @@ void UpdateBuilder::select_seeds(UnitState& unit) {
     out_.replaced.push_back(function.name);
   }
   add_hooks(unit);
-  add_switched_pointers(unit);
+  add_switched_places(unit);
 }
 
 void UpdateBuilder::drain_queue() {

@@ -9,7 +9,8 @@
 //                       listed in the finalization
 //   .ksplice.strings, .ksplice.hooks
 //   .ksplice.needs      struct ksplice_need: updates that this one stands on
-//   .ksplice.pointers   struct ksplice_pointer: pointers in existing data, switched with the code
+//   .ksplice.places     struct ksplice_place: pointers and values in existing data, switched with
+//   the code
 #include <elf.h>
 #include <fmt/core.h>
 
@@ -188,11 +189,29 @@ const Relocation* relocation_at(const Section& section, uint64_t place) {
 
 }  // namespace
 
-// One pointer of a variable at addr. Its old value is what the image has, and must be what pre
-// says.
+void UpdateBuilder::refuse_place(UnitState& unit, const DataDiff& data, uint64_t offset,
+                                 const std::string& what) {
+  refuse(unit, "no_match", data.post->section, data.name, offset,
+         fmt::format("{} {}+{:#x} in {} cannot be proven to be the one before the patch", what,
+                     data.name, offset, image_.path),
+         "change it in a ksplice_apply hook and restore it in ksplice_reverse");
+}
+
+// Eight bytes at offset of a variable at addr; returns where their record is.
+uint64_t UpdateBuilder::add_place(const DataDiff& data, uint64_t addr, int64_t offset,
+                                  const ksplice_place& place) {
+  Section* places = table(".ksplice.places");
+  const uint64_t at = append(places, place);
+  add_pointer(places, at + offsetof(ksplice_place, name), table(".ksplice.strings"),
+              add_string(fmt::format("{}{:+#x}", data.name, offset)));
+  places->relocations.push_back(
+      {at + offsetof(ksplice_place, addr), RelocAddress, run_symbol(data.name, addr), offset});
+  return at;
+}
+
+// One pointer. Its old value is what the image has, and must be what pre says.
 void UpdateBuilder::add_switched_pointer(UnitState& unit, const DataDiff& data, uint64_t addr,
                                          uint64_t offset) {
-  const std::string name = fmt::format("{}+{:#x}", data.name, offset);
   auto bytes = image_.read(addr + offset, 8);
   uint64_t old_value = 0;
   if (bytes) std::memcpy(&old_value, bytes->data(), sizeof old_value);
@@ -207,44 +226,59 @@ void UpdateBuilder::add_switched_pointer(UnitState& unit, const DataDiff& data, 
     if (found != unit.unit->match->addresses.end())
       expected = found->second + static_cast<uint64_t>(reference.offset);
   }
-  if (!bytes || expected != old_value) {
-    refuse(unit, "no_match", data.post->section, data.name, offset,
-           fmt::format("the pointer {} in {} cannot be proven to be the one before the patch", name,
-                       image_.path),
-           "change it in a ksplice_apply hook and restore it in ksplice_reverse");
+  if (!bytes || expected != old_value || addr % 8 != 0) {
+    refuse_place(unit, data, offset, "the pointer");
     return;
   }
-  Section* pointers = table(".ksplice.pointers");
-  uint64_t at = append(pointers, ksplice_pointer{});
-  add_pointer(pointers, at + offsetof(ksplice_pointer, name), table(".ksplice.strings"),
-              add_string(name));
+  ksplice_place place = {};
+  place.mask = ~uint64_t{0};
+  const uint64_t at = add_place(data, addr, static_cast<int64_t>(offset), place);
   auto refer = [&](size_t field, Symbol* symbol, int64_t addend) {
     if (symbol != nullptr)
-      pointers->relocations.push_back({at + field, RelocAddress, symbol, addend});
+      table(".ksplice.places")->relocations.push_back({at + field, RelocAddress, symbol, addend});
   };
-  refer(offsetof(ksplice_pointer, addr), run_symbol(data.name, addr), static_cast<int64_t>(offset));
   if (old_value != 0)
-    refer(offsetof(ksplice_pointer, old_value), run_symbol(old_symbol->name, old_value), 0);
+    refer(offsetof(ksplice_place, old_value), run_symbol(old_symbol->name, old_value), 0);
   if (const Relocation* is = relocation_at(*data.post->section, data.post->value + offset)) {
     auto [symbol, addend] = meaning(unit, *data.post->section, *is);
-    refer(offsetof(ksplice_pointer, new_value), symbol, addend);
+    refer(offsetof(ksplice_place, new_value), symbol, addend);
   }
 }
 
-// Pointers that the user of ksplice-create has consented to switch where the kernel has them.
-void UpdateBuilder::add_switched_pointers(UnitState& unit) {
+// The bytes that are no part of a pointer, by the aligned words that they lie in.
+void UpdateBuilder::add_switched_values(UnitState& unit, const DataDiff& data, uint64_t addr) {
+  std::map<uint64_t, ksplice_place> words;  // by address
+  for (uint64_t offset : data.places.values) {
+    const uint8_t before = data.pre->section->data[data.pre->value + offset];
+    const uint8_t after = data.post->section->data[data.post->value + offset];
+    auto byte = image_.read(addr + offset, 1);
+    if (!byte || (*byte)[0] != before) {
+      refuse_place(unit, data, offset, "the value");
+      return;
+    }
+    const uint64_t shift = (addr + offset) % 8 * 8;
+    ksplice_place& word = words[(addr + offset) & ~uint64_t{7}];
+    word.mask |= uint64_t{0xff} << shift;
+    word.old_value |= uint64_t{before} << shift;
+    word.new_value |= uint64_t{after} << shift;
+  }
+  for (const auto& [at, word] : words) add_place(data, addr, static_cast<int64_t>(at - addr), word);
+}
+
+// What the user of ksplice-create has consented to switch where the kernel has it.
+void UpdateBuilder::add_switched_places(UnitState& unit) {
   for (const DataDiff& data : unit.unit->diff->data) {
     if (!data.in_place) continue;
     std::optional<uint64_t> addr = run_address(unit, *data.post);
-    if (!addr || *addr % 8 != 0 || is_init_section(data.section)) {
-      refuse(
-          unit, "failed_to_find", data.post->section, data.name, 0,
-          fmt::format("the pointers of {} are to be switched, and where it is in {} is not known",
-                      data.name, image_.path),
-          "nothing in the running code that was matched mentions it");
+    if (!addr || is_init_section(data.section) || image_.is_freed(*addr)) {
+      refuse(unit, "failed_to_find", data.post->section, data.name, 0,
+             fmt::format("{} is to be changed in place, and where it is in {} is not known",
+                         data.name, image_.path),
+             "nothing in the running code that was matched mentions it");
       continue;
     }
-    for (uint64_t offset : data.pointers) add_switched_pointer(unit, data, *addr, offset);
+    for (uint64_t offset : data.places.pointers) add_switched_pointer(unit, data, *addr, offset);
+    add_switched_values(unit, data, *addr);
   }
 }
 
@@ -270,8 +304,7 @@ void UpdateBuilder::add_object_record() {
   record.nr_runs = static_cast<uint32_t>(table(".ksplice.runs")->size / sizeof(ksplice_run));
   record.nr_functions = static_cast<uint32_t>(replaced_.size());
   record.nr_needs = static_cast<uint32_t>(add_needs());
-  record.nr_pointers =
-      static_cast<uint32_t>(table(".ksplice.pointers")->size / sizeof(ksplice_pointer));
+  record.nr_places = static_cast<uint32_t>(table(".ksplice.places")->size / sizeof(ksplice_place));
   static const char* const HookSections[] = KSPLICE_HOOK_SECTIONS;
   for (size_t kind = 0; kind < KSPLICE_NR_HOOKS; ++kind)
     record.hooks[kind].nr = hooks_[HookSections[kind]].size();
@@ -287,8 +320,8 @@ void UpdateBuilder::add_object_record() {
     add_pointer(object, offsetof(ksplice_object, kept), strings, add_string(kept_text()));
   if (record.nr_needs != 0)
     add_pointer(object, offsetof(ksplice_object, needs), table(".ksplice.needs"), 0);
-  if (record.nr_pointers != 0)
-    add_pointer(object, offsetof(ksplice_object, pointers), table(".ksplice.pointers"), 0);
+  if (record.nr_places != 0)
+    add_pointer(object, offsetof(ksplice_object, places), table(".ksplice.places"), 0);
   if (image_.is_module())
     object->relocations.push_back(
         {offsetof(ksplice_object, target_module), RelocAddress,

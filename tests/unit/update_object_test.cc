@@ -275,33 +275,88 @@ TEST(UpdateObject, PointersOfATableAreSwitchedInPlace) {
   ASSERT_TRUE(made.update.refusals.empty()) << made.update.refusals[0].message;
   EXPECT_TRUE(made.update.replaced.empty());
   EXPECT_EQ(made.update.added, std::vector<std::string>{"second"});
-  const Section* pointers = made.update.object.find_section(".ksplice.pointers");
+  const Section* pointers = made.update.object.find_section(".ksplice.places");
   ASSERT_NE(pointers, nullptr);
-  EXPECT_EQ(pointers->size, 2 * sizeof(ksplice_pointer));
+  EXPECT_EQ(pointers->size, 2 * sizeof(ksplice_place));
   std::string text;
   for (const Relocation& relocation : pointers->relocations)
     if (!relocation.symbol->name.empty())
       text += fmt::format("{}: {}{:+}\n", relocation.offset, relocation.symbol->name,
                           relocation.addend);
-  EXPECT_EQ(text, "8: table+16\n24: second+0\n40: table+24\n48: first+0\n");
+  EXPECT_EQ(text, "8: table+16\n32: second+0\n48: table+24\n64: first+0\n");
   ksplice_object head;
   std::memcpy(&head, made.update.object.find_section(".ksplice.object")->data.data(), sizeof head);
-  EXPECT_EQ(head.nr_pointers, 2u);
+  EXPECT_EQ(head.nr_places, 2u);
 }
 
-TEST(UpdateObject, OtherChangesOfATableAreNotForPointers) {
-  // With the version, more than pointers changed.
+// Aligned words, of which only the bytes that differ count.
+TEST(UpdateObject, ValuesAreSwitchedInPlaceByTheirBytes) {
+  const std::string other = "short limit __attribute__((aligned(4))) = ";
+  const std::string text = "; char text[12] = ";
+  const std::string users =
+      "; extern int hidden(int);\n"
+      "int target(int x) { return hidden(limit) + text[x]; }\n";
+  Made made = make(other + "0x1305" + text + "\"abcdefghiji\"" + users,
+                   other + "0x1205" + text + "\"abcxefghijk\"" + users);
+  ASSERT_TRUE(made.update.refusals.empty()) << made.update.refusals[0].message;
+  const Section* section = made.update.object.find_section(".ksplice.places");
+  std::vector<ksplice_place> places(section->size / sizeof(ksplice_place));
+  std::memcpy(places.data(), section->data.data(), section->size);
+  std::map<uint64_t, uint64_t> addrs;  // of the words, by the offset of their record
+  for (const Relocation& relocation : section->relocations)
+    if (relocation.offset % sizeof(ksplice_place) == offsetof(ksplice_place, addr))
+      addrs[relocation.offset / sizeof(ksplice_place)] =
+          made.image.unique_symbol(relocation.symbol->name)->addr +
+          static_cast<uint64_t>(relocation.addend);
+  ASSERT_EQ(addrs.size(), places.size());
+  std::map<uint64_t, std::pair<int, int>> bytes;  // by address
+  for (size_t i = 0; i < places.size(); ++i) {
+    EXPECT_EQ(addrs[i] % 8, 0u);
+    for (unsigned byte = 0; byte < 8; ++byte) {
+      const auto at = [&](uint64_t word) { return static_cast<int>(word >> byte * 8 & 0xff); };
+      if (at(places[i].mask) != 0)
+        bytes[addrs[i] + byte] = {at(places[i].old_value), at(places[i].new_value)};
+      EXPECT_TRUE(at(places[i].mask) == 0 || at(places[i].mask) == 0xff);
+    }
+    EXPECT_EQ((places[i].old_value | places[i].new_value) & ~places[i].mask, 0u);
+  }
+  const uint64_t limit = made.image.unique_symbol("limit")->addr;
+  const uint64_t string = made.image.unique_symbol("text")->addr;
+  EXPECT_EQ(bytes,
+            (std::map<uint64_t, std::pair<int, int>>{
+                {limit + 1, {0x12, 0x13}}, {string + 3, {'x', 'd'}}, {string + 10, {'k', 'i'}}}));
+}
+
+TEST(UpdateObject, PointersAndValuesOfOneTableAreToldApart) {
   Made made = make_table("4", "second", "0");
-  for (const DataDiff& data : made.diff.data)
-    EXPECT_TRUE(data.name != "table" || data.pointers.empty());
+  const DataDiff& table = *std::find_if(made.diff.data.begin(), made.diff.data.end(),
+                                        [](const DataDiff& data) { return data.name == "table"; });
+  EXPECT_EQ(table.places.pointers, (std::vector<uint64_t>{16, 24}));
+  EXPECT_EQ(table.places.values, (std::vector<uint64_t>{0}));
+  EXPECT_EQ(made.update.object.find_section(".ksplice.places")->size, 3 * sizeof(ksplice_place));
+}
+
+TEST(UpdateObject, WhatIsNoPlaceOfItsOwnIsNotSwitched) {
   for (const char* section : {".data..percpu", ".data"}) {
     const std::string start = "extern int hidden(int);\n__attribute__((section(\"" +
                               std::string(section) + "\"))) int (*pointer)(int) = ";
     Made one = make(start + "hidden;\n", start + "0;\n");
-    EXPECT_EQ(one.diff.data[0].pointers.size(), section == std::string(".data") ? 1u : 0u);
+    EXPECT_EQ(one.diff.data[0].places.pointers.size(), section == std::string(".data") ? 1u : 0u);
   }
-  EXPECT_EQ(make_table("3", "0", "first").update.object.find_section(".ksplice.pointers")->size,
-            0u);
+  // A half of a pointer, and what was zeros without bytes in the file.
+  auto low = [](const char* high) {
+    return std::string(
+               "__asm__(\".data; .globl a; .type a, @object; .size a, 8; a: .long hidden - ., ") +
+           high + "\");\n";
+  };
+  Made half = make(low("1"), low("2"));
+  ASSERT_EQ(half.diff.data[0].status, DiffStatus::Changed);
+  EXPECT_TRUE(half.diff.data[0].places.empty());
+  Made zero = make("int number = 1;\n", "int number;\n");
+  EXPECT_TRUE(zero.diff.data[0].places.empty());
+  Made size = make("int number[2] = {1};\n", "int number[1] = {2};\n");
+  EXPECT_TRUE(size.diff.data[0].places.empty());
+  EXPECT_EQ(make_table("3", "0", "first").update.object.find_section(".ksplice.places")->size, 0u);
 }
 
 TEST(UpdateObject, PointerThatTheImageHasOtherwiseIsRefused) {

@@ -86,7 +86,7 @@ inline Made make(const std::string& post_source, const std::string& pre_source =
   made.image.exports.insert("exported");
   made.image.exports.insert("__fentry__");
   made.diff = diff_objects(made.pre, made.post);
-  for (DataDiff& data : made.diff.data) data.in_place = !data.pointers.empty();
+  for (DataDiff& data : made.diff.data) data.in_place = !data.places.empty();
   made.match = match_run_pre(made.pre, made.image);
   Unit unit{"unit.o", &made.pre, &made.post, &made.diff, &made.match};
   made.update = make_update_object({unit}, made.image, made.image, {"abc", "text", 1});

@@ -45,7 +45,7 @@ module_param_named(on, needs[0].module, ullong, 0);
 #endif
 
 #ifdef UPDATE_POINTER
-static struct ksplice_pointer pointers[] = { { P("the table"), 0, 0, P(UPDATE_POINTER) } };
+static struct ksplice_place pointers[] = { { P("the table"), 0, ~0ULL, 0, P(UPDATE_POINTER) } };
 module_param_named(pointer, pointers[0].addr, ullong, 0);
 module_param_named(was, pointers[0].old_value, ullong, 0);
 #define UPDATE_POINTERS P(pointers)
