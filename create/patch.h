@@ -14,17 +14,24 @@
 
 namespace ksplice {
 
+struct Hunk {
+  std::string range;               // "@@ -7,6 +7,8 @@", as it stands in the patch
+  size_t first = 0;                // of the old file's lines
+  std::vector<std::string> lines;  // with their ' ', '-' or '+', without ends
+};
+
 // One file section of a diff. Paths are below the source directory, leading components stripped;
 // empty for /dev/null.
 struct PatchFile {
   std::string old_path, new_path;
   std::string given;  // the old name as it stands in the patch
   bool rename = false, copy = false;
-  size_t hunks = 0;
+  std::vector<Hunk> hunks;
 };
 
 struct Patch {
   std::string name;      // for messages
+  std::string label;     // a short one, in lists: "0002-fix.patch"
   std::string diff;      // the sections alone, without a mail's text: what patch(1) gets
   std::string encoding;  // of a mail whose text is not as it was written: "quoted-printable"
   std::string subject;   // of a mail or git patch, without [PATCH ...]; empty if none

@@ -3,7 +3,7 @@
 // a mail, an indented or quoted diff in it, an ed script) would otherwise be its to interpret.
 //
 // A line "--- x" inside a hunk is text that is taken away ("-- x" with a minus before it), not a
-// header, so hunks are skipped by the line counts of their "@@ -a,b +c,d @@".
+// header, so hunks are read by the line counts of their "@@ -a,b +c,d @@".
 
 #include <fmt/core.h>
 
@@ -282,27 +282,29 @@ class Parser {
     if (file.old_path.empty() && file.new_path.empty()) fail("names /dev/null twice", "");
     at_ += 2;
     while (at_ < lines_.size() && starts_with(lines_[at_], "@@ ")) {
-      ++file.hunks;
-      skip_hunk();
+      file.hunks.push_back(read_hunk());
     }
-    if (file.hunks == 0) fail(fmt::format("has no hunk for {}", new_path), "");
+    if (file.hunks.empty()) fail(fmt::format("has no hunk for {}", new_path), "");
     for (size_t at = start; at < at_; ++at) patch_.diff += raw_[at];
     if (patch_.diff.back() != '\n') patch_.diff += '\n';
   }
 
-  void skip_hunk() {
-    unsigned long old_count = 1, new_count = 1, ignored = 0;
+  Hunk read_hunk() {
+    unsigned long old_count = 1, new_count = 1, line = 0;
     std::string header(lines_[at_]);
+    Hunk hunk;
+    hunk.range = header.substr(0, header.find("@@", 3) + 2);
     const char* place = header.c_str() + 3;
     char* end = nullptr;
     auto number = [&](char lead, unsigned long& count) {
       if (*place != lead) fail("has a hunk header that cannot be read", "");
-      ignored = std::strtoul(place + 1, &end, 10);
+      line = std::strtoul(place + 1, &end, 10);
       if (end == place + 1) fail("has a hunk header that cannot be read", "");
       if (*end == ',') count = std::strtoul(end + 1, &end, 10);
       place = *end == ' ' ? end + 1 : end;
     };
     number('-', old_count);
+    hunk.first = line;
     number('+', new_count);
     ++at_;
     while ((old_count > 0 || new_count > 0) && at_ < lines_.size()) {
@@ -315,10 +317,12 @@ class Parser {
         --old_count, --new_count;
       else if (first != '\\')
         fail("has a hunk that does not fit its header", "is it cut off?");
+      if (first != '\\') hunk.lines.push_back(lines_[at_].empty() ? " " : std::string(lines_[at_]));
       ++at_;
     }
     if (old_count > 0 || new_count > 0) fail("ends inside a hunk", "is it cut off?");
     if (at_ < lines_.size() && starts_with(lines_[at_], "\\ ")) ++at_;
+    return hunk;
   }
 
   Patch& patch_;
@@ -332,6 +336,7 @@ class Parser {
 Patch parse_patch(const std::string& text, unsigned strip, const std::string& name) {
   Patch patch;
   patch.name = name;
+  patch.label = name.substr(name.rfind('/') + 1);
   Parser(text, strip, patch).run();
   return patch;
 }

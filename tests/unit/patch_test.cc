@@ -43,7 +43,11 @@ TEST(ParsePatch, ReadsNamesAndHunks) {
   ASSERT_EQ(patch.files.size(), 1u);
   EXPECT_EQ(patch.files[0].old_path, "mm/slab.c");
   EXPECT_EQ(patch.files[0].new_path, "mm/slab.c");
-  EXPECT_EQ(patch.files[0].hunks, 1u);
+  ASSERT_EQ(patch.files[0].hunks.size(), 1u);
+  EXPECT_EQ(patch.files[0].hunks[0].range, "@@ -1,3 +1,3 @@");
+  EXPECT_EQ(patch.files[0].hunks[0].first, 1u);
+  EXPECT_EQ(patch.files[0].hunks[0].lines,
+            (std::vector<std::string>{" one", "-two", "+TWO", " three"}));
 }
 
 TEST(ParsePatch, TakesSubjectOfMail) {
