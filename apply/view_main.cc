@@ -63,6 +63,21 @@ std::vector<std::string> stands_on(const PackageTarget& target) {
   return ids;
 }
 
+Json left_out_patches(const Package& package) {
+  Json list = Json::array();
+  for (const PackageLeftOut& left : package.left_out_patches)
+    list.push_back({{"patch", left.patch}, {"code", left.code}, {"why", left.why}});
+  return list;
+}
+
+// What the patch that is shown lacks, and what its maker consented to.
+void print_notes(const Package& package) {
+  for (const PackageLeftOut& left : package.left_out_patches)
+    fmt::print("left out of the series: {} ({}{}{})\n", left.patch, left.code,
+               left.why.empty() ? "" : ": ", left.why);
+  for (const std::string& note : package.notes) fmt::print("note: {}\n", note);
+}
+
 Json to_json(const Package& package) {
   Json kernels = Json::array();
   for (const PackageKernel& kernel : package.kernels) {
@@ -90,10 +105,15 @@ Json to_json(const Package& package) {
                        {"arch", kernel.arch},
                        {"targets", targets}});
   }
-  return {{"id", package.id},           {"description", package.description},
-          {"created", package.created}, {"tool", package.tool},
-          {"kernels", kernels},         {"patch", patch_text(package)},
-          {"notes", package.notes},     {"allow_busy", package.allow_busy}};
+  return {{"id", package.id},
+          {"description", package.description},
+          {"created", package.created},
+          {"tool", package.tool},
+          {"kernels", kernels},
+          {"patch", patch_text(package)},
+          {"notes", package.notes},
+          {"allow_busy", package.allow_busy},
+          {"left_out_patches", left_out_patches(package)}};
 }
 
 Json to_json(const std::string& id, const View& view) {
@@ -213,7 +233,7 @@ int show_update(const Options& options) {
   if (!view.copy_error.empty())
     fmt::print("The stored tarball cannot be read: {}\n", view.copy_error);
   if (view.package) {
-    for (const std::string& note : view.package->notes) fmt::print("note: {}\n", note);
+    print_notes(*view.package);
     print_patch(*view.package);
   }
   return ExitDone;
@@ -231,7 +251,7 @@ int show_file(const Options& options) {
   }
   fmt::print("Update {}: {}\ncreated {} by {}\n", package.id, package.description, package.created,
              package.tool);
-  for (const std::string& note : package.notes) fmt::print("note: {}\n", note);
+  print_notes(package);
   for (const PackageKernel& kernel : package.kernels) {
     fmt::print("kernel {}, build id {}\n", kernel.release, kernel.build_id);
     for (const PackageTarget& target : kernel.targets) {

@@ -270,6 +270,12 @@ void check_package(const Package& package) {
     if (!has_only(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_."))
       fail(fmt::format("\"{}\" is not the name of a function", shown(name)));
   for (const std::string& note : package.notes) check_line(note, "a note");
+  for (const PackageLeftOut& left : package.left_out_patches) {
+    check_line(left.patch, "the name of a patch that is left out");
+    check_line(left.why, "why a patch is left out");
+    if (left.patch.empty() || !has_only(left.code, "_"))
+      fail(fmt::format("\"{}\" is no code for which a patch can be left out", shown(left.code)));
+  }
   if (package.kernels.empty()) fail("no kernels");
   std::set<std::string> build_ids;
   for (const PackageKernel& kernel : package.kernels) {
@@ -320,6 +326,9 @@ std::string write_manifest(const Package& package, const std::vector<FileEntry>&
       {"files", std::move(list)}};
   if (!package.allow_busy.empty()) manifest["allow_busy"] = package.allow_busy;
   if (!package.notes.empty()) manifest["notes"] = package.notes;
+  for (const PackageLeftOut& left : package.left_out_patches)
+    manifest["left_out_patches"].push_back(
+        {{"patch", left.patch}, {"code", left.code}, {"why", left.why}});
   try {
     return manifest.dump(1) + "\n";
   } catch (const Json::exception&) {
@@ -351,6 +360,13 @@ Package read_manifest(const std::string& text, std::vector<FileEntry>& files) {
   package.tool = get_text(manifest, "tool", what);
   package.allow_busy = get_lines(manifest, "allow_busy", what);
   package.notes = get_lines(manifest, "notes", what);
+  if (manifest.contains("left_out_patches"))
+    for (const Json& entry : get_list(manifest, "left_out_patches", what)) {
+      const std::string patch = "a patch that is left out";
+      package.left_out_patches.push_back({get_text(entry, "patch", patch),
+                                          get_text(entry, "code", patch),
+                                          get_text(entry, "why", patch)});
+    }
   for (const Json& kernel : get_list(manifest, "kernels", what))
     package.kernels.push_back(read_kernel(kernel));
   for (const Json& entry : get_list(manifest, "files", what))

@@ -12,7 +12,7 @@
 //   ksplice-ID/PATH.vcdiff                   in place of PATH: a delta against another file
 //
 // manifest.json: {"format":1, "id", "description", "created", "tool", "allow_busy":[..],
-// "notes":[..], "kernels":[{"release",
+// "notes":[..], "left_out_patches":[{"patch","code","why"}], "kernels":[{"release",
 // "build_id", "arch":"x86_64", "core":{"file","final"}, "targets":[{"name",
 // "module":"ksplice_ID_vmlinux", "file", "final", "build_id",
 // "functions":[{"name","unit","status","reasons":[...]}], "added":[..],
@@ -23,9 +23,12 @@
 // what makes it (delta.h) from the file "base", which is there as it is; its size and sha256 are
 // the delta's, those beside "path" are the file's. "stands_on" is left out where it is empty.
 // "uses" names modules of the same update, of targets before this one; left out where it is empty.
-// "given_away" says which addresses in the update may be in live memory after an undo, a sentence
-// each, and "kept" that the undo therefore keeps the update module; left out where there is
-// nothing.
+// "left_out_patches" names the patches of the series that "patch" lacks, each with the code of the
+// refusal that it was left out for and its reason in a line; "code" is "chosen" where the user left
+// it out. It is left out where nothing is missing; readers that do not know it apply the update as
+// well. "given_away" says which addresses in the update may be in live memory after an undo, a
+// sentence each, and "kept" that the undo therefore keeps the update module; left out where there
+// is nothing.
 //
 // The format is the lowest that a reader must know: 2 with deltas, 1 without.
 // Readers refuse: unknown format, files not listed, missing files, wrong sizes or checksums,
@@ -72,6 +75,11 @@ struct PackageTarget {
   bool kept = false;                    // undo keeps the module in memory
 };
 
+// A patch of the series that the update does without.
+struct PackageLeftOut {
+  std::string patch, code, why;
+};
+
 struct PackageKernel {
   std::string release, build_id, arch = std::string(ArchName);
   std::string core_file, core_final;
@@ -82,6 +90,7 @@ struct Package {
   std::string id, description, created, tool;
   std::vector<std::string> allow_busy;  // functions that tasks may be in at the switch
   std::vector<std::string> notes;       // what its maker consented to
+  std::vector<PackageLeftOut> left_out_patches;
   std::vector<PackageKernel> kernels;
   std::map<std::string, std::vector<uint8_t>>
       files;  // path below the top folder -> contents, without manifest.json

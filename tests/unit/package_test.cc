@@ -69,6 +69,28 @@ TEST_F(PackageTest, ReadsBackWhatItStandsOn) {
   }
 }
 
+TEST_F(PackageTest, ReadsBackWhichPatchesAreLeftOut) {
+  Package package = example();
+  package.left_out_patches = {{"2.patch", "type_changed", "struct foo changed"},
+                              {"3.patch", "chosen", ""}};
+  Package read = read_package(write_package(package, dir_.path().string()));
+  ASSERT_EQ(read.left_out_patches.size(), 2u);
+  EXPECT_EQ(read.left_out_patches[0].patch, "2.patch");
+  EXPECT_EQ(read.left_out_patches[0].code, "type_changed");
+  EXPECT_EQ(read.left_out_patches[0].why, "struct foo changed");
+  EXPECT_EQ(read.left_out_patches[1].code, "chosen");
+  // Older readers take it as well: the format is as low as before.
+  for (const TarEntry& entry : entries_of(package))
+    if (entry.name.ends_with("/manifest.json"))
+      EXPECT_EQ(nlohmann::json::parse(entry.content)["format"], 1);
+  for (const PackageLeftOut& bad :
+       {PackageLeftOut{"", "chosen", ""}, PackageLeftOut{"2.patch", "Not a code", ""},
+        PackageLeftOut{"2.patch", "no_match", "two\nlines"}}) {
+    package.left_out_patches = {bad};
+    EXPECT_THROW(write_package(package, dir_.path().string()), Error);
+  }
+}
+
 TEST_F(PackageTest, SamePackageSameBytes) {
   Content first = read_file(write_package(example(), dir_.path()));
   std::filesystem::create_directory(path("again"));
