@@ -7,7 +7,6 @@
 #include <sstream>
 
 #include "objdiff/base/process.h"
-#include "objdiff/object/dwarf.h"
 
 namespace ksplice {
 
@@ -51,7 +50,8 @@ std::string place(const ChangedLines& change, unsigned line) {
   return change.patch.empty() ? text : change.patch + ": " + text;
 }
 
-// The lines of all code of function, its fragments (.cold, .part) included.
+}  // namespace
+
 std::vector<SourceLine> lines_of(const ChangedUnit& unit, const DebugInfo& debug,
                                  const FunctionDiff& function) {
   std::vector<SourceLine> lines;
@@ -69,8 +69,6 @@ std::vector<SourceLine> lines_of(const ChangedUnit& unit, const DebugInfo& debug
   }
   return lines;
 }
-
-}  // namespace
 
 std::string plain_path(const std::string& path) {
   std::string plain = fs::path(path).lexically_normal().string();

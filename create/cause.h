@@ -15,6 +15,7 @@
 
 #include "create/patch.h"
 #include "create/targets.h"
+#include "objdiff/object/dwarf.h"
 
 namespace ksplice {
 
@@ -42,6 +43,10 @@ std::string find_cause(const std::vector<ChangedLines>& changed,
 
 // Fills causes of each unit, for functions that are changed or new.
 void find_causes(std::deque<ChangedUnit>& units, const std::vector<ChangedLines>& changed);
+
+// The lines of all code of function, its fragments (.cold, .part) included, in their order.
+std::vector<SourceLine> lines_of(const ChangedUnit& unit, const DebugInfo& debug,
+                                 const FunctionDiff& function);
 
 // A path of the line table, without the folders that Ksplice compiles in.
 std::string plain_path(const std::string& path);

@@ -11,9 +11,7 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
-#include <iostream>
 #include <iterator>
-#include <random>
 
 #include "create/absent.h"
 #include "create/affected.h"
@@ -24,9 +22,11 @@
 #include "create/consent.h"
 #include "create/external.h"
 #include "create/fleet.h"
+#include "create/job.h"
 #include "create/kbuild.h"
-#include "create/lower.h"
+#include "create/leave_out.h"
 #include "create/neighbours.h"
+#include "create/origin.h"
 #include "create/overlay.h"
 #include "create/package/package.h"
 #include "create/pairs.h"
@@ -46,56 +46,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string random_id() {
-  std::random_device random;
-  std::string id;
-  for (int i = 0; i < 8; ++i) id += "abcdefghijklmnopqrstuvwxyz0123456789"[random() % 36];
-  return id;
-}
-
 std::string now_text() {
   const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
   std::time_t now = epoch != nullptr ? std::atoll(epoch) : std::time(nullptr);
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
   return text;
-}
-
-// Everything of the input but the kernel: the same for all kernels of a fleet.
-struct Job {
-  std::vector<Patch> patches;
-  std::string id, description, text;
-  std::vector<Package> lowers;  // what it will be applied on top of
-};
-
-Job read_job(const Options& options, const fs::path& source, Progress& progress) {
-  Job job;
-  unsigned strip = strip_of(options.patch_options);
-  auto add = [&](const std::string& text, const std::string& name, unsigned levels) {
-    for (const std::string& part : split_series(text)) {
-      job.patches.push_back(parse_patch(part, levels, name));
-      if (job.description.empty()) job.description = job.patches.back().subject;
-    }
-    job.text += text;
-  };
-  for (const std::string& file : options.patches) {
-    if (file == "-")
-      add({std::istreambuf_iterator<char>(std::cin), {}}, "standard input", strip);
-    else
-      add(read_text(file), file, strip);
-  }
-  if (!options.diffext.empty())
-    add(diff_of_extension(source, options.diffext), "the change to *." + options.diffext, 1);
-  if (!options.git.empty())
-    add(diff_of_commit(source, options.git, options.series), "the change to " + options.git, 1);
-  job.id = options.id.empty() ? random_id() : options.id;
-  if (!options.description.empty()) job.description = options.description;
-  job.lowers = read_lower_updates(options, progress);
-  for (const Package& lower : job.lowers)
-    if (lower.id == job.id)
-      throw Error("usage", fmt::format("update {} cannot be on top of itself", job.id),
-                  "give the new update another --id");
-  return job;
 }
 
 bool is_wanted(const std::string& target, const std::vector<std::string>& patterns) {
@@ -133,15 +89,32 @@ void leave_out_targets(std::vector<ObjectPair>& pairs, const Options& options, P
     throw Error("no_change", "no changes detected: --only-targets leaves out all of" + left_out);
 }
 
-// Before anything is built: does the patch apply, and can what it changes be updated at all.
-AppliedPatch apply_to_copies(const Options& options, const Job& job, const fs::path& source,
-                             const fs::path& staging, Progress& progress) {
+// What the patches make of one source.
+struct Patched {
+  AppliedPatch applied;
+  Origins origins;
+  std::vector<std::string> notes;  // for the tarball
+};
+
+// Before anything is built: does the patch apply, and can what it changes be updated at all. Fills
+// patched as far as it comes.
+void apply_to_copies(const Options& options, const Job& job, const fs::path& source,
+                     const fs::path& staging, Patched& patched, Progress& progress) {
   progress.stage("apply the patch to copies");
-  AppliedPatch applied = apply_patches(job.patches, options.patch_options, source, staging);
-  progress.notes(applied.notes);
-  if (options.module_source.empty()) progress.notes(check_files(applied.changes, source));
-  progress.result(counted(applied.changes.size(), "file") + " changed");
-  return applied;
+  const SourceReader read = [&](const std::string& path) {
+    return fs::is_regular_file(source / path) ? std::optional(read_text(source / path))
+                                              : std::nullopt;
+  };
+  RestCheck rest = check_rest(job.patches, job.left_out, read);
+  if (!rest.refusals.empty()) throw Refused(rest.refusals);
+  progress.notes(rest.notes);
+  patched.notes = rest.notes;
+  patched.applied = apply_patches(job.rest(), options.patch_options, source, staging);
+  patched.origins =
+      Origins(job.patches, weave(job.patches, job.left_indices(), read), patched.applied.changes);
+  progress.notes(patched.applied.notes);
+  if (options.module_source.empty()) progress.notes(check_files(patched.applied.changes, source));
+  progress.result(counted(patched.applied.changes.size(), "file") + " changed");
 }
 
 // Units of the kernel's own tree.
@@ -214,11 +187,19 @@ void add_cold_modules(const Options& options, const std::vector<TargetUpdate>& u
   }
 }
 
+[[noreturn]] void refuse(std::vector<Refusal>& refusals, const Origins& origins,
+                         const std::deque<ChangedUnit>& units) {
+  origins.name(refusals, units);
+  throw Refused(refusals);
+}
+
 // Everything for one kernel.
-KernelPart create_for_kernel(const Options& options, const Job& job, const AppliedPatch& applied,
+KernelPart create_for_kernel(const Options& options, const Job& job, const Patched& patched,
                              const KernelConfig& kernel, Overlay& overlay, Kbuild& kbuild,
                              const Toolchain& toolchain, const Package& package,
                              Progress& progress) {
+  const AppliedPatch& applied = patched.applied;
+  const std::string description = job.description_of_rest();
   progress.stage(fmt::format("read the image of {}", kernel.release));
   Images images(kernel, options.cache / "images", overlay.work("4-images"), job.lowers);
   check_map(kernel, images.vmlinux(), progress);
@@ -233,12 +214,12 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
   // What differs between pre and post, by function and datum.
   progress.stage("compare the objects");
   std::vector<Refusal> refusals;
-  std::vector<std::string> notes;
+  std::vector<std::string> notes = patched.notes;
   std::deque<ChangedUnit> units = diff_pairs(pairs, refusals, notes);
   progress.result(fmt::format("{} of {} units differ", units.size(), pairs.size()));
   std::vector<std::string> consented = settle_consent(options, units, refusals);
   notes.insert(notes.end(), consented.begin(), consented.end());
-  progress.notes(notes);
+  progress.notes({notes.begin() + std::ssize(patched.notes), notes.end()});
   if (refusals.empty() && std::none_of(units.begin(), units.end(), has_changes))
     throw Error(
         "no_change", "no changes detected: the patch changes nothing in the compiled code",
@@ -246,7 +227,7 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
 
   // Which line of the patch each function is replaced for.
   find_causes(units, find_changed_lines(
-                         applied.changes, job.patches,
+                         applied.changes, job.rest(),
                          options.module_source.empty() ? overlay.source() : kernel.module_source));
 
   // That the running kernel is pre, and where everything is that the new code names.
@@ -255,7 +236,7 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
   match_units(units, images, refusals, absent);
   progress.notes(absent);
   notes.insert(notes.end(), absent.begin(), absent.end());
-  if (!refusals.empty()) throw Refused(refusals);
+  if (!refusals.empty()) refuse(refusals, patched.origins, units);
   if (std::none_of(units.begin(), units.end(), has_changes))
     throw Error(
         "no_change",
@@ -264,9 +245,8 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Appli
                     kernel.release, absent.empty() ? "" : ":\n  ", fmt::join(absent, "\n  ")));
 
   progress.stage("make the update objects");
-  std::vector<TargetUpdate> targets =
-      make_updates(units, images, job.id, job.description, refusals);
-  if (!refusals.empty()) throw Refused(refusals);
+  std::vector<TargetUpdate> targets = make_updates(units, images, job.id, description, refusals);
+  if (!refusals.empty()) refuse(refusals, patched.origins, units);
 
   // One kbuild run links every update object and the core into modules.
   progress.stage("build the modules");
@@ -296,17 +276,16 @@ void keep_work(const Overlay& overlay, const fs::path& target, Progress& progres
   progress.note("the stages' files are in " + target.string());
 }
 
-void run_kernel(const Options& options, const Job& job, const KernelConfig& kernel,
-                const fs::path& source, Package& package, CreateResult& result,
+void run_stages(const Options& options, const Job& job, const KernelConfig& kernel,
+                const fs::path& source, Patched& patched, Package& package, CreateResult& result,
                 Progress& progress) {
   get_series(kernel.release);  // refuses one that is not known
   Toolchain toolchain = find_toolchain(kernel);
   progress.notes(
       check_tools(kernel, compare_tools(kernel, toolchain), options.skip_toolchain_check));
   TempDir staging;
-  AppliedPatch applied;
-  fs::path patched = options.module_source.empty() ? kernel_source(source) : kernel.module_source;
-  if (!options.prebuild) applied = apply_to_copies(options, job, patched, staging.path(), progress);
+  fs::path changed = options.module_source.empty() ? kernel_source(source) : kernel.module_source;
+  if (!options.prebuild) apply_to_copies(options, job, changed, staging.path(), patched, progress);
   progress.stage("mirror the source");
   Overlay overlay(options.cache, source, tree_key(kernel, toolchain));
   Kbuild kbuild = make_kbuild(overlay, kernel, toolchain, options.jobs);
@@ -324,7 +303,7 @@ void run_kernel(const Options& options, const Job& job, const KernelConfig& kern
       progress.result(counted(table.all().size(), "unit"));
       return;
     }
-    KernelPart part = create_for_kernel(options, job, applied, kernel, overlay, kbuild, toolchain,
+    KernelPart part = create_for_kernel(options, job, patched, kernel, overlay, kbuild, toolchain,
                                         package, progress);
     add_new(result.warnings, part.warnings);
     add_new(result.notes, part.notes);
@@ -335,6 +314,20 @@ void run_kernel(const Options& options, const Job& job, const KernelConfig& kern
     throw;
   }
   if (options.keep_work) keep_work(overlay, kept, progress);
+}
+
+// The same, with the part of the patch that an error comes from.
+void run_kernel(const Options& options, const Job& job, const KernelConfig& kernel,
+                const fs::path& source, Package& package, CreateResult& result,
+                Progress& progress) {
+  Patched patched;
+  try {
+    run_stages(options, job, kernel, source, patched, package, result, progress);
+  } catch (Error& error) {
+    patched.origins.name(error);
+    throw_missing(job.patches, job.left_out, error);
+    throw;
+  }
 }
 
 // A source may be the distribution's tarball.
@@ -386,6 +379,30 @@ void run_kernels(const Options& options, const Job& job, const std::vector<Kerne
     throw Error("no_kernel", "every kernel refused the update", "see the notes above");
 }
 
+// With --keep-going: again and again, without the patches that a refusal comes from.
+void run_rest(const Options& options, Job& job, const std::vector<KernelConfig>& kernels,
+              Package& package, CreateResult& result, Progress& progress) {
+  for (std::vector<Refusal> reasons;;) {
+    Package made;
+    CreateResult found;
+    try {
+      run_kernels(options, job, kernels, made, found, progress);
+      package = std::move(made);
+      result = std::move(found);
+      return;
+    } catch (Error& error) {
+      if (!options.keep_going) advise_leaving_out(error, job.patches, job.left_out);
+      if (!options.keep_going || !is_of_kernel(error)) throw;
+      const std::vector<LeftOutPatch> more =
+          leave_out_culprits(error, job.patches, job.left_out, reasons);
+      if (more.empty()) throw;
+      for (const LeftOutPatch& left : more)
+        progress.note(fmt::format("{} is left out: {}: {}", job.patches[left.patch].label,
+                                  left.code, left.why));
+    }
+  }
+}
+
 void check_output(const Options& options) {
   if (options.prebuild) return;
   if (!fs::is_directory(options.output))
@@ -414,10 +431,11 @@ CreateResult create_update(const Options& options, Progress& progress) {
         external ? options.module_source : source_folder(options.source, options, progress),
         progress);
   CreateResult result;
-  result.id = job.id;
-  result.description = job.description;
   Package package;
-  run_kernels(options, job, kernels, package, result, progress);
+  run_rest(options, job, kernels, package, result, progress);
+  result.id = job.id;
+  result.description = job.description_of_rest();
+  result.left_out_patches = job.describe_left_out();
   if (options.prebuild) {
     progress.end();
     return result;
@@ -429,12 +447,14 @@ CreateResult create_update(const Options& options, Progress& progress) {
     }
   progress.stage("write the tarball");
   package.id = job.id;
-  package.description = job.description;
+  package.description = result.description;
   package.allow_busy = options.allow_busy;
   package.notes = result.notes;
+  package.left_out_patches = result.left_out_patches;
   package.created = now_text();
   package.tool = "ksplice-create 1.0.0";
-  package.files["patch"].assign(job.text.begin(), job.text.end());
+  const std::string text = job.text_of_rest();
+  package.files["patch"].assign(text.begin(), text.end());
   result.tarball = write_package(package, options.output.string());
   result.tarball_size = fs::file_size(result.tarball);
   progress.end();

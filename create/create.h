@@ -19,7 +19,8 @@ struct CreateResult {
   std::vector<std::string> stands_on;  // ids of earlier updates
   std::vector<std::string> kept;       // update modules that an undo keeps in memory
   std::vector<std::string> warnings;
-  std::vector<std::string> notes;       // what the user consented to
+  std::vector<std::string> notes;  // what the user consented to
+  std::vector<PackageLeftOut> left_out_patches;
   std::vector<KernelFailure> left_out;  // kernels that refused, with --partial-fleet
 };
 

@@ -18,6 +18,7 @@ Refusal as_refusal(const KernelFailure& failure) {
   refusal.code = failure.code;
   refusal.message = failure.message;
   refusal.advice = failure.hint;
+  refusal.origins = failure.origins;
   return refusal;
 }
 
@@ -122,7 +123,7 @@ bool is_of_kernel(const Error& error) {
 }
 
 KernelFailure failure_of(const std::string& release, const Error& error) {
-  KernelFailure failure{release, error.code, error.what(), error.hint, {}};
+  KernelFailure failure{release, error.code, error.what(), error.hint, {}, error.origins};
   if (const Refused* refused = dynamic_cast<const Refused*>(&error))
     failure.refusals = refused->refusals;
   return failure;
@@ -143,7 +144,12 @@ void throw_failures(const std::vector<KernelFailure>& failures) {
       refusals.push_back(std::move(refusal));
     }
   }
-  if (!refused) throw Error(failures.front().code, text, PartialHint);
+  if (!refused) {
+    Error error(failures.front().code, text, PartialHint);
+    for (const KernelFailure& failure : failures)
+      error.origins.insert(error.origins.end(), failure.origins.begin(), failure.origins.end());
+    throw error;
+  }
   refusals.back().advice += (refusals.back().advice.empty() ? "" : "; ") + std::string(PartialHint);
   throw Refused(refusals);
 }

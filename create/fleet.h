@@ -38,6 +38,7 @@ struct KernelPart {
 struct KernelFailure {
   std::string release, code, message, hint;
   std::vector<Refusal> refusals;  // empty if it was an Error
+  std::vector<Origin> origins;    // of an Error
 };
 
 // Folder of a kernel's files in the tarball; kernels of one release can be of several builds.

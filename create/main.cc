@@ -23,6 +23,13 @@ nlohmann::ordered_json left_out_to_json(const CreateResult& result) {
   return list;
 }
 
+nlohmann::ordered_json left_out_patches_to_json(const CreateResult& result) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const PackageLeftOut& left : result.left_out_patches)
+    list.push_back({{"patch", left.patch}, {"code", left.code}, {"why", left.why}});
+  return list;
+}
+
 void print_json(const CreateResult& result, double seconds) {
   std::vector<std::string> releases, units, changed, replaced, added;
   for (const KernelSummary& kernel : result.kernels) {
@@ -40,6 +47,7 @@ void print_json(const CreateResult& result, double seconds) {
                                  {"size", result.tarball_size},
                                  {"kernels", releases},
                                  {"left_out", left_out_to_json(result)},
+                                 {"left_out_patches", left_out_patches_to_json(result)},
                                  {"units", units},
                                  {"changed", changed},
                                  {"replaced", replaced},
@@ -87,6 +95,8 @@ void print_summary(const CreateResult& result, Progress& progress) {
   }
   for (const KernelFailure& failure : result.left_out)
     progress.summary("left out", fmt::format("kernel {}: {}", failure.release, failure.code));
+  for (const PackageLeftOut& left : result.left_out_patches)
+    progress.summary("left out", fmt::format("patch {}: {}", left.patch, left.code));
   if (!result.stands_on.empty()) progress.summary("stands on", listed(result.stands_on, 1000));
   progress.summary(
       "tarball", fmt::format("{} in {:.1f} s", size_text(result.tarball_size), progress.seconds()));

@@ -51,6 +51,10 @@ void add_input_options(CLI::App& app, Options& options) {
   group.add("--diffext", options.diffext, "EXT", "X.EXT holds the new content of each file X");
   group.add("--git", options.git, "COMMIT", "the change from HEAD of SOURCE to COMMIT");
   group.flag("--series,!--noseries", options.series, "with --git: keep the single commits' text");
+  group.add("--leave-out", options.leave_out, "PATCH",
+            "without this patch of the series; may be repeated");
+  group.flag("--keep-going", options.keep_going,
+             "leave out each patch of the series that is refused, and what needs it");
   group.add("--only-targets", options.only_targets, "PATTERN",
             "only for vmlinux or modules that match; % is anything");
   group.flag("--leave-out-init", options.leave_out_init,
@@ -147,6 +151,11 @@ void check(const Options& options) {
                 "use 1 to 40 of the characters a-z 0-9 _");
   if (!options.module_source.empty() && options.prebuild)
     throw Error("usage", "--prebuild prepares the kernel's source only, not --module-source");
+  if (options.prebuild && (options.keep_going || !options.leave_out.empty()))
+    throw Error("usage", "--leave-out and --keep-going are for a series of patches");
+  if (options.keep_going && options.partial_fleet)
+    throw Error("usage", "--keep-going and --partial-fleet exclude each other",
+                "one leaves out patches for all kernels, the other one kernels");
   for (const std::string& pattern : options.only_targets)
     if (pattern.empty()) throw Error("usage", "--only-targets needs a name or a pattern");
 }

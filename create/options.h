@@ -10,6 +10,7 @@ namespace ksplice {
 struct Options {
   std::vector<std::string> patches;        // files; "-" is standard input
   std::vector<std::string> patch_options;  // for patch(1), instead of -p1
+  std::vector<std::string> leave_out;      // patches of the series
   std::string diffext, git;
   bool series = false;
   std::filesystem::path module_source;         // folder of an out-of-tree module
@@ -30,7 +31,7 @@ struct Options {
   int verbose = 0;
   bool quiet = false, json = false, raw_errors = false, keep_work = false, prebuild = false;
   bool build_modules = false, partial_fleet = false, skip_toolchain_check = false,
-       leave_out_init = false, makes_root = false;
+       leave_out_init = false, keep_going = false, makes_root = false;
 };
 
 // Reads the command line into options, json and raw_errors first, so that they hold for errors of

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <set>
@@ -69,24 +70,56 @@ bool is_there_already(const std::vector<Patch>& patches, size_t index,
              .status == 0;
 }
 
+// The hunks that patch(1) says have failed, or have nowhere to go.
+std::vector<Origin> failed_hunks(const Patch& patch, const std::string& output) {
+  std::vector<Origin> origins;
+  const PatchFile* file = nullptr;
+  std::istringstream stream(output);
+  for (std::string line; std::getline(stream, line);) {
+    constexpr std::string_view File = "patching file ", HunkNumber = "Hunk #";
+    if (line.starts_with(File)) {
+      std::string path = line.substr(File.size());
+      if (path.size() > 1 && path.front() == '\'') path = path.substr(1, path.size() - 2);
+      file = nullptr;
+      for (const PatchFile& each : patch.files)
+        if (each.new_path == path || each.old_path == path) file = &each;
+    } else if (line.starts_with(HunkNumber) && line.find("FAILED") != line.npos &&
+               file != nullptr) {
+      const size_t number = std::strtoul(line.c_str() + HunkNumber.size(), nullptr, 10);
+      if (number > 0 && number <= file->hunks.size())
+        origins.push_back({patch.label, file->new_path.empty() ? file->old_path : file->new_path,
+                           file->hunks[number - 1].range});
+    }
+  }
+  if (origins.empty()) origins.push_back({patch.label, "", ""});
+  return origins;
+}
+
+[[noreturn]] void throw_from(Error error, std::vector<Origin> origins) {
+  error.origins = std::move(origins);
+  throw error;
+}
+
 [[noreturn]] void throw_failed(const std::vector<Patch>& patches, size_t index,
                                const std::vector<std::string>& patch_options,
                                const fs::path& source, const std::string& output) {
   const Patch& patch = patches[index];
   if (is_there_already(patches, index, patch_options, source))
-    throw Error("already_in_source",
-                fmt::format("{} is already in the source {}{}", patch.name, source.string(),
-                            index > 0 ? ", with the patches before it" : ""),
-                "if the running kernel was built from this source it has the change; otherwise "
-                "give the source that it was built from");
+    throw_from(Error("already_in_source",
+                     fmt::format("{} is already in the source {}{}", patch.name, source.string(),
+                                 index > 0 ? ", with the patches before it" : ""),
+                     "if the running kernel was built from this source it has the change; "
+                     "otherwise give the source that it was built from"),
+               {{patch.label, "", ""}});
   std::string hint = patch.encoding.empty()
                          ? "is this the source of the running kernel, and was the patch made for "
                            "it? --patch-opt=--fuzz=2 lets hunks apply whose context differs"
                          : decode_hint(patch);
-  throw Error("patch_failed",
-              fmt::format("{} does not apply to {}:\n{}", patch.name, source.string(),
-                          output.substr(0, output.find_last_not_of('\n') + 1)),
-              hint);
+  throw_from(Error("patch_failed",
+                   fmt::format("{} does not apply to {}:\n{}", patch.name, source.string(),
+                               output.substr(0, output.find_last_not_of('\n') + 1)),
+                   hint),
+             failed_hunks(patch, output));
 }
 
 // The patch names a file that is not there. Says with which -pN it would be.
@@ -100,10 +133,11 @@ bool is_there_already(const std::vector<Patch>& patches, size_t index,
     size_t slash = path.find('/');
     path = slash == path.npos ? "" : path.substr(slash + 1);
   }
-  throw Error(
-      "patch_failed",
-      fmt::format("{} changes {}, which is not in {}", patch.name, file.old_path, source.string()),
-      hint);
+  throw_from(Error("patch_failed",
+                   fmt::format("{} changes {}, which is not in {}", patch.name, file.old_path,
+                               source.string()),
+                   hint),
+             {{patch.label, file.old_path, ""}});
 }
 
 // What became of path: nothing if its bytes are as they were.

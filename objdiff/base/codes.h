@@ -60,6 +60,7 @@ inline constexpr Code Codes[] = {
     {"bad_patch", "a patch cannot be read, names files outside the source, or is binary"},
     {"patch_failed", "the patch does not apply to the source"},
     {"already_in_source", "the source has the patch already"},
+    {"needs_patch", "a patch of a series needs one that is left out"},
     {"no_change", "no changes detected: nothing in the kernel's code changes"},
     {"unsupported_file", "a changed file is code that no update can reach"},
     {"compile_failed", "a unit does not compile with the patch"},

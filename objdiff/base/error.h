@@ -22,6 +22,19 @@ namespace ksplice {
 // The exit codes of every tool; also in the man pages.
 enum ExitCode { ExitDone = 0, ExitFailed = 1, ExitUsage = 2, ExitRefused = 3 };
 
+// A part of a patch, as it stands there.
+struct Origin {
+  std::string patch, file;
+  std::string hunk;  // "@@ -7,6 +7,8 @@"; empty: all that the patch does to the file
+  bool operator==(const Origin&) const = default;
+};
+
+// Where something is declared; not known if line is 0.
+struct Declaration {
+  std::string file;
+  unsigned line = 0;
+};
+
 // code: a stable word from codes.h (D12), e.g. "no_match"; "failed" where no class exists.
 // hint: what a person can do next, or empty.
 class Error : public std::runtime_error {
@@ -32,6 +45,7 @@ class Error : public std::runtime_error {
   std::string code;
   std::string hint;
   std::source_location where;
+  std::vector<Origin> origins;  // what of a patch it comes from, if that is known
 };
 
 struct Refusal {
@@ -44,6 +58,9 @@ struct Refusal {
   std::string expected;  // evidence; may be several lines
   std::string found;
   std::string advice;  // what to do next
+  Declaration declared;         // what it is about, after the change
+  std::vector<Origin> origins;  // what of a patch it comes from, if that is known
+  std::string follows;          // "CODE of SYMBOL": nothing but that refusal is known to cause it
 };
 
 // Thrown when a tool ends because of refusals: exit code 3, all of them printed.

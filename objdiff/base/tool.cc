@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <new>
@@ -13,10 +14,33 @@ namespace ksplice {
 
 namespace {
 
+constexpr size_t OriginsShown = 8;
+
+nlohmann::ordered_json to_json(const std::vector<Origin>& origins) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const Origin& origin : origins)
+    list.push_back({{"patch", origin.patch}, {"file", origin.file}, {"hunk", origin.hunk}});
+  return list;
+}
+
 nlohmann::ordered_json to_json(const Refusal& refusal) {
-  return {{"code", refusal.code},         {"object", refusal.object}, {"section", refusal.section},
-          {"symbol", refusal.symbol},     {"offset", refusal.offset}, {"message", refusal.message},
-          {"expected", refusal.expected}, {"found", refusal.found},   {"advice", refusal.advice}};
+  nlohmann::ordered_json json = {
+      {"code", refusal.code},         {"object", refusal.object}, {"section", refusal.section},
+      {"symbol", refusal.symbol},     {"offset", refusal.offset}, {"message", refusal.message},
+      {"expected", refusal.expected}, {"found", refusal.found},   {"advice", refusal.advice}};
+  if (!refusal.origins.empty()) json["from"] = to_json(refusal.origins);
+  if (!refusal.follows.empty()) json["follows"] = refusal.follows;
+  return json;
+}
+
+// A line for each.
+std::string from_lines(const std::vector<Origin>& origins) {
+  std::string text;
+  for (size_t i = 0; i < std::min(OriginsShown, origins.size()); ++i)
+    text += fmt::format("  from {}\n", origin_text(origins[i]));
+  if (origins.size() > OriginsShown)
+    text += fmt::format("  and from {} more\n", origins.size() - OriginsShown);
+  return text;
 }
 
 std::string indent(const std::string& text) {
@@ -38,6 +62,7 @@ void print_error(const std::string& name, const Error& error, const std::vector<
                                     {{"code", error.code},
                                      {"message", error.what()},
                                      {"hint", error.hint},
+                                     {"from", to_json(error.origins)},
                                      {"refusals", list}}}};
     constexpr auto Replace = nlohmann::ordered_json::error_handler_t::replace;
     fmt::print("{}\n", text.dump(2, ' ', false, Replace));
@@ -46,11 +71,17 @@ void print_error(const std::string& name, const Error& error, const std::vector<
   for (const Refusal& refusal : refusals)
     fmt::print(stderr, "{}: refused: {}", name, format_refusal(refusal));
   if (!refusals.empty()) return;
-  fmt::print(stderr, "{}: {}\n", name, error.what());
+  fmt::print(stderr, "{}: {}\n{}", name, error.what(), from_lines(error.origins));
   if (!error.hint.empty()) fmt::print(stderr, "hint: {}\n", error.hint);
 }
 
 }  // namespace
+
+std::string origin_text(const Origin& origin) {
+  std::string text = origin.patch;
+  if (!origin.file.empty()) text += ": " + origin.file;
+  return origin.hunk.empty() ? text : text + " " + origin.hunk;
+}
 
 std::string refusal_to_json(const Refusal& refusal) {
   return to_json(refusal).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
@@ -66,7 +97,8 @@ std::string format_refusal(const Refusal& refusal) {
   if (!place.empty() && has_offset) text += fmt::format("+{:#x}", refusal.offset);
   if (!refusal.expected.empty()) text += "\n  expected:\n" + indent(refusal.expected);
   if (!refusal.found.empty()) text += "\n  found:\n" + indent(refusal.found);
-  text += "\n";
+  text += "\n" + from_lines(refusal.origins);
+  if (!refusal.follows.empty()) text += fmt::format("  follows from {}, as far as is known\n", refusal.follows);
   if (!refusal.advice.empty()) text += fmt::format("hint: {}\n", refusal.advice);
   return text;
 }

@@ -17,10 +17,13 @@ namespace ksplice {
 int run_tool(const std::string& name, const std::function<int()>& body, const bool* json = nullptr,
              const bool* raw_errors = nullptr);
 
+// "0002-fix.patch: net/ipv4/tcp.c @@ -7,6 +7,8 @@".
+std::string origin_text(const Origin& origin);
+
 // One refusal as several lines of text, as run_tool prints it.
 std::string format_refusal(const Refusal& refusal);
 // A refusal as a JSON object text: code, object, section, symbol, offset, message, expected, found,
-// advice.
+// advice; from and follows where they are not empty.
 std::string refusal_to_json(const Refusal& refusal);
 
 }  // namespace ksplice

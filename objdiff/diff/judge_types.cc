@@ -88,6 +88,7 @@ void refuse_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout
                               fmt::format("{}{} changed: {}", layout.name, where, difference),
                               advise(old, layout));
   refusal.expected = fmt::format("{}:{}", old.file, old.line);
+  refusal.declared = {layout.file, layout.line};
   refusal.found = fmt::format(
       "used by {}",
       fmt::join(layout.users.begin(),
@@ -166,6 +167,7 @@ void judge_enums(Judgement& j) {
                  "behind the last");
     refusal.expected = fmt::format("{}:{}", old.file, old.line);
     refusal.found = fmt::format("{}:{}", now.file, now.line);
+    refusal.declared = {now.file, now.line};
   }
 }
 
