@@ -62,16 +62,6 @@ std::pair<std::string, std::string> directive_of(const std::string& line) {
   return {word.substr(1), rest};
 }
 
-// The macro that a line defines, or "".
-std::string defined_by(const std::string& line) {
-  const auto [word, rest] = directive_of(line);
-  if (word != "define") return "";
-  std::istringstream stream(rest);
-  std::string name;
-  stream >> name;
-  return name.substr(0, name.find('('));
-}
-
 // Whether what a line is for depends on what macros are there, without a word of the compiler.
 bool tests_macros(const std::string& line) {
   const std::string word = directive_of(line).first;
@@ -172,7 +162,7 @@ class Rest {
   bool check_macros(size_t index) {
     for (size_t left : left_)
       for (const std::string& line : lines_of(patches_[left], '+')) {
-        const std::string macro = defined_by(line);
+        const std::string macro = macro_defined_by(line);
         if (macro.empty() || is_defined(macro)) continue;
         for (const WovenHunk& hunk : rest_.hunks) {
           if (hunk.patch != index) continue;
@@ -192,7 +182,7 @@ class Rest {
   bool is_defined(const std::string& macro) const {
     for (const auto& [path, lines] : rest_.files)
       for (const WovenLine& line : lines)
-        if (defined_by(line.text) == macro) return true;
+        if (macro_defined_by(line.text) == macro) return true;
     return false;
   }
 
@@ -284,6 +274,15 @@ std::set<std::string> words_of(const std::string& text) {
     word.clear();
   }
   return words;
+}
+
+std::string macro_defined_by(const std::string& line) {
+  const auto [word, rest] = directive_of(line);
+  if (word != "define") return "";
+  std::istringstream stream(rest);
+  std::string name;
+  stream >> name;
+  return name.substr(0, name.find('('));
 }
 
 std::vector<size_t> find_patches(const std::vector<Patch>& patches, const std::string& name) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
 #include <sstream>
 
 #include "create/cause.h"
@@ -44,6 +45,20 @@ bool is_subset(const std::vector<Origin>& some, const std::vector<Origin>& all) 
 }
 
 }  // namespace
+
+// The units, with the debug information of the last one that was asked for: refusals come unit by
+// unit, and there can be thousands.
+struct Origins::UnitLines {
+  const std::deque<ChangedUnit>& units;
+  const ChangedUnit* last = nullptr;
+  std::unique_ptr<DebugInfo> debug;
+
+  const DebugInfo& of(const ChangedUnit& unit) {
+    if (last != &unit) debug = std::make_unique<DebugInfo>(unit.post);
+    last = &unit;
+    return *debug;
+  }
+};
 
 Origins::Origins(const std::vector<Patch>& patches, Weave woven,
                  const std::vector<FileChange>& changes)
@@ -91,10 +106,10 @@ std::vector<Origin> Origins::of_line(const std::string& file, unsigned line) con
 
 // Lines that are new, inlined functions included; else where lines went, or stand between the
 // function's own without code.
-Origins::Hunks Origins::of_function(const ChangedUnit& unit, const FunctionDiff& function) const {
+Origins::Hunks Origins::of_function(const ChangedUnit& unit, const DebugInfo& debug,
+                                    const FunctionDiff& function) const {
   const bool is_gone = function.post == nullptr;
   if (is_gone) return {};
-  const DebugInfo debug(unit.post);
   const std::vector<SourceLine> lines = lines_of(unit, debug, function);
   Hunks hunks;
   std::map<std::string, std::pair<unsigned, unsigned>> ranges;
@@ -110,22 +125,21 @@ Origins::Hunks Origins::of_function(const ChangedUnit& unit, const FunctionDiff&
   if (!block) return hunks;
   for (size_t line = block->first + 1; line <= block->second + 1; ++line)
     add_line(lines.front().file, static_cast<unsigned>(line), hunks);
-  return hunks;
+  return hunks.empty() ? of_macros(file->second, *block) : hunks;
 }
 
 // The changed functions that the refusal names: as its symbol, or in its sentence.
-Origins::Hunks Origins::of_functions(const Refusal& refusal,
-                                     const std::deque<ChangedUnit>& units) const {
+Origins::Hunks Origins::of_functions(const Refusal& refusal, UnitLines& units) const {
   const std::set<std::string> words = words_of(refusal.message);
   Hunks named, mentioned;
-  for (const ChangedUnit& unit : units) {
+  for (const ChangedUnit& unit : units.units) {
     if (unit.name != refusal.object && unit.target != refusal.object) continue;
     for (const FunctionDiff& function : unit.diff.functions) {
       if (function.status == DiffStatus::Same) continue;
       if (function.name == refusal.symbol)
-        named.merge(of_function(unit, function));
+        named.merge(of_function(unit, units.of(unit), function));
       else if (words.contains(function.name))
-        mentioned.merge(of_function(unit, function));
+        mentioned.merge(of_function(unit, units.of(unit), function));
     }
   }
   return named.empty() ? mentioned : named;
@@ -146,6 +160,25 @@ Origins::Hunks Origins::of_declaration(const Refusal& refusal) const {
   // What was taken away behind the last line is not of the declaration.
   add_taken(after, static_cast<unsigned>(block->first + 1), static_cast<unsigned>(block->second),
             hunks);
+  return hunks.empty() ? of_macros(now->second, *block) : hunks;
+}
+
+// Hunks that change a macro which a definition names, if nothing in the definition itself changes.
+Origins::Hunks Origins::of_macros(const std::vector<WovenLine>& lines,
+                                  std::pair<size_t, size_t> block) const {
+  std::set<std::string> words;
+  for (size_t line = block.first; line <= block.second && line < lines.size(); ++line)
+    words.merge(words_of(lines[line].text));
+  Hunks hunks;
+  for (size_t i = 0; i < woven_.hunks.size(); ++i) {
+    if (!woven_.hunks[i].placed) continue;
+    for (const std::string& line : woven_.hunks[i].hunk->lines) {
+      // Of a macro of several lines, the first one may only be context.
+      const bool counts = line[0] != ' ' || line.ends_with('\\');
+      if (counts && words.contains(macro_defined_by(line.substr(1))))
+        hunks.insert(static_cast<int>(i));
+    }
+  }
   return hunks;
 }
 
@@ -176,7 +209,7 @@ bool Origins::is_of_one_patch(const Hunks& hunks) const {
   });
 }
 
-Origins::Hunks Origins::find(const Refusal& refusal, const std::deque<ChangedUnit>& units) const {
+Origins::Hunks Origins::find(const Refusal& refusal, UnitLines& units) const {
   Hunks hunks = of_declaration(refusal);
   if (hunks.empty()) hunks = of_functions(refusal, units);
   if (hunks.empty()) hunks = of_name(plain_symbol(refusal.symbol));
@@ -229,8 +262,9 @@ void Origins::find_consequences(std::vector<Refusal>& refusals) const {
 
 void Origins::name(std::vector<Refusal>& refusals, const std::deque<ChangedUnit>& units) const {
   if (patches_ == nullptr) return;
+  UnitLines lines{units, nullptr, nullptr};
   for (Refusal& refusal : refusals)
-    if (refusal.origins.empty()) refusal.origins = texts(find(refusal, units));
+    if (refusal.origins.empty()) refusal.origins = texts(find(refusal, lines));
   find_consequences(refusals);
   // The only patch that there is.
   Hunks all;

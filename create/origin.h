@@ -36,16 +36,19 @@ class Origins {
 
  private:
   using Hunks = std::set<int>;
+  struct UnitLines;
   void add_line(const std::string& file, unsigned line, Hunks& hunks) const;
   void add_taken(const std::string& file, unsigned first, unsigned last, Hunks& hunks) const;
-  Hunks of_function(const ChangedUnit& unit, const FunctionDiff& function) const;
-  Hunks of_functions(const Refusal& refusal, const std::deque<ChangedUnit>& units) const;
+  Hunks of_function(const ChangedUnit& unit, const DebugInfo& debug,
+                    const FunctionDiff& function) const;
+  Hunks of_functions(const Refusal& refusal, UnitLines& units) const;
   Hunks of_declaration(const Refusal& refusal) const;
+  Hunks of_macros(const std::vector<WovenLine>& lines, std::pair<size_t, size_t> block) const;
   Hunks of_name(const std::string& name) const;
   Hunks of_file(const std::string& file) const;
   Hunks of_compiler(const std::string& output) const;
   void find_consequences(std::vector<Refusal>& refusals) const;
-  Hunks find(const Refusal& refusal, const std::deque<ChangedUnit>& units) const;
+  Hunks find(const Refusal& refusal, UnitLines& units) const;
   bool is_of_one_patch(const Hunks& hunks) const;
   std::vector<Origin> texts(const Hunks& hunks) const;
   void sort(std::vector<Refusal>& refusals) const;

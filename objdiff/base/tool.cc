@@ -98,7 +98,8 @@ std::string format_refusal(const Refusal& refusal) {
   if (!refusal.expected.empty()) text += "\n  expected:\n" + indent(refusal.expected);
   if (!refusal.found.empty()) text += "\n  found:\n" + indent(refusal.found);
   text += "\n" + from_lines(refusal.origins);
-  if (!refusal.follows.empty()) text += fmt::format("  follows from {}, as far as is known\n", refusal.follows);
+  if (!refusal.follows.empty())
+    text += fmt::format("  follows from {}, as far as is known\n", refusal.follows);
   if (!refusal.advice.empty()) text += fmt::format("hint: {}\n", refusal.advice);
   return text;
 }

@@ -10,7 +10,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* Header =
-    "struct one {\n\tint a;\n\tint b;\n};\n\nstruct two {\n\tint c;\n};\n\n#define LIMIT 3\n";
+    "struct one {\n\tint a;\n\tint b;\n};\n\nstruct two {\n\tint c;\n};\n\n#define LIMIT 3\nint "
+    "table[LIMIT];\n";
 constexpr const char* Code = "static int get(struct one *one)\n{\n\treturn one->a;\n}\n";
 
 // A header and a unit, three patches, and what became of them.
@@ -78,6 +79,8 @@ TEST_F(OriginTest, OfALine) {
 TEST_F(OriginTest, OfADeclaration) {
   EXPECT_EQ(origins_of(refusal("type_changed", "struct one", {"../a.h", 1})), List{gone_});
   EXPECT_EQ(origins_of(refusal("type_changed", "struct two", {"a.h", 5})), List{added_});
+  // By a macro in it.
+  EXPECT_EQ(origins_of(refusal("type_changed", "variable table", {"a.h", 11})), List{limit_});
 }
 
 TEST_F(OriginTest, OfANameOrAFile) {
