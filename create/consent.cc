@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 #include "create/progress.h"
 #include "objdiff/diff/diff_refusals.h"
@@ -59,6 +60,9 @@ std::vector<std::string> settle_consent(const Options& options, std::deque<Chang
                                         std::vector<Refusal>& refusals) {
   std::vector<std::string> notes;
   const bool more = changes_more_than_start(units);
+  std::set<std::string> needing_start;  // units in which --leave-out-init would not do
+  for (const Refusal& refusal : refusals)
+    if (refusal.code == "init_needed") needing_start.insert(refusal.object);
   std::erase_if(refusals, [&](Refusal& refusal) {
     const bool is_start = refusal.code == "init_changed" || refusal.code == "registration_changed";
     if (is_start && more) {
@@ -67,7 +71,10 @@ std::vector<std::string> settle_consent(const Options& options, std::deque<Chang
                                     refusal.symbol, refusal.section, refusal.object));
         return true;
       }
-      refusal.advice += "; or, if the rest of the patch does not need it, use --leave-out-init";
+      refusal.advice += needing_start.contains(refusal.object)
+                            ? "; --leave-out-init would not do, as new code needs what it sets up"
+                            : "; or, if the rest of the patch does not need it, use "
+                              "--leave-out-init";
     } else if (is_start) {
       refusal.advice += "; nothing else changes, so there is nothing to replace";
     } else if (refusal.code == "always_busy" && is_in(options.allow_busy, refusal.symbol)) {

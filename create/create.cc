@@ -22,6 +22,7 @@
 #include "create/consent.h"
 #include "create/external.h"
 #include "create/fleet.h"
+#include "create/hints.h"
 #include "create/job.h"
 #include "create/kbuild.h"
 #include "create/leave_out.h"
@@ -190,6 +191,7 @@ void add_cold_modules(const Options& options, const std::vector<TargetUpdate>& u
 [[noreturn]] void refuse(std::vector<Refusal>& refusals, const Origins& origins,
                          const std::deque<ChangedUnit>& units) {
   origins.name(refusals, units);
+  correct_hints(refusals);
   throw Refused(refusals);
 }
 

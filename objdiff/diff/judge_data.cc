@@ -64,6 +64,45 @@ bool is_read_only(const Section& section) {
          section.name.starts_with(".data..ro_after_init");
 }
 
+// Whether the variable is a table of the devices that a driver serves: MODULE_DEVICE_TABLE() gives
+// those of modules a second name.
+bool is_device_table(const Judgement& j, const std::string& name) {
+  for (const auto& symbol : j.context.post.object().symbols) {
+    const std::string& alias = symbol->name;
+    if (alias.starts_with("__mod_") && alias.find("__" + name) != alias.npos &&
+        alias.find("device_table") != alias.npos)
+      return true;
+  }
+  return false;
+}
+
+constexpr const char* DeviceTableAdvice =
+    "leave it out of the patch: a driver's table of devices is read when devices and driver meet, "
+    "and by the tools that load modules; an id that is new can be given to a running PCI or USB "
+    "driver by its file new_id in sysfs";
+
+std::string advise_on_size(const Judgement& j, const DataDiff& data) {
+  if (is_device_table(j, data.name)) return DeviceTableAdvice;
+  return "keep its size, and put what is new into an object of another name, for new code to use";
+}
+
+std::string advise_on_value(const Judgement& j, const DataDiff& data, bool read_only,
+                            bool code_pointers) {
+  if (is_device_table(j, data.name)) return DeviceTableAdvice;
+  if (read_only && code_pointers)
+    return "keep the table and change the functions it names: it is read-only, and a hook cannot "
+           "write it";
+  if (read_only)
+    return "it is read-only, and a hook cannot write it: give new code an object of another name; "
+           "what other code and data read stays as it is";
+  if (code_pointers)
+    return "keep the table and change the functions it names, or change it in a ksplice_apply hook "
+           "and restore it in ksplice_reverse";
+  return "set the new value in a ksplice_apply hook, under the lock that guards it, and the old "
+         "one "
+         "in ksplice_reverse";
+}
+
 void judge_moved(Judgement& j, const DataDiff& data) {
   const Atom& pre = *j.context.pre.of(data.pre);
   const Atom& post = *j.context.post.of(data.post);
@@ -109,7 +148,7 @@ void judge_datum(Judgement& j, const DataDiff& data) {
         j.refuse("data_resized", data.section, data.name,
                  fmt::format("{} exists in the running kernel with {} bytes and has {} now",
                              data.name, pre.size, post.size),
-                 "keep its size; put what is new into an object of its own or a shadow variable");
+                 advise_on_size(j, data));
     refusal.expected = fmt::format("{} bytes", pre.size);
     refusal.found = fmt::format("{} bytes", post.size);
     return;
@@ -124,11 +163,7 @@ void judge_datum(Judgement& j, const DataDiff& data) {
       "data_changed", data.section, data.name,
       fmt::format("{}{} changed at offset {:#x}: {}", data.name,
                   j.context.post_debug.member_at(plain_name(data.name), offset), offset, what),
-      code_pointers
-          ? "keep the table and change the functions it names, or change it in a "
-            "ksplice_apply hook and restore it in ksplice_reverse"
-          : "set the new value in a ksplice_apply hook, under the lock that guards it, and the "
-            "old one in ksplice_reverse");
+      advise_on_value(j, data, is_read_only(*pre.section), code_pointers));
   refusal.offset = offset;
   refusal.expected = value_text(j.context.pre, pre, offset);
   refusal.found = value_text(j.context.post, post, offset);

@@ -52,14 +52,24 @@ std::vector<std::string> patchable_callers(const DiffContext& context, Callers& 
   return found;
 }
 
+// Start code has run, and exit code will: neither can be done once more in a hook as it is.
+std::string advise_on_start_code(const std::string& section) {
+  if (section.starts_with(".exit"))
+    return "leave it out of the patch: it runs when the module is unloaded, and the old one does; "
+           "what new code leaves behind is to be taken down in a ksplice_reverse hook";
+  return "leave it out of the patch: it has run. Only what the change adds may be made up for in a "
+         "ksplice_apply hook, if it can be done now and for what exists already; what it did "
+         "before "
+         "must not be done twice";
+}
+
 void judge_function(Judgement& j, Callers& callers, const FunctionDiff& function) {
   if (function.status == DiffStatus::Same) return;
   if (is_init_section(function.section)) {
-    Refusal& refusal = j.refuse(
-        "init_changed", function.section, function.name,
-        fmt::format("{} is in {}, which runs only at start or exit, and {}", function.name,
-                    function.section, verb(function.status)),
-        "leave it out of the patch, and do what it would have done in a ksplice_apply hook");
+    Refusal& refusal = j.refuse("init_changed", function.section, function.name,
+                                fmt::format("{} is in {}, which runs only at start or exit, and {}",
+                                            function.name, function.section, verb(function.status)),
+                                advise_on_start_code(function.section));
     if (!function.reasons.empty()) {
       refusal.offset = function.reasons.front().offset;
       refusal.found = function.reasons.front().detail;

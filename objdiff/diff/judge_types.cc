@@ -50,9 +50,12 @@ std::string elements_of(const std::string& type) {
 // an array, can be left where it is: nothing moves then, and what new code allocates is large
 // enough for old code, which runs again after an undo.
 std::string advise(const TypeLayout& old, const TypeLayout& layout) {
+  // There is one of a variable, and no object to attach anything to.
   const std::string general =
-      "keep the layout that live objects have; attach new data with a shadow variable "
-      "(ksplice_shadow_get)";
+      old.name.starts_with("variable ")
+          ? "keep the layout of the variable, and put what is new into one of another name"
+          : "keep the layout that live objects have; attach new data with a shadow variable "
+            "(ksplice_shadow_get)";
   std::map<std::string, const TypeMember*> now;
   for (const TypeMember& member : layout.members) now[member.name] = &member;
   std::vector<std::string> gone, shorter;
