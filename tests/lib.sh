@@ -16,18 +16,22 @@ BUILD=${KSPLICE_BUILD:-$SOURCE_TREE/build}
   objdiff=$BUILD/objdiff/ksplice-objdiff
 }
 export KSPLICE_BUILD=$BUILD
+CACHE=${KSPLICE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ksplice}
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/ksplice-test.XXXXXX")
 trap 'rm -rf "$WORK"' EXIT
 
 # host_debian: the release of this machine, 12 or 13.
 host_debian() { sed -n 's/^VERSION_ID="\(.*\)"$/\1/p' /etc/os-release; }
 
-# The series of its own kernel, those of all its kernels that are tested, and their compiler.
+# The series of its own kernel, and those of all its kernels that are tested. SERIES names others: "6.12+deb13",
+# "6.1-rt", "6.12+deb13 7.3+deb13-generic" (words for --series of tests/kernel); a test for one kernel takes the first.
 # shellcheck disable=SC2034
 case $(host_debian) in
-  13) own_series=6.12 all_series=6.12 kernel_gcc=gcc-14 ;;
-  *) own_series=6.1 all_series="6.1 6.12" kernel_gcc=gcc-12 ;;
+  13) own_series=6.12 all_series=6.12 ;;
+  *) own_series=6.1 all_series="6.1 6.12" ;;
 esac
+# shellcheck disable=SC2034
+[ -z "${SERIES:-}" ] || own_series=${SERIES%% *} all_series=$SERIES
 
 # Ends the test as failed.
 fail() {
@@ -69,20 +73,42 @@ expect_no() {
 }
 
 # shellcheck disable=SC2120
-# get_kernel [options of tests/kernel fetch]: sets VERSION RELEASE CONFIG SOURCE.
+# get_kernel [options of tests/kernel fetch]: sets VERSION RELEASE CONFIG SOURCE, and kernel_gcc, its compiler. CONFIG
+# of a kernel of the other release names a root directory of that release.
 get_kernel() {
   local paths
+  [ $# -gt 0 ] || set -- --series "$own_series"
   paths=$("$SOURCE_TREE/tests/kernel" fetch --shell "$@") || fail "no kernel to test with"
   eval "$paths"
+  local debian=12
+  [[ $RELEASE != *+deb13* ]] || debian=13
+  # shellcheck disable=SC2034
+  if [ $debian = 12 ]; then kernel_gcc=gcc-12; else kernel_gcc=gcc-14; fi
+  [ $debian = "$(host_debian)" ] || use_root
 }
 
-# get_other_kernel: the same for the other release's own kernel, with a root directory of that release.
-get_other_kernel() {
-  get_kernel --debian $((25 - $(host_debian)))
-  mkdir "$WORK/other-kernel"
-  for file in .config vmlinuz modules build; do ln -s "$(realpath "$CONFIG/$file")" "$WORK/other-kernel/$file"; done
-  CONFIG=$WORK/other-kernel
-  "$create" --make-root -q --config="$CONFIG" >/dev/null
+# use_root: CONFIG becomes a directory like it, in which a root directory is named.
+use_root() {
+  local folder=$WORK/.kernels/$RELEASE file
+  if [ ! -e "$folder/root" ]; then
+    mkdir -p "$folder"
+    for file in .config System.map vmlinuz modules build; do ln -sfn "$(realpath "$CONFIG/$file")" "$folder/$file"; done
+    "$create" --make-root -q --config="$folder" >/dev/null
+  fi
+  CONFIG=$folder
+}
+
+# get_other_kernel: the same for the other release's own kernel.
+get_other_kernel() { get_kernel --debian $((25 - $(host_debian))); }
+
+# kernel_make [arguments of make]: with the compiler and the libraries that the kernel was built with.
+kernel_make() {
+  local root
+  if [ ! -e "$CONFIG/root" ]; then make "$@"; return; fi
+  root=$(realpath "$CONFIG/root")
+  bwrap --die-with-parent --unshare-net --ro-bind "$root/usr" /usr --symlink usr/bin /bin --symlink usr/lib /lib \
+    --symlink usr/lib64 /lib64 --ro-bind "$root/etc" /etc --proc /proc --dev /dev --tmpfs /tmp \
+    --ro-bind "$SOURCE_TREE" "$SOURCE_TREE" --bind "$CACHE" "$CACHE" --bind "$WORK" "$WORK" make "$@"
 }
 
 # build_module FOLDER: a copy of it in $WORK, built there as its author would, against the kernel's headers,
@@ -97,7 +123,7 @@ build_module() {
   rm "$WORK/headers/Makefile"
   sed "s|/usr/src/|$(dirname "$headers")/|" "$headers/Makefile" >"$WORK/headers/Makefile"
   cp -r "$1" "$copy"
-  make -s -C "$WORK/headers" M="$copy" CC="$kernel_gcc" modules >"$WORK/make" 2>&1 || fail "$(cat "$WORK/make")"
+  kernel_make -s -C "$WORK/headers" M="$copy" CC="$kernel_gcc" modules >"$WORK/make" 2>&1 || fail "$(cat "$WORK/make")"
 }
 
 # boot_vm [options of tests/vm/boot] <SCRIPT: boots $CONFIG, runs the script given on stdin. KSPLICE_VM is

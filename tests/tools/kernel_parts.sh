@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # tests/kernel: the image of a kernel may be split into packages. A part that the archive lacks, or that
-# holds nothing, is named with its package.
+# holds nothing, is named with its package. A series may name the release and the flavour as well.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 cat >"$WORK/test.py" <<'END'
-import importlib.machinery, importlib.util, pathlib, sys
+import argparse, importlib.machinery, importlib.util, pathlib, sys
 
 loader = importlib.machinery.SourceFileLoader("kernel", sys.argv[1])
 kernel = importlib.util.module_from_spec(importlib.util.spec_from_loader("kernel", loader))
@@ -31,6 +31,12 @@ assert f"{common}={version}" in found[2], found
 for part in (*parts, common, "linux-kbuild-7.3.4+deb13"):
     print("without", part, file=sys.stderr)
     assert not kernel.candidates(Archive(part), "7.3", "rt-amd64")
+for word, wanted in (("7.3+deb13-rt", ("7.3", "13", "rt")), ("6.1", ("6.1", "12", "cloud")), (None, (None, "12", "cloud")),
+                     ("6.12+deb13", ("6.12", "13", "cloud")), ("backports+deb13-generic", ("backports", "13", "generic")),
+                     ("6.1-rt", ("6.1", "12", "rt"))):
+    said = argparse.Namespace(series=word, debian="12", flavour="cloud")
+    kernel.take_word(said)
+    assert (said.series, said.debian, said.flavour) == wanted, said
 kernel.unpacked(pathlib.Path(sys.argv[2]), release, "vmlinuz")
 END
 release=7.3.4+deb13-rt-amd64 shown=7.3.4.deb13-rt-amd64

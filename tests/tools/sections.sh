@@ -10,7 +10,7 @@ exits 3 "$objdiff" sections unit.o >out
 expect '^quirks +not known, in unit.o$' out
 expect '^\.data +compared and carried' out
 for series in $all_series; do get_kernel --series "$series"; done
-for config in "$(realpath "$CONFIG/../../..")"/*/*/config; do
+for config in "$(realpath "$SOURCE/../..")"/*/*/config; do
   find -L "$config/modules" -name '*.ko' -o -name '*.ko.xz' | sort >modules
   [ -s modules ] || fail "no modules in $config"
   # Packed ones take a tenth of a second each.

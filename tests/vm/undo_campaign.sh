@@ -45,7 +45,7 @@ for module in $modules; do
   text "$module" none >"$keep/$module/$module.c"
   # On a kernel with KASAN its constructors, which know each datum of a unit, would change with every new one.
   printf '%s\n' "obj-m := $module.o" "CFLAGS_KASAN += --param=asan-globals=0" >"$keep/$module/Kbuild"
-  make -s -C "$common" O="$headers" M="$keep/$module" CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$WORK/make" 2>&1 ||
+  kernel_make -s -C "$common" O="$headers" M="$keep/$module" CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$WORK/make" 2>&1 ||
     fail "$module does not build: $(cat "$WORK/make")"
 done
 

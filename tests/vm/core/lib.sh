@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 CORE_SOURCE=$SOURCE_TREE/tests/vm/core
-CORE_CACHE=${KSPLICE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ksplice}/core-tests
+CORE_CACHE=$CACHE/core-tests
 
 # get_core_kernel SERIES: get_kernel, or with KSPLICE_DEBUG=1 the kernel that watches itself.
 get_core_kernel() {
@@ -63,9 +63,9 @@ multi_target module
 multi_target2 module
 many many_update
 LIST
-  make -s -C "$common" O="$headers" M="$1/core" delay-objtool=y CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$WORK/make.log" 2>&1 ||
+  kernel_make -s -C "$common" O="$headers" M="$1/core" delay-objtool=y CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$WORK/make.log" 2>&1 ||
     fail "the core does not build: $(cat "$WORK/make.log")"
-  make -s -C "$common" O="$headers" M="$1/update" KBUILD_EXTRA_SYMBOLS="$1/core/Module.symvers" \
+  kernel_make -s -C "$common" O="$headers" M="$1/update" KBUILD_EXTRA_SYMBOLS="$1/core/Module.symvers" \
     CONFIG_DEBUG_INFO_BTF_MODULES= modules \
     >"$WORK/make.log" 2>&1 || fail "the test modules do not build: $(cat "$WORK/make.log")"
   for name in storm sleepers forge company fail_nth; do
