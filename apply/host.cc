@@ -74,9 +74,9 @@ std::string build_id_of_notes(const std::vector<uint8_t>& notes, const std::stri
     uint64_t content = owner + padded(note.n_namesz);
     if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
         bytes.c_string(owner) == ELF_NOTE_GNU) {
+      Bytes id = bytes.slice(content, note.n_descsz);
       std::string hex;
-      for (uint8_t byte : bytes.slice(content, note.n_descsz).span())
-        hex += fmt::format("{:02x}", byte);
+      for (uint8_t byte : id.span()) hex += fmt::format("{:02x}", byte);
       return hex;
     }
     at = content + padded(note.n_descsz);

@@ -109,8 +109,9 @@ std::string build_id_of(const std::vector<uint8_t>& notes, const std::string& na
     uint32_t type = bytes.read<uint32_t>(at + 8);
     uint64_t desc = at + 12 + ((name_size + 3) & ~uint64_t{3});
     if (name_size == 4 && type == NT_GNU_BUILD_ID && bytes.c_string(at + 12) == "GNU") {
+      Bytes id = bytes.slice(desc, size);
       std::string hex;
-      for (uint8_t byte : bytes.slice(desc, size).span()) hex += fmt::format("{:02x}", byte);
+      for (uint8_t byte : id.span()) hex += fmt::format("{:02x}", byte);
       return hex;
     }
     at = desc + ((size + 3) & ~uint64_t{3});
