@@ -11,5 +11,9 @@ for source in "${sources[@]}"; do
   "$formatter" "$source" | cmp -s - "$source" || echo "$source"
 done >"$WORK/unformatted"
 [ ! -s "$WORK/unformatted" ] || fail "not as clang-format-14 writes it: $(tr '\n' ' ' <"$WORK/unformatted")"
+# Not every standard library brings it along with others.
+grep -lE 'std::(find_if|sort|stable_sort|any_of|all_of|none_of|max|min|count|count_if|copy|equal|replace|fill|lower_bound|upper_bound)\(' \
+  "${sources[@]}" | xargs grep -L '^#include <algorithm>' >"$WORK/without" || true
+[ ! -s "$WORK/without" ] || fail "no #include <algorithm> in: $(tr '\n' ' ' <"$WORK/without")"
 mapfile -t scripts < <(grep -rlE '^#!.*\b(ba)?sh$' .ci cmake examples findings tests)
 shellcheck -x "${scripts[@]}" tests/lib.sh
