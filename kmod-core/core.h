@@ -213,12 +213,16 @@ static inline const struct ksplice_run *ksplice_function_run(const struct ksplic
 }
 
 /* x86.c */
-int ksplice_match_range(const struct ksplice_range *range, unsigned long addr, const u8 *live);
 void ksplice_undo_kprobes(u8 *live, unsigned long addr, u32 size);
 bool ksplice_in_image(unsigned long addr);
 unsigned long ksplice_site(unsigned long addr);
 int ksplice_unwind(struct task_struct *task, bool (*visit)(void *data, unsigned long addr),
 		   void *data);
+
+/* x86_text.c */
+unsigned int ksplice_match_code(const u8 *live, const u8 *bytes, unsigned int n,
+				unsigned long addr);
+int ksplice_match_range(const struct ksplice_range *range, unsigned long addr, const u8 *live);
 
 /* pin.c */
 int ksplice_pin_members(struct ksplice_update *update);

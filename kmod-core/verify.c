@@ -2,7 +2,7 @@
 /*
  * Verification: is the running kernel's code what the update was made for? The bytes of every piece
  * of run code are compared with the expected ones. Ranges that the kernel rewrites itself accept
- * their known variants only (text_match.c). A function that an earlier update redirects still has
+ * their known variants only (x86_text.c). A function that an earlier update redirects still has
  * its own bytes: ftrace changes nothing but its site.
  *
  * Held while reading: text_mutex, which every writer of kernel code holds, so that no half-written
@@ -48,10 +48,14 @@ static int ksplice_first_difference(const struct ksplice_run *run, const u8 *liv
 				return i + at;
 			i += range->length;
 			range++;
-		} else if (live[i] != bytes[i]) {
-			return i;
 		} else {
-			i++;
+			u32 stop = range < end ? min(range->offset, run->size) : run->size;
+
+			if (stop < i)
+				stop = run->size;
+			i += ksplice_match_code(live + i, bytes + i, stop - i, run->addr + i);
+			if (i < stop)
+				return i;
 		}
 	}
 	return -1;
