@@ -126,6 +126,17 @@ build_module() {
   kernel_make -s -C "$WORK/headers" M="$copy" CC="$kernel_gcc" modules >"$WORK/make" 2>&1 || fail "$(cat "$WORK/make")"
 }
 
+# make_module FOLDER: a copy of it in $WORK, built there against the kernel's headers as they lie here.
+make_module() {
+  local headers common copy
+  headers=$(readlink -f "$CONFIG/build")
+  common=$(echo "$(dirname "$headers")"/linux-headers-*-common)
+  copy=$WORK/$(basename "$1")
+  cp -r "$1" "$WORK"
+  kernel_make -s -C "$common" O="$headers" M="$copy" CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$WORK/make" 2>&1 ||
+    fail "$copy does not build: $(cat "$WORK/make")"
+}
+
 # boot_vm [options of tests/vm/boot] <SCRIPT: boots $CONFIG, runs the script given on stdin. KSPLICE_VM is
 # a command to run it with, for machines that have to take turns: KSPLICE_VM="flock /tmp/vm.lock".
 boot_vm() {
