@@ -129,14 +129,16 @@ void UpdateBuilder::need_static_call_key(const std::string& trampoline) {
     absolute_symbol(key, vmlinux_.locate(only->addr));
 }
 
-// The absolute symbol of that meaning; its name is made unique among the absolute ones.
+// The absolute symbol of that meaning; its name is made unique among the absolute ones, and says
+// ".cold" to nobody: 7.3's objtool wants the parent of each such symbol.
 Symbol* UpdateBuilder::absolute_symbol(const std::string& name, const RunLocation& location) {
   Symbol*& symbol = absolute_[{location.target, location.section, location.import, location.offset,
                                location.percpu, location.symbol}];
   if (symbol != nullptr) return symbol;
-  std::string unique = name;
+  const std::string base = is_fragment(name) ? cold_parent(name) + "_cold" : name;
+  std::string unique = base;
   for (int number = 1; absolute_names_.contains(unique) || undefined_.contains(unique); ++number)
-    unique = fmt::format("{}..{}", name, number);
+    unique = fmt::format("{}..{}", base, number);
   absolute_names_.insert(unique);
   symbol = new_symbol(unique, STB_GLOBAL, STT_NOTYPE, nullptr, 0, 0);
   symbol->shndx = SHN_ABS;

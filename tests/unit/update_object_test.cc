@@ -24,6 +24,24 @@ std::set<std::string> names(const UpdateObject& update, bool absolute) {
   return result;
 }
 
+// objtool takes what has ".cold" in its name for the cold part of a function that must be there.
+TEST(UpdateObject, AbsoluteSymbolOfAColdPartHasAnotherName) {
+  const std::string bad = "  if (x < 0) { rare(x); rare(x + 1); }\n  return helper(x) + table";
+  const std::string rare = "extern void rare(int) __attribute__((cold));\n";
+  std::string pre = rare + replaced("return helper(x) + table", bad);
+  std::string post = pre;
+  post.replace(post.find("pre %d"), 6, "new %d");
+  for (std::string* text : {&pre, &post})
+    *text += "__attribute__((cold, noinline)) void rare(int x) { exported(\"\", x); }\n";
+  Made made = make(post, pre);
+  ASSERT_TRUE(made.update.refusals.empty()) << made.update.refusals[0].message;
+  const auto absolute = names(made.update, true);
+  EXPECT_TRUE(absolute.contains("target_cold"));
+  EXPECT_TRUE(std::none_of(absolute.begin(), absolute.end(), [](const std::string& name) {
+    return name.find(".cold") != std::string::npos;
+  }));
+}
+
 TEST(UpdateObject, ChangedFunctionComesWithItsNeedsOnly) {
   Made made = make(replaced("pre %d", "post %d"));
   ASSERT_TRUE(made.update.refusals.empty()) << made.update.refusals[0].message;
