@@ -5,7 +5,7 @@
 
 static int g(int a) { return other(a) + 1; }
 static int h(int a) { return other(a) + 2; }
-static int (*const handlers[])(int) = { g,
+static int (*const handlers[])(int) = { g, h,
 #ifdef POST
 g
 #else

@@ -10,7 +10,7 @@ add() {
 }
 add fs/proc/version.c '/^static int version_proc_show/,/^}/s/return 0;/seq_puts(m, "patched\\n"); return 0;/'
 add fs/proc/loadavg.c '/^static int loadavg_proc_show/,/^}/s/return 0;/seq_puts(m, "patched\\n"); return 0;/'
-add kernel/panic.c '/^void __weak nmi_panic_self_stop/,/^}/s/panic_smp_self_stop();/pr_emerg("stop"); &/'
+add kernel/panic.c '/^void __weak .*nmi_panic_self_stop/,/^}/s/panic_smp_self_stop();/pr_emerg("stop"); &/'
 add drivers/cxl/core/region.c '/^static ssize_t commit_store/,/^}/s/return len;/pr_info("committed\\n"); return len;/'
 add drivers/net/nlmon.c '/^static int nlmon_close/,/^}/s/return netlink/pr_info("closed\\n"); return netlink/'
 add drivers/net/dummy.c '/^static netdev_tx_t dummy_xmit/,/^}/s/return NETDEV/pr_info("sent\\n"); return NETDEV/'

@@ -113,7 +113,7 @@ f:	movabs $0x0123456789abcdef, %rax
         link({shop_.compile("rest.c", Rest, KernelFlags), compile("run.S", ".text", in_image)});
     Object object = read_object(compile("pre.S", ".text.f", constant));
     MatchResult result = match_run_pre(object, image);
-    const FunctionMatch f = function(object, result, "f");
+    const FunctionMatch& f = function(object, result, "f");
     return f.status == MatchStatus::Matched ? "matched" : f.refusal.message;
   };
   const std::vector<std::array<std::string, 3>> cases = {

@@ -26,7 +26,7 @@ class RunPreAttackTest : public SmallKernel {
   }
   std::string message(const Object& object, const RunImage& image, const std::string& name) {
     MatchResult result = match_run_pre(object, image);
-    const FunctionMatch& match = function(object, result, name);
+    const FunctionMatch& match = function(object, result, name.c_str());
     return match.status == MatchStatus::Mismatched ? match.refusal.message
            : result.contradictions.empty()         ? "accepted"
                                                    : result.contradictions[0].message;

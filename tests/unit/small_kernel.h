@@ -67,7 +67,7 @@ class SmallKernel : public testing::Test {
 };
 
 inline const FunctionMatch& function(const Object& object, const MatchResult& result,
-                                     const std::string& name) {
+                                     const char* name) {
   const FunctionMatch* match = result.find(object.find_symbol(name));
   EXPECT_NE(match, nullptr) << name;
   static const FunctionMatch none;

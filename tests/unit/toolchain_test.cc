@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 
@@ -116,7 +118,12 @@ TEST(CompareTools, NamesEachWithItsPackage) {
 
 TEST(FindToolchain, WordsOfTheFlagsFile) {
   KernelConfig kernel;
-  kernel.config_text = "CONFIG_CC_VERSION_TEXT=\"gcc-12 (Debian 12.2.0-14) 12.2.0\"\n";
+  // A kernel of the release on which this runs: one of another release is to be given a root.
+  const bool is_13 = std::filesystem::exists("/usr/bin/gcc-14");
+  const std::string gcc = is_13 ? "gcc-14" : "gcc-12";
+  kernel.config_text = "CONFIG_CC_VERSION_TEXT=\"" + gcc +
+                       (is_13 ? " (Debian 14.2.0-19) 14.2.0" : " (Debian 12.2.0-14) 12.2.0") +
+                       "\"\n";
   auto code_with = [&](std::vector<std::string> flags) {
     kernel.flags = std::move(flags);
     try {
@@ -125,7 +132,7 @@ TEST(FindToolchain, WordsOfTheFlagsFile) {
       return error.code + ": " + error.hint;
     }
   };
-  EXPECT_EQ(code_with({"CC=env gcc-12"}), "env gcc-12");
+  EXPECT_EQ(code_with({"CC=env " + gcc}), "env " + gcc);
   EXPECT_EQ(code_with({"CC=ccache no-such-gcc-77"}),
             "no_compiler: install the package no-such-gcc-77");
   EXPECT_EQ(code_with({"LLVM=-77"}), "no_compiler: install the packages clang, lld and llvm");
