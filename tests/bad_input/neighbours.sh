@@ -17,7 +17,7 @@ export_it='EXPORT_SYMBOL_GPL(delayacct_setup_enable);'
 make_global='s/^static int __init delayacct_setup_enable/int delayacct_setup_enable/'
 
 edit kernel/delayacct.c "$make_global"
-edit fs/proc/cmdline.c '/cmdline_proc_show/s/^static/int delayacct_setup_enable(char *);\n&/;s/saved_command_line/&[delayacct_setup_enable(NULL)] ? "1" : "0"/'
+edit fs/proc/cmdline.c '/cmdline_proc_show/s/^static/int delayacct_setup_enable(char *);\n&/;s/(m, saved_command_line/&[delayacct_setup_enable(NULL)] ? "1" : "0"/'
 refused_create 3 init_code --patch="$WORK/patch" "$WORK/source"
 expect 'new code uses delayacct_setup_enable, which the running kernel freed' "$WORK/err"
 

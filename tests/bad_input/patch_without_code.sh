@@ -11,6 +11,6 @@ make_patch arch/arm/mm/fault.c '1i int not_built_here;'
 refused_create 1 no_change --patch="$WORK/patch" "$SOURCE"
 expect 'arch/arm/mm/fault\.c' "$WORK/err"
 
-make_patch kernel/panic.c '/^void __weak nmi_panic_self_stop/,/^}/s/panic_smp_self_stop();/pr_emerg("stop"); &/'
+make_patch kernel/panic.c '/^void __weak .*nmi_panic_self_stop/,/^}/s/panic_smp_self_stop();/pr_emerg("stop"); &/'
 refused_create 1 no_change --patch="$WORK/patch" "$SOURCE"
 expect 'nmi_panic_self_stop of kernel/panic\.o is not in this kernel, .*: it is a weak default' "$WORK/err"
