@@ -2,7 +2,7 @@
 # The core alone, with hand-made updates: every operation, every abort code, hooks, and its behaviour beside
 # livepatch, kprobes, BPF, perf and the function tracers. One file each in core/scenarios; the whole log of
 # the core, the hooks and the script is compared with the .expected file beside it.
-# On 6.1; SERIES="6.1 6.12" does both. SCENARIOS="hooks busy" runs only these; UPDATE=1 writes the .expected files anew.
+# On 6.1; SERIES="6.1 6.12" does both, and 7.3+deb13 that of the other release. SCENARIOS="hooks busy" runs only these; UPDATE=1 writes the .expected files anew.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/vm/core/lib.sh
@@ -25,6 +25,7 @@ for series in ${SERIES:-$own_series}; do
   bad=
   for name in $names; do
     awk -v name="$name" '/^== / { on = $2 == name; next } on' "$WORK/transcript" >"$WORK/$name"
+    if [[ $RELEASE == 7.* ]] && grep "^% not on this kernel: " "$WORK/$name"; then continue; fi
     [ -z "${UPDATE:-}" ] || cp "$WORK/$name" "$folder/$name.expected"
     diff -u "$folder/$name.expected" "$WORK/$name" || bad="$bad $name"
   done
