@@ -75,7 +75,8 @@ int apply(Options& options) {
   if (options.timeout > 0) options.load.timeout_ms = static_cast<unsigned>(options.timeout * 1000);
   options.load.report = make_report(options);
   Host host;
-  Package package = read_package(options.tarball);
+  std::vector<uint8_t> tarball;
+  Package package = read_package(options.tarball, &tarball);
   options.load.report(fmt::format("read {}: update {}, {} kernels", options.tarball, package.id,
                                   package.kernels.size()));
   if (!options.extract.empty()) {
@@ -88,7 +89,7 @@ int apply(Options& options) {
   }
   options.load.allow_busy.insert(options.load.allow_busy.end(), package.allow_busy.begin(),
                                  package.allow_busy.end());
-  ApplyOutcome outcome = apply_update(host, package, read_file(options.tarball), options.load);
+  ApplyOutcome outcome = apply_update(host, package, tarball, options.load);
   std::optional<UpdateState> state;
   if (outcome.result != ApplyResult::Checked) state = read_update(host, package.id);
   if (options.json)

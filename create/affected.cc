@@ -209,7 +209,10 @@ class Finder {
 
   // Units that may include path; certain: they are compiled even if they did not before the change.
   void add_readers(const std::string& path, bool certain) {
-    std::vector<std::string> files = files_;
+    std::vector<std::string> files;
+    if (generated_.empty()) generated_ = generated_headers(tree_);
+    std::merge(files_.begin(), files_.end(), generated_.begin(), generated_.end(),
+               std::back_inserter(files));
     if (certain) files.insert(std::lower_bound(files.begin(), files.end(), path), path);
     bool used = note_made(path) || certain;
     for (const std::string& source : find_includers(tree_, files, {path})) {
@@ -279,7 +282,7 @@ class Finder {
   const fs::path& tree_;
   const std::vector<std::string>& files_;
   Affected affected_;
-  std::vector<std::string> changed_;
+  std::vector<std::string> changed_, generated_;
   std::set<std::string> included_, shadows_, made_, readers_, taken_;
 };
 

@@ -121,40 +121,7 @@ MakeResult run_make(const Kbuild& kbuild, const std::vector<std::string>& goals)
   argv.insert(argv.end(), goals.begin(), goals.end());
   CommandOptions options;
   options.env = {{"LC_ALL", "C"}};
-  for (const char* name : {"MAKEFLAGS",
-                           "MFLAGS",
-                           "MAKELEVEL",
-                           "MAKEOVERRIDES",
-                           "KBUILD_OUTPUT",
-                           "KBUILD_EXTMOD",
-                           "KBUILD_EXTRA_SYMBOLS",
-                           "KBUILD_VERBOSE",
-                           "ARCH",
-                           "SUBARCH",
-                           "SRCARCH",
-                           "O",
-                           "M",
-                           "V",
-                           "W",
-                           "C",
-                           "KCFLAGS",
-                           "KAFLAGS",
-                           "KCPPFLAGS",
-                           "KBUILD_CFLAGS",
-                           "CROSS_COMPILE",
-                           "DESTDIR",
-                           "LOCALVERSION",
-                           "srctree",
-                           "objtree",
-                           "PWD",
-                           "CDPATH",
-                           "GREP_OPTIONS",
-                           "CPATH",
-                           "C_INCLUDE_PATH",
-                           "LIBRARY_PATH",
-                           "COMPILER_PATH",
-                           "GCC_EXEC_PREFIX"})
-    options.env[name] = "";
+  options.plain_env = true;
   options.watch = kbuild.watch;
   options.dies_with_us = true;
   CommandResult run = run_command(in_root(kbuild.root, kbuild.outlook, argv), options);

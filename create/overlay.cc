@@ -212,6 +212,8 @@ class Mirror {
         hash.add(static_cast<uint64_t>(st.st_size));
         hash.add(static_cast<uint64_t>(st.st_mtim.tv_sec));
         hash.add(static_cast<uint64_t>(st.st_mtim.tv_nsec));
+        // What the compiler is told stands in these only, and in no object's list of sources.
+        if (is_build_file(path.substr(path.rfind('/') + 1))) hash.add(read_text(source_ / path));
       }
     }
     auto old = have.find(name);
@@ -382,6 +384,7 @@ void Overlay::save_template(const std::string& key) {
   fs::remove_all(fresh);
   copy_tree(obj(), fresh);
   write_file(fresh / ".ksplice-key", key);
+  sync_file_system(fresh);  // after a power cut a template is whole, or there is none
   fs::remove_all(slot_ / "template");
   fs::rename(fresh, slot_ / "template");
 }

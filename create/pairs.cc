@@ -15,6 +15,7 @@
 #include <set>
 
 #include "create/moved.h"
+#include "create/package/manifest.h"
 #include "create/pre_cache.h"
 #include "create/update_module.h"
 #include "objdiff/base/error.h"
@@ -226,6 +227,35 @@ BuildResult build_post(const PairInput& input, const std::vector<const AffectedU
   return result;
 }
 
+// The headers that the units' own builds made, by path below obj, with digests.
+std::map<std::string, std::string> made_headers(const PairInput& input,
+                                                const std::map<std::string, BuiltUnit>& pre) {
+  std::map<std::string, std::string> made;
+  for (const auto& [name, built] : pre)
+    for (const std::string& path : built.generated)
+      if (is_made_by_unit(path) && !path.ends_with(".c") && fs::exists(input.overlay.obj() / path))
+        made.emplace(path, sha256(read_file(input.overlay.obj() / path)));
+  return made;
+}
+
+// A program made such a header from a file that the patch changes, and who else reads it is not
+// known.
+void compare_made(const PairInput& input, const std::map<std::string, std::string>& before,
+                  std::vector<Refusal>& refusals) {
+  for (const auto& [path, digest] : before) {
+    const fs::path file = input.overlay.obj() / path;
+    if (fs::exists(file) && sha256(read_file(file)) == digest) continue;
+    Refusal& refusal = refusals.emplace_back();
+    refusal.code = "unsupported_file";
+    refusal.object = path;
+    refusal.message = fmt::format(
+        "the patch changes {}, which a program makes while the kernel is built, and which more of "
+        "the kernel may read than the patch touches",
+        path);
+    refusal.advice = "leave what it is made from out of the patch";
+  }
+}
+
 // Assembly cannot be redirected: a change of it is a refusal, and the C half of one no update.
 void compare_assembly(const BuiltUnit& pre, const BuiltUnit& post,
                       const std::vector<FileChange>& changes, std::vector<Refusal>& refusals) {
@@ -261,8 +291,10 @@ std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) 
     progress.stage("compile what else may read the change: " + outside.names());
   outside.build_pre();
   std::vector<const AffectedUnit*> chosen = choose(input, pre);
+  const std::map<std::string, std::string> made = made_headers(input, pre);
   BuildResult result = build_post(input, chosen, progress);
   std::vector<Refusal> refusals = outside.build_post();
+  compare_made(input, made, refusals);
   std::vector<ObjectPair> pairs;
   std::vector<const AffectedUnit*> units;  // of pairs, in the same order
   for (size_t i = 0; i < chosen.size(); ++i) {

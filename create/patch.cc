@@ -180,8 +180,13 @@ AppliedPatch apply_patches(const std::vector<Patch>& patches,
     if (run.status != 0 && !known) throw_no_file(patch, first, source);
     if (run.status != 0) throw_failed(patches, index, patch_options, source, run.output);
     std::istringstream output(run.output);
-    for (std::string line; std::getline(output, line);)
-      if (line.find(" with fuzz ") != line.npos) result.notes.push_back("patch: " + line);
+    std::string file;
+    for (std::string line; std::getline(output, line);) {
+      if (line.starts_with("patching file ")) file = line.substr(14);
+      // Of two places that look alike it may be the other one.
+      if (line.find(" with fuzz ") != line.npos || line.find("(offset ") != line.npos)
+        result.notes.push_back(fmt::format("patch: {}: {}", file, line));
+    }
   }
   for (const std::string& path : staged) {
     std::optional<FileChange> change = find_change(source, staging, path);

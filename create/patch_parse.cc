@@ -167,6 +167,9 @@ class Parser {
   // The lines above the first section: a mail's, or those of Debian's DEP-3.
   void read_mail_line() {
     std::string_view line = lines_[at_];
+    if (!patch_.files.empty() && starts_with(line, "@@ -"))
+      fail("has a hunk without a file's header: a line that is none of its section stands above it",
+           "take the stray line out; patch(1) would leave this hunk out");
     if (!patch_.files.empty()) return;
     if (starts_with(line, "Content-Transfer-Encoding: ")) {
       std::string_view value = line.substr(27);
@@ -285,8 +288,20 @@ class Parser {
       file.hunks.push_back(read_hunk());
     }
     if (file.hunks.empty()) fail(fmt::format("has no hunk for {}", new_path), "");
+    check_end_of_hunk();
     for (size_t at = start; at < at_; ++at) patch_.diff += raw_[at];
     if (patch_.diff.back() != '\n') patch_.diff += '\n';
+  }
+
+  // A mail ends with "-- ".
+  void check_end_of_hunk() const {
+    if (at_ >= lines_.size() || lines_[at_].empty()) return;
+    const std::string_view line = lines_[at_];
+    const bool is_text =
+        line[0] == '-' && (line == "-- " || line == "--" || starts_with(line, "--- "));
+    if ((line[0] == '+' || line[0] == '-') && !is_text)
+      fail("has a hunk that goes on behind what its header says",
+           "make it with diff -u or git again");
   }
 
   Hunk read_hunk() {

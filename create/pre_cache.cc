@@ -14,13 +14,6 @@ using nlohmann::json;
 
 namespace {
 
-// Files that the build of the unit itself makes come from sources that .cmd does not list.
-bool has_own_generated_files(const BuiltUnit& built) {
-  return std::any_of(built.generated.begin(), built.generated.end(), [](const std::string& path) {
-    return !path.starts_with("include/") && !path.starts_with("arch/x86/include/generated/");
-  });
-}
-
 // Gives the file a second name, or copies it where that cannot be; false if it is gone.
 bool link_file(const fs::path& from, const fs::path& to) {
   std::error_code error;
@@ -30,6 +23,11 @@ bool link_file(const fs::path& from, const fs::path& to) {
 }
 
 }  // namespace
+
+bool is_made_by_unit(const std::string& generated) {
+  return !generated.starts_with("include/") &&
+         !generated.starts_with("arch/x86/include/generated/");
+}
 
 PreCache::PreCache(fs::path folder, std::string key, SourceFiles& files)
     : folder_(folder / "pre"), key_(std::move(key)), files_(files) {}
@@ -62,13 +60,17 @@ bool PreCache::load(const std::string& unit, const fs::path& kept, BuiltUnit& bu
 }
 
 void PreCache::store(const BuiltUnit& built) {
-  if (has_own_generated_files(built)) return;
+  // What these were made from stands in no list of sources.
+  if (std::any_of(built.generated.begin(), built.generated.end(), is_made_by_unit)) return;
   json data = {{"unit", built.name},
                {"target", built.target},
                {"sources", json::object()},
                {"checksums", built.checksums},
                {"object", sha256(read_file(built.object))}};
-  for (const std::string& path : built.sources) data["sources"][path] = files_.digest(path);
+  for (const std::string& path : built.sources) {
+    files_.check(path);  // else the object may be of another content than the digest
+    data["sources"][path] = files_.digest(path);
+  }
   fs::create_directories(folder_);
   TempDir fresh(folder_);
   fs::copy_file(built.object, fresh.path() / "object.o");

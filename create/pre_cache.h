@@ -17,6 +17,10 @@
 
 namespace ksplice {
 
+// Whether a file below obj is made by the build of the unit that reads it, and not by the
+// preparation.
+bool is_made_by_unit(const std::string& generated);
+
 class PreCache {
  public:
   // folder is the user's cache; key is what objects depend on beside their sources (build_key).

@@ -76,6 +76,7 @@ fs::path unpack_source(const fs::path& cache, const fs::path& tarball, Progress&
                     run.output.empty() ? "" : ":\n", run.output),
         "give linux-source-VERSION.tar.xz of the package linux-source-VERSION, or a folder");
   }
+  sync_file_system(fresh);
   fs::rename(fresh, folder);
   return folder;
 }

@@ -62,27 +62,72 @@ std::string source_of(const std::string& goal) {
   return path.substr(0, path.size() - 2) + ".c";
 }
 
-// The names in #include lines of text, each with its opening character in front.
-std::vector<std::string> included_names(const std::string& text) {
-  std::vector<std::string> names;
-  for (size_t at = text.find('#'); at != std::string::npos; at = text.find('#', at + 1)) {
-    size_t word = text.find_first_not_of(" \t", at + 1);
-    if (word == std::string::npos || text.compare(word, 7, "include") != 0) continue;
-    size_t open = text.find_first_not_of(" \t", word + 7);
-    if (open == std::string::npos || (text[open] != '"' && text[open] != '<')) continue;
-    size_t close = text.find_first_of("\">\n", open + 1);
-    if (close == std::string::npos || text[close] == '\n') continue;
-    std::string name = text.substr(open + 1, close - open - 1);
-    while (name.starts_with("./")) name.erase(0, 2);
-    names.push_back(text[open] + name);
-  }
-  return names;
-}
-
 bool has_includes(const std::string& path) {
   for (const char* suffix : {".c", ".h", ".S", ".inc", ".inl", ".cinc", ".h_shipped", ".c_shipped"})
     if (path.ends_with(suffix)) return true;
   return false;
+}
+
+// The name that stands at place, as "x.h" or <x.h>, with its opening character in front; or "".
+std::string quoted_name(const std::string& text, size_t place) {
+  if (place == std::string::npos || (text[place] != '"' && text[place] != '<')) return "";
+  const size_t close = text.find_first_of("\">\n", place + 1);
+  if (close == std::string::npos || text[close] == '\n') return "";
+  std::string name = text.substr(place + 1, close - place - 1);
+  while (name.starts_with("./")) name.erase(0, 2);
+  return text[place] + name;
+}
+
+// The names in #include lines of text, and those that a macro stands for, which an #include may
+// use: #define GENL_MAGIC_INCLUDE_FILE <linux/drbd_genl.h>.
+std::vector<std::string> included_names(const std::string& text) {
+  std::vector<std::string> names;
+  for (size_t at = text.find('#'); at != std::string::npos; at = text.find('#', at + 1)) {
+    size_t word = text.find_first_not_of(" \t", at + 1);
+    if (word == std::string::npos) break;
+    size_t end = text.find_first_of(" \t\n\"<", word);
+    if (end == std::string::npos) break;
+    const std::string_view directive = std::string_view(text).substr(word, end - word);
+    const bool defines = directive == "define";
+    if (!defines && directive != "include" && directive != "include_next") continue;
+    size_t place = text.find_first_not_of(" \t", end);
+    if (defines && place != std::string::npos) {
+      place = text.find_first_of(" \t\n", place);
+      if (place != std::string::npos) place = text.find_first_not_of(" \t", place);
+    }
+    std::string name = quoted_name(text, place);
+    if (name.empty() || (defines && !name.ends_with(".h") && !name.ends_with(".c"))) continue;
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
+// What makefiles have the compiler read before a unit, and for the units below which folder:
+// -include $(srctree)/include/linux/kconfig.h.
+std::vector<std::pair<std::string, std::string>> forced_includes(
+    const fs::path& tree, const std::vector<std::string>& files) {
+  std::vector<std::pair<std::string, std::string>> forced;
+  for (const std::string& file : files) {
+    const std::string name = file.substr(file.rfind('/') + 1);
+    if (!name.starts_with("Makefile") && name != "Kbuild") continue;
+    const std::string folder = fs::path(file).parent_path().string();
+    const std::string text = read_text(tree / file);
+    constexpr std::string_view Option = "-include ";
+    for (size_t at = text.find(Option); at != text.npos; at = text.find(Option, at + 1)) {
+      size_t begin = text.find_first_not_of(" \t", at + Option.size());
+      if (begin == text.npos) break;
+      std::string path = text.substr(begin, text.find_first_of(" \t\n\\)'", begin + 10) - begin);
+      for (std::string_view variable : {"$(srctree)/", "$(src)/", "$(srctree)/$(src)/"})
+        if (path.starts_with(variable)) {
+          path = variable == "$(srctree)/" ? path.substr(variable.size())
+                                           : folder + "/" + path.substr(variable.size());
+          break;
+        }
+      const bool for_all = folder.empty() || folder == "scripts";
+      if (has_includes(path)) forced.emplace_back(path, for_all ? "" : folder + "/");
+    }
+  }
+  return forced;
 }
 
 bool is_user_code(const std::string& path) {
@@ -100,12 +145,17 @@ UnitTable::Folder UnitTable::probe(const std::string& folder) const {
   CommandOptions options;
   options.directory = kbuild_.obj;
   options.input = ProbeMakefile;
-  options.env = {{"LC_ALL", "C"}, {"MAKEFLAGS", ""}, {"MAKELEVEL", ""}, {"MFLAGS", ""}};
+  options.env = {{"LC_ALL", "C"}};
+  options.plain_env = true;
   std::vector<std::string> argv = {"make", "-rRs", "-f", "-", "obj=" + folder};
   if (path) argv.push_back("KSPLICE_SRC_IS_PATH=1");
   for (const std::string& word : kbuild_.words)
     if (!word.starts_with("KCFLAGS=")) argv.push_back(word);
   CommandResult run = run_command(in_root(kbuild_.root, kbuild_.outlook, argv), options);
+  if (run.status != 0)
+    throw Error("failed",
+                fmt::format("make cannot tell which units {} has:\n{}", folder, run.output),
+                "a folder without units and one that cannot be read are not the same: try again");
   Folder result;
   std::istringstream stream(run.output);
   std::string line;
@@ -189,6 +239,16 @@ void UnitTable::walk() {
   write_file(cache_file_, text);
 }
 
+std::vector<std::string> generated_headers(const fs::path& tree) {
+  std::vector<std::string> headers;
+  std::error_code none;
+  for (const auto& entry : fs::recursive_directory_iterator(tree / "obj", none))
+    if (entry.path().extension() == ".h" && entry.is_regular_file())
+      headers.push_back(entry.path().lexically_relative(tree).string());
+  std::sort(headers.begin(), headers.end());
+  return headers;
+}
+
 std::set<std::string> find_includers(const fs::path& tree, const std::vector<std::string>& files,
                                      const std::set<std::string>& changed) {
   // Last component of an included name -> (file that includes, name with its opening character).
@@ -203,11 +263,19 @@ std::set<std::string> find_includers(const fs::path& tree, const std::vector<std
   auto has_file = [&](const fs::path& path) {
     return std::binary_search(files.begin(), files.end(), path.string());
   };
+  const auto forced = forced_includes(tree, files);
   std::set<std::string> seen(changed.begin(), changed.end()), units;
   std::deque<std::string> queue(changed.begin(), changed.end());
   while (!queue.empty()) {
     std::string path = std::move(queue.front());
     queue.pop_front();
+    for (const auto& [header, folder] : forced) {
+      if (header != path) continue;
+      for (const std::string& file : files)
+        if ((file.ends_with(".c") || file.ends_with(".S")) && file.starts_with(folder) &&
+            !is_user_code(file))
+          seen.insert(file);
+    }
     for (const auto& [file, name] : table[path.substr(path.rfind('/') + 1)]) {
       std::string wanted = name.substr(1);
       fs::path beside = (fs::path(*file).parent_path() / wanted).lexically_normal();

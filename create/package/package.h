@@ -106,7 +106,8 @@ bool is_valid_id(const std::string& id);
 std::string write_package(const Package& package, const std::string& directory);
 
 // Reads and checks everything in the list above. Throws Error("bad_tarball") naming the entry and
-// the reason.
-Package read_package(const std::string& path);
+// the reason. content, if given, gets the bytes that were read: the file may be another one a
+// moment later.
+Package read_package(const std::string& path, std::vector<uint8_t>* content = nullptr);
 
 }  // namespace ksplice

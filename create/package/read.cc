@@ -199,12 +199,16 @@ void make_files(const std::vector<FileEntry>& list, std::map<std::string, Conten
   }
 }
 
-Package read_checked(const std::string& path) {
+std::vector<uint8_t> read_bounded(const std::string& path) {
   struct stat st = {};
   if (::stat(path.c_str(), &st) == 0 && static_cast<uint64_t>(st.st_size) > MaxTarball)
     fail(fmt::format("it is larger than {} MiB", MaxTarball >> 20));
   if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode) || S_ISFIFO(st.st_mode)) fail("not a plain file");
-  Entries entries = read_entries(inflate_whole(read_file(path)));
+  return read_file(path);
+}
+
+Package read_checked(const std::vector<uint8_t>& bytes) {
+  Entries entries = read_entries(inflate_whole(bytes));
   auto manifest = entries.files.find(ManifestName);
   if (manifest == entries.files.end()) fail(fmt::format("no {} in it", ManifestName));
   std::vector<FileEntry> list;
@@ -222,9 +226,12 @@ Package read_checked(const std::string& path) {
 
 }  // namespace
 
-Package read_package(const std::string& path) {
+Package read_package(const std::string& path, std::vector<uint8_t>* content) {
   try {
-    return read_checked(path);
+    std::vector<uint8_t> bytes = read_bounded(path);
+    Package package = read_checked(bytes);
+    if (content != nullptr) *content = std::move(bytes);
+    return package;
   } catch (const Error& error) {
     if (error.code != "bad_tarball") throw;
     throw Error("bad_tarball", fmt::format("{}: {}", path, error.what()), error.hint);

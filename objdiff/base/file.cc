@@ -88,6 +88,11 @@ void sync_folder(const std::filesystem::path& path) {
   if (fd.get() >= 0) ::fsync(fd.get());
 }
 
+void sync_file_system(const std::filesystem::path& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.get() >= 0) ::syncfs(fd.get());
+}
+
 TempDir::TempDir(const std::filesystem::path& parent) {
   std::filesystem::path base = parent;
   if (base.empty()) {

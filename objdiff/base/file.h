@@ -26,6 +26,9 @@ inline void write_file(const std::filesystem::path& path, const std::vector<uint
 // Waits until the names in the folder are on the disk; where the file system does not say, nothing.
 void sync_folder(const std::filesystem::path& path);
 
+// Waits until all that was written to the file system of that folder is on the disk.
+void sync_file_system(const std::filesystem::path& path);
+
 // Owns a file descriptor.
 class Fd {
  public:

@@ -34,6 +34,24 @@ struct Pipe {
   }
 };
 
+// Where programs, their libraries, files and caches are, and who runs them. Everything else may be
+// a setting for the program: KCONFIG_CONFIG, MAKEFLAGS and CPATH change what a kernel build makes.
+bool is_plain(std::string_view name) {
+  for (std::string_view kept :
+       {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "LD_LIBRARY_PATH",
+        "LD_PRELOAD", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"})
+    if (name == kept) return true;
+  return name.starts_with("CCACHE_") || name.starts_with("FAKEROOT") || name.starts_with("FAKED_");
+}
+
+void clear_environment() {
+  std::vector<std::string> names;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry)
+    names.emplace_back(*entry, std::strcspn(*entry, "="));
+  for (const std::string& name : names)
+    if (!is_plain(name)) ::unsetenv(name.c_str());
+}
+
 // Runs in the child; does not return.
 [[noreturn]] void start_child(const std::vector<std::string>& argv, const CommandOptions& options,
                               int in, int out, int report) {
@@ -43,6 +61,7 @@ struct Pipe {
   ::dup2(in, 0);
   ::dup2(out, 1);
   ::dup2(out, 2);
+  if (options.plain_env) clear_environment();
   for (const auto& [name, value] : options.env)
     value.empty() ? ::unsetenv(name.c_str()) : ::setenv(name.c_str(), value.c_str(), 1);
   std::vector<char*> args;

@@ -18,8 +18,9 @@ struct CommandResult {
 struct CommandOptions {
   std::filesystem::path directory;         // working folder; empty: ours
   std::map<std::string, std::string> env;  // added to ours; an empty value unsets
-  std::string input;                       // given on stdin; otherwise stdin is /dev/null
-  bool dies_with_us = false;               // gets SIGTERM if we are killed
+  bool plain_env = false;     // of ours only what says where things are, and not what to do
+  std::string input;          // given on stdin; otherwise stdin is /dev/null
+  bool dies_with_us = false;  // gets SIGTERM if we are killed
   // Called with each new piece of output, and some times a second with none.
   std::function<void(std::string_view)> watch = {};
 };

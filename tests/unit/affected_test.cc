@@ -67,6 +67,44 @@ TEST(FindIncluders, FollowsHeadersOfHeaders) {
   EXPECT_TRUE(find_includers(tree.path(), files, {"mm/local.h"}).contains("mm/four.c"));
 }
 
+// Some ways in which a unit reads a header that no #include of a source names.
+TEST(FindIncluders, FollowsWhatTheBuildAddsAndMacrosName) {
+  TempDir tree;
+  std::vector<std::string> files;
+  auto put = [&](const std::string& path, const std::string& text) {
+    fs::create_directories((tree.path() / path).parent_path());
+    write_file(tree.path() / path, text);
+    if (!path.starts_with("obj/")) files.push_back(path);
+  };
+  put("include/asm-generic/unaligned.h", "");
+  put("obj/arch/x86/include/generated/asm/unaligned.h", "#include <asm-generic/unaligned.h>\n");
+  put("lib/one.c", "#include <asm/unaligned.h>\n");
+  put("include/linux/genl.h", "");
+  put("include/linux/genl_api.h", "#define MAGIC_FILE <linux/genl.h>\n#include MAGIC_FILE\n");
+  put("lib/two.c", "#include <linux/genl_api.h>\n");
+  put("include/linux/next.h", "");
+  put("lib/three.c", "#include_next <linux/next.h>\n");
+  put("include/linux/forced.h", "#include <linux/deep.h>\n");
+  put("include/linux/deep.h", "");
+  put("Makefile", "USERINCLUDE := \\\n\t\t-include $(srctree)/include/linux/forced.h \\\n");
+  put("lib/own.h", "");
+  put("lib/Makefile", "ccflags-y += -include $(src)/own.h\n");
+  put("mm/four.c", "int x;\n");
+  const std::vector<std::string> made = generated_headers(tree.path());
+  EXPECT_EQ(made, std::vector<std::string>{"obj/arch/x86/include/generated/asm/unaligned.h"});
+  files.insert(files.end(), made.begin(), made.end());
+  std::sort(files.begin(), files.end());
+  auto readers = [&](const char* changed) { return find_includers(tree.path(), files, {changed}); };
+  const std::set<std::string> lib = {"lib/one.c", "lib/two.c", "lib/three.c"};
+  std::set<std::string> all = lib;
+  all.insert("mm/four.c");
+  EXPECT_EQ(readers("include/asm-generic/unaligned.h"), std::set<std::string>{"lib/one.c"});
+  EXPECT_EQ(readers("include/linux/genl.h"), std::set<std::string>{"lib/two.c"});
+  EXPECT_EQ(readers("include/linux/next.h"), std::set<std::string>{"lib/three.c"});
+  EXPECT_EQ(readers("include/linux/deep.h"), all);
+  EXPECT_EQ(readers("lib/own.h"), lib);
+}
+
 // A tree of few files, with units as kbuild would list them.
 class FindAffected : public testing::Test {
  protected:

@@ -40,5 +40,28 @@ TEST(Prepare, IsDoneAgainWhereAToolWasMissing) {
   EXPECT_EQ(build_key(overlay, kernel, {}), with);
 }
 
+// KCONFIG_CONFIG would be another configuration, and olddefconfig would write to it.
+TEST(RunMake, GetsNoSettingsFromTheEnvironment) {
+  TempDir source, cache;
+  for (const char* file : {"Kbuild", "kernel/fork.c", "scripts/Makefile.build"}) {
+    fs::create_directories((source.path() / file).parent_path());
+    write_file(source.path() / file, "");
+  }
+  write_file(source.path() / "Makefile", "show:\n\t@env >$(O)/env\n");
+  Overlay overlay(cache.path(), source.path(), "k");
+  fs::create_directories(overlay.obj());
+  const std::vector<std::string> settings = {"KCONFIG_CONFIG", "KBUILD_CFLAGS", "LLVM", "CPATH",
+                                             "MAKEFILES"};
+  for (const std::string& name : settings) ::setenv(name.c_str(), "/nowhere", 1);
+  ::setenv("CCACHE_DIR", "/some/cache", 1);
+  const MakeResult run = run_make(make_kbuild(overlay, {}, {}, 1), {"show"});
+  for (const std::string& name : settings) ::unsetenv(name.c_str());
+  ASSERT_EQ(run.status, 0) << run.output;
+  const std::string text = read_text(overlay.obj() / "env");
+  EXPECT_EQ(text.find("/nowhere"), text.npos) << text;
+  EXPECT_NE(text.find("CCACHE_DIR=/some/cache\n"), text.npos);
+  EXPECT_NE(text.find("\nPATH="), text.npos);
+}
+
 }  // namespace
 }  // namespace ksplice

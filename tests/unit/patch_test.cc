@@ -136,6 +136,26 @@ TEST(ParsePatch, RefusesWhatIsNoUnifiedDiff) {
   EXPECT_EQ(code_of(std::string(Simple).substr(0, 50)), "bad_patch");  // cut off
 }
 
+// patch(1) takes what stands behind a line of no section for a mail's text.
+TEST(ParsePatch, RefusesHunksThatWouldBeLeftOut) {
+  const std::string hunk = "@@ -11,1 +11,1 @@\n-four\n+FOUR\n";
+  EXPECT_EQ(code_of(Simple + hunk), "");
+  EXPECT_EQ(code_of(Simple + std::string("\n") + hunk), "bad_patch");
+  EXPECT_EQ(code_of(Simple + std::string("some text\n") + hunk), "bad_patch");
+  EXPECT_EQ(code_of(Simple + std::string("+more\n")), "bad_patch");
+  EXPECT_EQ(code_of(Simple + std::string("-less\n")), "bad_patch");
+  EXPECT_EQ(code_of(Simple + std::string("-- \n2.39.2\n\n")), "");
+}
+
+// Another place that looks alike may be the wrong one.
+TEST(ApplyPatches, SaysWhereAHunkWent) {
+  Tree tree;
+  tree.put("mm/slab.c", "new\nlines\none\ntwo\nthree\n");
+  const AppliedPatch applied = tree.apply({Simple});
+  ASSERT_EQ(applied.notes.size(), 1u);
+  EXPECT_EQ(applied.notes[0], "patch: mm/slab.c: Hunk #1 succeeded at 3 (offset 2 lines).");
+}
+
 TEST(ParsePatch, UnquotesNames) {
   Patch patch = parse_patch(
       "--- \"a/\\303\\244 b.c\"\n+++ \"b/\\303\\244 b.c\"\n@@ -1 +1 @@\n-1\n+2\n", 1, "test");

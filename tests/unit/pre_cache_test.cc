@@ -124,6 +124,24 @@ TEST_F(PreCacheTest, AFileThatIsWrittenMeanwhileIsNamed) {
   EXPECT_EQ(code_of([&] { files.check("include/a.h"); }), "");
 }
 
+// Digests that a failed load remembers say nothing of a file that is written before the unit is
+// compiled.
+TEST_F(PreCacheTest, StoresNothingOfAFileThatWasWrittenMeanwhile) {
+  store();
+  write("include/a.h", "int b;");
+  settle();
+  SourceFiles files(source);
+  PreCache cache(top.path() / "cache", "key", files);
+  EXPECT_FALSE(cache.load("fs/a.o", kept, loaded));
+  settle();
+  write("fs/a.c", "int a = 2;");
+  write_file(object, "of a = 2");
+  EXPECT_EQ(code_of([&] { cache.store(unit); }), "source_changed");
+  write("fs/a.c", "int a = 1;");
+  settle();
+  EXPECT_FALSE(load());
+}
+
 // mv keeps the time of the last write.
 TEST_F(PreCacheTest, AnOldFileThatIsPutThereMeanwhileIsNamed) {
   write("fs/old.c", "int a = 2;");
