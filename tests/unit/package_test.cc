@@ -80,9 +80,10 @@ TEST_F(PackageTest, ReadsBackWhichPatchesAreLeftOut) {
   EXPECT_EQ(read.left_out_patches[0].why, "struct foo changed");
   EXPECT_EQ(read.left_out_patches[1].code, "chosen");
   // Older readers take it as well: the format is as low as before.
-  for (const TarEntry& entry : entries_of(package))
-    if (entry.name.ends_with("/manifest.json"))
-      EXPECT_EQ(nlohmann::json::parse(entry.content)["format"], 1);
+  for (const TarEntry& entry : entries_of(package)) {
+    if (!entry.name.ends_with("/manifest.json")) continue;
+    EXPECT_EQ(nlohmann::json::parse(entry.content)["format"], 1);
+  }
   for (const PackageLeftOut& bad :
        {PackageLeftOut{"", "chosen", ""}, PackageLeftOut{"2.patch", "Not a code", ""},
         PackageLeftOut{"2.patch", "no_match", "two\nlines"}}) {
