@@ -103,6 +103,36 @@ std::string advise_on_value(const Judgement& j, const DataDiff& data, bool read_
          "in ksplice_reverse";
 }
 
+// What an author says of where a variable is: ".data..ro_after_init"; "" for nothing.
+std::string memory_class(const std::string& section) {
+  const bool is_said = section.starts_with(".data..") || section.starts_with(".bss..");
+  return is_said && !section.starts_with(".data..L") ? section : "";
+}
+
+// With its section to itself, a datum is aligned as the section is. Of others only the name of the
+// section tells: .data..page_aligned, .data..cacheline_aligned, .data..percpu..shared_aligned.
+void judge_alignment(Judgement& j, const DataDiff& data) {
+  const Atom& pre = *j.context.pre.of(data.pre);
+  const Atom& post = *j.context.post.of(data.post);
+  // Another size is refused as such, and what is for the start only is not there any more.
+  if (pre.size != post.size || is_init_section(post.section->name)) return;
+  auto is_alone = [](const Atoms& atoms, const Atom& atom) {
+    return atoms.in(atom.section).size() == 1;
+  };
+  const std::string &from = pre.section->name, &to = post.section->name;
+  const bool both = is_alone(j.context.pre, pre) && is_alone(j.context.post, post);
+  const bool is_named = from != to && to.find("aligned") != to.npos;
+  if (both ? post.section->align <= pre.section->align : !is_named) return;
+  Refusal& refusal =
+      j.refuse("data_moved", to, data.name,
+               fmt::format("{} is to be aligned to more bytes than before, and the running kernel "
+                           "has it where it is",
+                           data.name),
+               "leave its alignment, and add a new variable with another one beside it");
+  refusal.expected = both ? fmt::format("{} bytes", pre.section->align) : from;
+  refusal.found = both ? fmt::format("{} bytes", post.section->align) : to;
+}
+
 void judge_moved(Judgement& j, const DataDiff& data) {
   const Atom& pre = *j.context.pre.of(data.pre);
   const Atom& post = *j.context.post.of(data.post);
@@ -111,8 +141,13 @@ void judge_moved(Judgement& j, const DataDiff& data) {
   // it.
   const bool is_written_now = is_read_only(*pre.section) && !is_read_only(*post.section);
   if (is_percpu_section(from) == is_percpu_section(to) &&
-      is_init_section(from) == is_init_section(to) && !is_written_now)
+      is_init_section(from) == is_init_section(to) && !is_written_now) {
+    if (memory_class(from) != memory_class(to))
+      j.notes.push_back(fmt::format(
+          "{} is in {} with the patch and was in {}: the running kernel leaves it where it is{}",
+          data.name, to, from, is_read_only(*post.section) ? ", and writable" : ""));
     return;
+  }
   j.refuse(
        "data_moved", to, data.name,
        fmt::format("{} was in {} and is in {} now: another class of memory", data.name, from, to),
@@ -121,6 +156,10 @@ void judge_moved(Judgement& j, const DataDiff& data) {
 }
 
 void judge_datum(Judgement& j, const DataDiff& data) {
+  const bool is_copied = data.brought || (data.status == DiffStatus::Changed &&
+                                          is_private_constant(j, *j.context.pre.of(data.pre),
+                                                              *j.context.post.of(data.post)));
+  if (data.pre != nullptr && data.post != nullptr && !is_copied) judge_alignment(j, data);
   if (data.status == DiffStatus::Same) {
     judge_moved(j, data);
     return;
@@ -143,7 +182,7 @@ void judge_datum(Judgement& j, const DataDiff& data) {
   const Atom& pre = *j.context.pre.of(data.pre);
   const Atom& post = *j.context.post.of(data.post);
   const uint64_t offset = data.offset;
-  if (pre.size != post.size && !is_private_constant(j, pre, post)) {
+  if (pre.size != post.size && !is_copied) {
     Refusal& refusal =
         j.refuse("data_resized", data.section, data.name,
                  fmt::format("{} exists in the running kernel with {} bytes and has {} now",
@@ -153,7 +192,7 @@ void judge_datum(Judgement& j, const DataDiff& data) {
     refusal.found = fmt::format("{} bytes", post.size);
     return;
   }
-  if (is_private_constant(j, pre, post)) return;
+  if (is_copied) return;
   const bool code_pointers =
       refers_to_code(j.context.pre, pre) || refers_to_code(j.context.post, post);
   std::string what = post.section->is_write() ? "the initial value of existing writable data"

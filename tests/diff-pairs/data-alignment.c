@@ -1,3 +1,4 @@
+// expect: refused data_moved x
 #include "kernel.h"
 
 int x
