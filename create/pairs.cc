@@ -150,7 +150,7 @@ void build_moved(const PairInput& input, const std::map<std::string, BuiltUnit>&
   for (size_t i = 0; i < pairs.size(); ++i) {
     if (pairs[i].pre.empty() || !reads_change(pre.at(chosen[i]->pre), paths)) continue;
     ObjectDiff diff = compare_pair(pairs[i]).diff;
-    pairs[i].same = diff.identical && diff.made_global.empty();
+    pairs[i].same = diff.is_nothing();
     if (pairs[i].same) pairs[i].notes = std::move(diff.notes);
     if (pairs[i].same) continue;
     todo.push_back(chosen[i]->pre);

@@ -14,6 +14,7 @@
 #include "objdiff/match/run_pre.h"
 #include "objdiff/object/atoms.h"
 #include "objdiff/object/elf_read.h"
+#include "objdiff/update/global_names.h"
 
 namespace ksplice {
 
@@ -68,8 +69,7 @@ std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
     std::copy_if(unit.diff.refusals.begin(), unit.diff.refusals.end(), std::back_inserter(refusals),
                  [&](const Refusal& refusal) { return !is_harmless(refusal, pair.target); });
     for (const std::string& note : unit.diff.notes) add_new(note);
-    if (unit.diff.identical && unit.diff.refusals.empty() && unit.diff.made_global.empty())
-      units.pop_back();
+    if (unit.diff.is_nothing() && unit.diff.refusals.empty()) units.pop_back();
   }
   return units;
 }
@@ -135,14 +135,19 @@ void match_units(std::deque<ChangedUnit>& units, Images& images, std::vector<Ref
 std::vector<TargetUpdate> make_updates(const std::deque<ChangedUnit>& units, Images& images,
                                        const std::string& id, const std::string& description,
                                        std::vector<Refusal>& refusals) {
-  std::map<std::string, std::vector<Unit>> by_target;
+  std::map<std::string, std::vector<Unit>> by_target, all;
   std::map<std::string, std::string> modules;
   for (const ChangedUnit& unit : units)
     if (has_changes(unit)) modules[unit.target] = fmt::format("ksplice_{}_{}", id, unit.target);
-  // A unit without a change can have what others of its target use now.
-  for (const ChangedUnit& unit : units)
+  for (const ChangedUnit& unit : units) {
+    const Unit each{unit.name, &unit.pre, &unit.post, &unit.diff, &unit.match};
+    all[unit.target].push_back(each);
+    // A unit without a change can have what others of its target use now.
     if (modules.contains(unit.target) && (has_changes(unit) || !unit.diff.made_global.empty()))
-      by_target[unit.target].push_back({unit.name, &unit.pre, &unit.post, &unit.diff, &unit.match});
+      by_target[unit.target].push_back(each);
+  }
+  for (const auto& [target, of_target] : all)
+    append(refusals, refuse_moved_names(of_target, images.get(target), images.vmlinux()));
   UpdateInfo info;
   info.id = id;
   info.description = description;

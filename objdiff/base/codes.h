@@ -44,6 +44,8 @@ inline constexpr Code Codes[] = {
     {"export_changed", "an export was removed, or has another license or type"},
     {"type_changed", "the layout or the values of a type that live objects have changed"},
     {"alias_changed", "a name leads to another function or object than before"},
+    {"global_moved", "a global name leads to a definition in another unit than before"},
+    {"state_lost", "a variable has another name or place now, and would begin anew"},
     {"moved_differs",
      "the original source gives other functions with the line numbers of the patch"},
     {"tracepoint_changed", "a tracepoint or trace event was added or changed"},

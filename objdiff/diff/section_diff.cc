@@ -411,7 +411,19 @@ class Differ {
     }
   }
 
+  static std::set<std::string> global_names(const Object& object) {
+    std::set<std::string> names;
+    for (const auto& symbol : object.symbols)
+      if (symbol->section != nullptr && symbol->section->is_alloc() && symbol->bind != STB_LOCAL)
+        names.insert(symbol->name);
+    return names;
+  }
+
   void conclude() {
+    const std::set<std::string> was = global_names(pre_.object()),
+                                is = global_names(post_.object());
+    std::ranges::set_difference(is, was, std::back_inserter(diff_.new_globals));
+    std::ranges::set_difference(was, is, std::back_inserter(diff_.gone_globals));
     diff_.identical = diff_.refusals.empty();
     for (const FunctionDiff& function : diff_.functions)
       if (function.status != DiffStatus::Same) diff_.identical = false;

@@ -71,6 +71,13 @@ struct ObjectDiff {
   std::map<const Symbol*, const Symbol*> correlation;
   // What was static and is global now: no difference, but other units may use it.
   std::vector<std::string> made_global;
+  // Names that other units see, and did not before; and that they saw, and do not any more. No
+  // difference of this unit, but perhaps of the target (global_names.h). Sorted.
+  std::vector<std::string> new_globals, gone_globals;
+  // Whether the unit can be left out: neither it nor what others see of it differs.
+  bool is_nothing() const {
+    return identical && made_global.empty() && new_globals.empty() && gone_globals.empty();
+  }
   std::vector<Refusal> refusals;
   std::vector<std::string> notes;  // what the update does not do, and need not, in a sentence each
 };

@@ -1,0 +1,343 @@
+// A global name belongs to the whole target, and the differ sees one unit. Three kinds of change
+// look harmless in each unit, and leave the kernel with two things of one name:
+//
+//   moved     foo() is gone from a.o and new in b.o. The callers in c.o are in the running kernel,
+//             and go on calling the old one; a variable would be there twice, each with a state.
+//   covered   b.o has a foo() now, and the kernel's is a __weak one of a.o.
+//   uncovered a.o had foo(), and without it the __weak one of b.o counts, which the running kernel
+//             does not even contain.
+//
+// What is refused, and why nothing else can go wrong:
+//
+//   A name that a unit gives away and did not before (ObjectDiff::new_globals) must not be one that
+//   the image has as a global, or that a module gets from the kernel. Then nothing that runs can
+//   mean it.
+//   A function whose name is gone (gone_globals) must not be referred to by running code or data
+//   that stays, nor by a unit of the patch as it is now. If another definition counts now, whoever
+//   uses the name would be linked to that; without one, nobody can use it, or the patched source
+//   would not link. So a use that stays proves that there is another, and none that nobody needs
+//   it. Uses are found in the image's bytes: distances and addresses in instructions (decoded from
+//   the start of their function), and pointers in data.
+//   A variable that is gone from one unit and new in another, whatever its binding, is one that
+//   moved: its copy would begin with the initial value.
+//
+// Not seen: uses of a variable whose name is gone, but by units of the patch.
+#include "objdiff/update/global_names.h"
+
+#include <elf.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include "objdiff/arch/arch.h"
+#include "objdiff/diff/correlate_state.h"
+#include "objdiff/object/atoms.h"
+#include "objdiff/object/section_rules.h"
+#include "objdiff/update/update_builder.h"
+
+namespace ksplice {
+
+namespace {
+
+constexpr const char* AlternativesSection = ".altinstr_replacement";
+
+const Symbol* find_global(const Object& object, const std::string& name) {
+  for (const auto& symbol : object.symbols)
+    if (symbol->name == name && symbol->section != nullptr && symbol->bind != STB_LOCAL)
+      return symbol.get();
+  return nullptr;
+}
+
+bool has(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// A piece of the running target that the update leaves to nobody.
+struct Range {
+  uint64_t begin = 0, end = 0;
+};
+
+bool is_in(const std::vector<Range>& ranges, uint64_t addr) {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const Range& range) { return addr >= range.begin && addr < range.end; });
+}
+
+class NameJudge {
+ public:
+  NameJudge(const std::vector<Unit>& units, const RunImage& image, const RunImage& vmlinux)
+      : units_(units), image_(image), vmlinux_(vmlinux) {}
+
+  std::vector<Refusal> run() {
+    for (const Unit& unit : units_)
+      for (const std::string& name : unit.diff->new_globals) judge_new(unit, name);
+    judge_state();
+    for (const Unit& unit : units_)
+      for (const std::string& name : unit.diff->gone_globals) judge_gone(unit, name);
+    judge_uses();
+    return std::move(refusals_);
+  }
+
+ private:
+  struct Gone {
+    const Unit* unit;
+    std::string name;
+    std::vector<Range> may_use;  // of the unit, if the name is its own now
+  };
+
+  Refusal& refuse(const char* code, const Unit& unit, const Symbol& symbol, std::string message,
+                  std::string advice) {
+    Refusal& refusal = refusals_.emplace_back();
+    refusal.code = code;
+    refusal.object = unit.name;
+    refusal.section = symbol.section->name;
+    refusal.symbol = symbol.name;
+    refusal.message = std::move(message);
+    refusal.advice = std::move(advice);
+    return refusal;
+  }
+
+  // What the image itself has under a global name; an applied update's are found by that update.
+  const RunSymbol* running(const std::string& name) const {
+    for (const RunSymbol* symbol : image_.find_symbols(name))
+      if (symbol->is_global() && symbol->type != 'U' && image_.owner_of(symbol->addr).empty())
+        return symbol;
+    return nullptr;
+  }
+
+  const Unit* unit_without(const std::string& name) const {
+    for (const Unit& unit : units_)
+      if (has(unit.diff->gone_globals, name)) return &unit;
+    return nullptr;
+  }
+
+  void judge_new(const Unit& unit, const std::string& name) {
+    const Symbol& symbol = *find_global(*unit.post, name);
+    if (is_freed_section(symbol.section->name)) return;  // refused or left out as such
+    const RunSymbol* old = running(name);
+    const bool is_imported =
+        old == nullptr && image_.is_module() && vmlinux_.exports.contains(name);
+    if (old == nullptr && !is_imported) return;
+    const Unit* from = unit_without(name);
+    const bool is_weak = old != nullptr && (old->type == 'W' || old->type == 'V');
+    const std::string place = is_imported       ? "the kernel exports it"
+                              : from != nullptr ? "it was in " + from->name
+                              : is_weak         ? fmt::format("{} has a weak one", image_.target)
+                                                : fmt::format("{} has another", image_.target);
+    refuse("global_moved", unit, symbol,
+           fmt::format("{} is defined in {} now, and {}: running code that the update does not "
+                       "replace goes on using that one",
+                       name, unit.name, place),
+           from != nullptr ? fmt::format("keep it in {}, and change it there", from->name)
+           : is_weak       ? "change the weak definition, or its callers"
+                           : "give it another name, or make it static")
+        .expected = is_imported ? "the kernel's" : fmt::format("{} {}", old->type, name);
+  }
+
+  // Variables that went from one unit to another.
+  void judge_state() {
+    std::map<std::pair<std::string, uint64_t>, const Unit*> gone;
+    auto each = [&](DiffStatus status, auto&& take) {
+      for (const Unit& unit : units_)
+        for (const DataDiff& data : unit.diff->data) {
+          const Symbol* symbol = status == DiffStatus::New ? data.post : data.pre;
+          if (data.status != status || symbol == nullptr || !holds_state(*symbol)) continue;
+          if (plain_name(symbol->name) != symbol->name) continue;  // a function's own
+          take(unit, *symbol, std::pair(symbol->name, symbol->size));
+        }
+    };
+    each(DiffStatus::Removed,
+         [&](const Unit& unit, const Symbol&, const auto& key) { gone[key] = &unit; });
+    each(DiffStatus::New, [&](const Unit& unit, const Symbol& symbol, const auto& key) {
+      auto from = gone.find(key);
+      if (from == gone.end() || from->second == &unit) return;
+      if (has(unit.diff->new_globals, symbol.name) && running(symbol.name) != nullptr) return;
+      refuse("state_lost", unit, symbol,
+             fmt::format("{} was in {} and is in {} now: what the running kernel keeps in it would "
+                         "be lost, and begin anew with the initial value",
+                         symbol.name, from->second->name, unit.name),
+             fmt::format("keep it in {}, and reach it from there", from->second->name));
+    });
+  }
+
+  static bool holds_state(const Symbol& symbol) {
+    const Section& section = *symbol.section;
+    Atom atom;
+    atom.kind = AtomKind::Data, atom.section = &section, atom.symbol = &symbol;
+    atom.name = symbol.name, atom.size = symbol.size;
+    const SectionRule* rule = section_rule(section.name);
+    return section.is_write() && symbol.size != 0 && !is_macro_state(atom) &&
+           !section.name.starts_with(".data.rel.ro") &&
+           (rule == nullptr || rule->use == SectionUse::Content);
+  }
+
+  // Where the image has what the unit calls name, if it is the unit's.
+  std::optional<uint64_t> run_address(const Unit& unit, const Symbol& symbol) const {
+    const FunctionMatch* match = unit.match->find(&symbol);
+    const bool is_proven = match != nullptr && match->status == MatchStatus::Matched;
+    auto found = unit.match->addresses.find(&symbol);
+    if (is_proven && found != unit.match->addresses.end()) return found->second;
+    const RunSymbol* only = symbol.bind == STB_WEAK ? nullptr : only_global(image_, symbol.name);
+    return only == nullptr ? std::nullopt : std::optional(only->addr);
+  }
+
+  void judge_gone(const Unit& unit, const std::string& name) {
+    const Symbol* symbol = find_global(*unit.pre, name);
+    if (symbol == nullptr || is_freed_section(symbol->section->name)) return;
+    const bool is_moved = std::any_of(units_.begin(), units_.end(), [&](const Unit& other) {
+      return has(other.diff->new_globals, name);
+    });
+    if (is_moved) return;  // named above
+    for (const Unit& other : units_)
+      for (const auto& post : other.post->symbols)
+        if (post->is_undefined() && post->name == name) {
+          refuse_gone(unit, *symbol, other.name);
+          return;
+        }
+    if (!symbol->section->is_exec() || has_another_name(unit, *symbol)) return;
+    std::optional<uint64_t> addr = run_address(unit, *symbol);
+    if (!addr) return;
+    Gone gone{&unit, name, {}};
+    if (unit.post->find_symbol(name) != nullptr) gone.may_use = all_of(unit);
+    gone_[*addr] = std::move(gone);
+  }
+
+  // Uses of one name cannot be told from those of another.
+  static bool has_another_name(const Unit& unit, const Symbol& symbol) {
+    return std::any_of(unit.pre->symbols.begin(), unit.pre->symbols.end(), [&](const auto& other) {
+      return other->section == symbol.section && other->value == symbol.value &&
+             other->bind != STB_LOCAL && other->name != symbol.name &&
+             find_global(*unit.post, other->name) != nullptr;
+    });
+  }
+
+  void refuse_gone(const Unit& unit, const Symbol& symbol, const std::string& user) {
+    refuse(
+        "global_moved", unit, symbol,
+        fmt::format("{} no longer defines {} for others, and {} still uses it: another "
+                    "definition (a weak one) counts now, and the update cannot lead there",
+                    unit.name, symbol.name, user),
+        fmt::format("keep {} in {}, and let it do what the other one does", symbol.name, unit.name))
+        .found = "used by " + user;
+  }
+
+  // The code and data of the unit that are in the image.
+  static std::vector<Range> all_of(const Unit& unit) {
+    std::vector<Range> result;
+    for (const FunctionMatch& match : unit.match->functions) add_function(unit, match.pre, result);
+    for (const DataDiff& data : unit.diff->data) add_datum(unit, data.pre, result);
+    return result;
+  }
+
+  static void add_function(const Unit& unit, const Symbol* pre, std::vector<Range>& ranges) {
+    const FunctionMatch* match = pre == nullptr ? nullptr : unit.match->find(pre);
+    if (match == nullptr || match->status != MatchStatus::Matched) return;
+    ranges.push_back({match->run.addr, match->run.addr + match->run.bytes.size()});
+  }
+
+  static void add_datum(const Unit& unit, const Symbol* pre, std::vector<Range>& ranges) {
+    auto found = unit.match->addresses.find(pre);
+    if (pre != nullptr && found != unit.match->addresses.end())
+      ranges.push_back({found->second, found->second + pre->size});
+  }
+
+  // What nobody runs or reads any more, or reads as it is changed.
+  std::vector<Range> replaced() const {
+    std::vector<Range> result;
+    for (const Unit& unit : units_) {
+      for (const FunctionDiff& function : unit.diff->functions) {
+        if (function.status == DiffStatus::Same) continue;
+        add_function(unit, function.carried ? unit.pre->find_symbol(function.name) : function.pre,
+                     result);
+      }
+      for (const DataDiff& data : unit.diff->data)
+        if (data.status == DiffStatus::Changed || data.status == DiffStatus::Removed)
+          add_datum(unit, data.pre, result);
+    }
+    return result;
+  }
+
+  // Finds who uses what is gone.
+  void judge_uses() {
+    if (gone_.empty()) return;
+    replaced_ = replaced();
+    for (const RunSection& section : image_.sections) {
+      // What is linked by name is in the sections of content; the others tell of functions.
+      const SectionRule* rule = section_rule(section.name);
+      if (section.is_code())
+        read_code(section);
+      else if (rule == nullptr || rule->use == SectionUse::Content)
+        read_data(section);
+    }
+  }
+
+  void read_code(const RunSection& section) {
+    const uint64_t first = gone_.begin()->first, last = gone_.rbegin()->first;
+    for (uint64_t at = 0; at + 4 <= section.data.size(); ++at) {
+      int32_t value;
+      std::memcpy(&value, section.data.data() + at, sizeof value);
+      const auto absolute = static_cast<uint64_t>(static_cast<int64_t>(value));
+      const uint64_t near = section.addr + at + 4 + absolute;
+      for (uint64_t target : {near, absolute})
+        if (target >= first && target <= last && gone_.contains(target) &&
+            is_field(section, at, target == near))
+          judge_use(section, at, target);
+    }
+  }
+
+  // Whether an instruction has a distance from its end there, or an address. Filling before a
+  // function has zeros there, too.
+  bool is_field(const RunSection& section, uint64_t at, bool is_distance) const {
+    const RunSymbol* function = image_.symbol_at(section.addr + at);
+    const uint64_t begin =
+        function == nullptr || function->addr < section.addr ? 0 : function->addr - section.addr;
+    for (const Instruction& each : decode_range(section.data, begin, at + 16)) {
+      if (each.end() <= at) continue;
+      const bool is_imm = each.imm_size == 4 && each.offset + each.imm_offset == at;
+      const bool is_disp = each.disp_size == 4 && each.offset + each.disp_offset == at;
+      if (!is_distance) return (is_imm && !each.is_branch()) || (is_disp && !each.rip_relative);
+      return (is_imm && each.is_branch()) || (is_disp && each.rip_relative && each.end() == at + 4);
+    }
+    return false;
+  }
+
+  void read_data(const RunSection& section) {
+    for (uint64_t at = (8 - section.addr % 8) % 8; at + 8 <= section.data.size(); at += 8) {
+      uint64_t value;
+      std::memcpy(&value, section.data.data() + at, sizeof value);
+      if (gone_.contains(value)) judge_use(section, at, value);
+    }
+  }
+
+  void judge_use(const RunSection& section, uint64_t at, uint64_t target) {
+    const uint64_t place = section.addr + at;
+    Gone& gone = gone_.at(target);
+    // The code of alternatives lies there when the kernel starts, and then in a function.
+    if (image_.is_freed(place) && section.name != AlternativesSection) return;
+    if (is_in(replaced_, place) || is_in(gone.may_use, place)) return;
+    const RunSymbol* user = image_.symbol_at(place);
+    if (user != nullptr && image_.bodies.contains(user->addr)) return;  // replaced by another
+    if (!named_.insert(target).second) return;
+    refuse_gone(*gone.unit, *find_global(*gone.unit->pre, gone.name),
+                user != nullptr ? user->name : fmt::format("{}+{:#x}", section.name, at));
+  }
+
+  const std::vector<Unit>& units_;
+  const RunImage& image_;
+  const RunImage& vmlinux_;
+  std::vector<Refusal> refusals_;
+  std::map<uint64_t, Gone> gone_;  // by run address
+  std::set<uint64_t> named_;       // of these
+  std::vector<Range> replaced_;
+};
+
+}  // namespace
+
+std::vector<Refusal> refuse_moved_names(const std::vector<Unit>& units, const RunImage& image,
+                                        const RunImage& vmlinux) {
+  return NameJudge(units, image, vmlinux).run();
+}
+
+}  // namespace ksplice
