@@ -140,6 +140,7 @@ Findings find_refusals(const DiffContext& context) {
   Judgement j(context);
   judge_functions(j);
   judge_data(j);
+  judge_state(j);
   judge_initcalls(j);
   judge_unknown_sections(j);
   judge_sections(j);

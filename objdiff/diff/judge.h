@@ -30,6 +30,7 @@ const char* verb(DiffStatus status);
 void judge_functions(Judgement& j);    // places and kinds of code that cannot be replaced
 void judge_static_keys(Judgement& j);  // keys that new code cannot be linked to
 void judge_data(Judgement& j);         // existing data, and data that cannot be told apart
+void judge_state(Judgement& j);        // variables that have another name
 void judge_sections(Judgement& j);     // what sections tell the rest of the kernel
 void judge_btf_ids(Judgement& j);      // sets and lists of BTF ids
 void judge_types(Judgement& j);        // layouts that live objects have, and their values

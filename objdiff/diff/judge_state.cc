@@ -1,0 +1,111 @@
+// Refuses variables that lose what they hold, because the patch gives them another name: the new
+// one is brought along and begins with its initial value, while the old one keeps the state and the
+// waiters.
+//
+// Taken for the same: one that is gone and one that is new, of one size and kind of memory and, as
+// far as debug information says, of one type, and a function that is in both objects used the first
+// and uses the second. Flags and the like of macros come and go (correlate_state.h) and are not
+// looked at. Not seen: a variable whose users have other names now, too.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+#include "objdiff/diff/correlate_state.h"
+#include "objdiff/diff/judge.h"
+#include "objdiff/diff/uses.h"
+#include "objdiff/object/section_rules.h"
+
+namespace ksplice {
+
+namespace {
+
+bool holds_state(const Atom& atom) {
+  const std::string& name = atom.section->name;
+  const SectionRule* rule = section_rule(name);
+  return atom.section->is_write() && atom.size != 0 && !is_macro_state(atom) &&
+         !name.starts_with(".data.rel.ro") && !is_init_section(name) &&
+         (rule == nullptr || rule->use == SectionUse::Content);
+}
+
+bool is_percpu(const Atom& atom) { return atom.section->name.find("percpu") != std::string::npos; }
+
+// "count" of "count.3", and of clang's "function.count".
+std::string source_name(const Atom& atom) {
+  const std::string name = plain_name(atom.name);
+  return name.substr(name.rfind('.') + 1);
+}
+
+const TypeLayout* type_of(const DebugInfo& debug, const Atom& atom) {
+  const std::string function = debug.function_of_variable(atom.section, atom.offset);
+  const auto [begin, end] = debug.types().equal_range("variable " + source_name(atom));
+  auto found = std::find_if(begin, end, [&](const auto& each) {
+    return each.second.function == function && each.second.size == atom.size;
+  });
+  return found == end ? nullptr : &found->second;
+}
+
+bool may_be_one(const Judgement& j, const Atom& pre, const Atom& post) {
+  if (pre.size != post.size || is_percpu(pre) != is_percpu(post)) return false;
+  const TypeLayout* was = type_of(j.context.pre_debug, pre);
+  const TypeLayout* is = type_of(j.context.post_debug, post);
+  if (was == nullptr || is == nullptr) return true;
+  return std::ranges::equal(was->members, is->members, [](const auto& a, const auto& b) {
+    return a.name == b.name && a.offset == b.offset && a.size == b.size && a.type == b.type &&
+           a.target == b.target;
+  });
+}
+
+std::set<const Atom*> used_by(const Uses& uses, const Atom& function) {
+  std::set<const Atom*> result;
+  for (const Use& use : uses.of(function)) result.insert(use.reference.atom);
+  return result;
+}
+
+using Variables = std::vector<const Atom*>;
+
+void judge_users(Judgement& j, Variables gone, const Variables& added) {
+  const Uses pre_uses(j.context.pre, j.context.pre_tables);
+  const Uses post_uses(j.context.post, j.context.post_tables);
+  for (const Atom& function : j.context.post.all()) {
+    const Atom* before = function.is_function() ? j.context.correlation.pre(&function) : nullptr;
+    if (before == nullptr || !j.included.contains(&function)) continue;
+    const std::set<const Atom*> is = used_by(post_uses, function);
+    const std::set<const Atom*> was = used_by(pre_uses, *before);
+    for (const Atom* variable : added) {
+      if (!is.contains(variable)) continue;
+      auto old = std::find_if(gone.begin(), gone.end(), [&](const Atom* each) {
+        return was.contains(each) && may_be_one(j, *each, *variable);
+      });
+      if (old == gone.end()) continue;
+      Refusal& refusal = j.refuse(
+          "state_lost", variable->section->name, variable->name,
+          fmt::format("{} used {} and uses {} now, which is alike: what the running kernel keeps "
+                      "in {} would be lost, as {} begins with its initial value",
+                      function.name, (*old)->name, variable->name, (*old)->name, variable->name),
+          fmt::format("keep the name {}; if the two are to be different variables, put the new one "
+                      "into a structure, which makes it one of another type",
+                      source_name(**old)));
+      refusal.expected = (*old)->name;
+      refusal.found = variable->name;
+      gone.erase(old);
+    }
+  }
+}
+
+}  // namespace
+
+void judge_state(Judgement& j) {
+  Variables gone, added;
+  const Variables& ambiguous = j.context.correlation.ambiguous;  // refused as such
+  for (const DataDiff& data : j.context.diff.data) {
+    const bool is_new = data.status == DiffStatus::New;
+    if (!is_new && data.status != DiffStatus::Removed) continue;
+    const Atom* atom = is_new ? j.context.post.of(data.post) : j.context.pre.of(data.pre);
+    if (std::find(ambiguous.begin(), ambiguous.end(), atom) != ambiguous.end()) continue;
+    if (atom != nullptr && holds_state(*atom)) (is_new ? added : gone).push_back(atom);
+  }
+  if (!gone.empty() && !added.empty()) judge_users(j, std::move(gone), added);
+}
+
+}  // namespace ksplice
