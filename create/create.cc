@@ -66,7 +66,11 @@ void leave_out_targets(std::vector<AffectedUnit>& units, const Options& options,
                        Progress& progress) {
   std::vector<std::string> left_out;
   std::erase_if(units, [&](const AffectedUnit& unit) {
-    if (unit.target.empty() || is_wanted(unit.target, options.only_targets)) return false;
+    const std::vector<std::string> targets = split_modules(unit.target);
+    if (targets.empty() || std::any_of(targets.begin(), targets.end(), [&](const auto& target) {
+          return is_wanted(target, options.only_targets);
+        }))
+      return false;
     left_out.push_back(fmt::format("{} of {}", unit.post, unit.target));
     return true;
   });

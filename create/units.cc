@@ -138,6 +138,13 @@ bool is_user_code(const std::string& path) {
 
 }  // namespace
 
+std::vector<std::string> split_modules(const std::string& modules) {
+  std::vector<std::string> single;
+  std::istringstream stream(modules);
+  for (std::string module; std::getline(stream, module, ':');) single.push_back(module);
+  return single;
+}
+
 UnitTable::Folder UnitTable::probe(const std::string& folder) const {
   static const std::string SourceIsPath = "src := $(srctree)/$(obj)";
   bool path =
@@ -174,7 +181,15 @@ UnitTable::Folder UnitTable::probe(const std::string& folder) const {
 }
 
 void UnitTable::add(const Folder& folder) {
-  for (const ConfiguredUnit& unit : folder.units) units_.emplace(source_of(unit.goal), unit);
+  for (const ConfiguredUnit& unit : folder.units) add(unit);
+}
+
+void UnitTable::add(const ConfiguredUnit& unit) {
+  auto [known, is_new] = units_.emplace(source_of(unit.goal), unit);
+  if (is_new || known->second.module.empty() || unit.module.empty()) return;
+  const std::vector<std::string> modules = split_modules(known->second.module);
+  if (std::find(modules.begin(), modules.end(), unit.module) == modules.end())
+    known->second.module += ":" + unit.module;
 }
 
 std::optional<ConfiguredUnit> UnitTable::find(const std::string& source) {
@@ -200,7 +215,7 @@ const std::map<std::string, ConfiguredUnit>& UnitTable::all() {
   std::string module;
   while (stream >> unit.goal >> module) {
     unit.module = module == "-" ? "" : module;
-    units_.emplace(source_of(unit.goal), unit);
+    add(unit);
   }
   complete_ = true;
   return units_;
@@ -208,8 +223,11 @@ const std::map<std::string, ConfiguredUnit>& UnitTable::all() {
 
 std::vector<std::string> UnitTable::parts_of(const std::string& module) const {
   std::vector<std::string> parts;
-  for (const auto& [source, unit] : units_)
-    if (unit.module == module) parts.push_back(unit.goal);
+  for (const auto& [source, unit] : units_) {
+    const std::vector<std::string> modules = split_modules(unit.module);
+    if (std::find(modules.begin(), modules.end(), module) != modules.end())
+      parts.push_back(unit.goal);
+  }
   return parts;
 }
 

@@ -19,8 +19,11 @@ namespace ksplice {
 // path: "arch/x86/kvm/../../../virt/kvm/kvm_main.o".
 struct ConfiguredUnit {
   std::string goal;
-  std::string module;  // empty: built in
+  std::string module;  // empty: built in; "a:b" if it is a part of several, as kbuild writes it
 };
+
+// The single ones of "a:b".
+std::vector<std::string> split_modules(const std::string& modules);
 
 class UnitTable {
  public:
@@ -45,6 +48,7 @@ class UnitTable {
   Folder probe(const std::string& folder) const;
   void walk();
   void add(const Folder& folder);
+  void add(const ConfiguredUnit& unit);
 
   const Kbuild& kbuild_;
   std::filesystem::path cache_file_;

@@ -117,7 +117,8 @@ class FindAffected : public testing::Test {
   Affected find(ChangeKind kind, const std::string& path) {
     std::sort(files_.begin(), files_.end());
     write_file(tree_.path() / "units",
-               "fs/one.o -\nfs/asm.o fs\narch/x86/kernel/cpu/capflags.o -\n");
+               "fs/one.o -\nfs/asm.o fs\nfs/both.o a\nfs/both.o b\nfs/both.o "
+               "a\narch/x86/kernel/cpu/capflags.o -\n");
     Kbuild kbuild;
     UnitTable table(kbuild, tree_.path() / "units");
     FileChange change;
@@ -153,6 +154,15 @@ TEST_F(FindAffected, AssemblyAndTheVdsoReadHeaders) {
   put("arch/x86/kernel/Makefile");
   EXPECT_EQ(text(find(ChangeKind::Modified, "include/linux/a.h")),
             "fs/asm.o assembly\nfs/one.o\narch/x86/entry/vdso\narch/x86/kernel\n");
+}
+
+TEST_F(FindAffected, AUnitMayBelongToSeveralModules) {
+  put("fs/both.c");
+  const Affected affected = find(ChangeKind::Modified, "fs/both.c");
+  ASSERT_EQ(affected.units.size(), 1u);
+  EXPECT_EQ(affected.units[0].target, "a:b");
+  EXPECT_EQ(split_modules("a:b"), (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(split_modules("").empty());
 }
 
 TEST_F(FindAffected, OtherProgramsHaveCopiesOfUnits) {
