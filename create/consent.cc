@@ -36,6 +36,15 @@ DataDiff* find_changeable(std::deque<ChangedUnit>& units, const Refusal& refusal
   return nullptr;
 }
 
+// In each module that the unit is a part of.
+void change_in_place(std::deque<ChangedUnit>& units, const Refusal& refusal) {
+  for (ChangedUnit& unit : units) {
+    if (unit.name != refusal.object) continue;
+    for (DataDiff& data : unit.diff.data)
+      data.in_place = data.in_place || (data.name == refusal.symbol && !data.places.empty());
+  }
+}
+
 // "1 pointer and 2 bytes"
 std::string places_text(const ChangedPlaces& places) {
   std::vector<std::string> parts;
@@ -86,9 +95,10 @@ std::vector<std::string> settle_consent(const Options& options, std::deque<Chang
     } else if (DataDiff* data = find_changeable(units, refusal)) {
       const std::vector<std::string> lacking = lacking_options(options, *data);
       if (lacking.empty()) {
-        data->in_place = true;
-        notes.push_back(
-            fmt::format("switched with the code: {} of {}", places_text(data->places), data->name));
+        change_in_place(units, refusal);
+        const std::string note =
+            fmt::format("switched with the code: {} of {}", places_text(data->places), data->name);
+        if (!is_in(notes, note)) notes.push_back(note);
         return true;
       }
       refusal.advice +=

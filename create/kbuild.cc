@@ -29,7 +29,7 @@ namespace {
 
 constexpr const char* SectionFlags = "-ffunction-sections -fdata-sections";
 constexpr uintmax_t FullDisk = 1 << 20;  // bytes free, after make took away what it did not finish
-constexpr const char* ToolVersion = "ksplice-create 1.0.0 layout 1";
+constexpr const char* ToolVersion = "ksplice-create 1.0.0 layout 2";
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 

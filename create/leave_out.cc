@@ -202,6 +202,22 @@ class Rest {
     return names;
   }
 
+  // The files of hunks of other whose lines are not known, as far as the patch changes them, too.
+  std::vector<std::string> files_of_unplaced(size_t index, size_t other,
+                                             std::vector<Origin>& origins) const {
+    std::vector<std::string> files;
+    for (const WovenHunk& hunk : whole_.hunks) {
+      if (hunk.patch != other || hunk.placed) continue;
+      for (const WovenHunk& own : whole_.hunks) {
+        if (own.patch != index || own.file != hunk.file) continue;
+        if (std::count(files.begin(), files.end(), own.file) == 0) files.push_back(own.file);
+        const Origin origin = origin_of(patches_, own);
+        if (std::count(origins.begin(), origins.end(), origin) == 0) origins.push_back(origin);
+      }
+    }
+    return files;
+  }
+
   bool is_changed_by(size_t patch, const WovenBlock& block) const {
     for (const WovenHunk& hunk : whole_.hunks) {
       if (hunk.patch != patch) continue;
@@ -216,7 +232,10 @@ class Rest {
   void check_functions(size_t index) {
     for (const LeftOutPatch& left : left_out_) {
       std::vector<Origin> origins;
-      const std::vector<std::string> names = shared_functions(index, left.patch, origins);
+      std::vector<std::string> names = shared_functions(index, left.patch, origins);
+      // Where its lines are not known, that is nowhere in files of its own only.
+      if (names.empty() && left.code != "already_in_source")
+        names = files_of_unplaced(index, left.patch, origins);
       if (names.empty()) continue;
       if (left.is_chosen() || index < left.patch)
         check_.notes.push_back(fmt::format(

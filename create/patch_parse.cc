@@ -298,7 +298,8 @@ class Parser {
     if (at_ >= lines_.size() || lines_[at_].empty()) return;
     const std::string_view line = lines_[at_];
     const bool is_text =
-        line[0] == '-' && (line == "-- " || line == "--" || starts_with(line, "--- "));
+        line[0] == '-' && (starts_with(line, "-- ") || starts_with(line, "-----") ||
+                           starts_with(line, "--- ") || line == "--" || line == "---");
     if ((line[0] == '+' || line[0] == '-') && !is_text)
       fail("has a hunk that goes on behind what its header says",
            "make it with diff -u or git again");

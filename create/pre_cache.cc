@@ -5,6 +5,7 @@
 
 #include "create/overlay.h"
 #include "create/package/manifest.h"
+#include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 
 namespace ksplice {
@@ -55,6 +56,9 @@ bool PreCache::load(const std::string& unit, const fs::path& kept, BuiltUnit& bu
     built.object = kept;
     return sha256(read_file(kept)) == data.at("object").get<std::string>();
   } catch (const json::exception&) {  // of another version, or cut off by a power cut
+    return false;
+  } catch (const Error& error) {  // taken away meanwhile
+    if (error.code != "failed") throw;
     return false;
   }
 }

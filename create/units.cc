@@ -34,12 +34,12 @@ src := $(if $(KSPLICE_SRC_IS_PATH),$(srctree)/$(obj),$(obj))
 -include include/config/auto.conf
 -include $(srctree)/scripts/Kbuild.include
 -include $(firstword $(wildcard $(srctree)/$(obj)/Kbuild $(srctree)/$(obj)/Makefile))
-parts = $(strip $(foreach s,$(2),$($(1:.o=$(s)))))
-show = $(foreach o,$(filter %.o,$(2)),$(if $(call parts,$(o),$(3)),\
-  $(foreach p,$(call parts,$(o),$(3)),$(info ksplice-unit $(1) $(p) $(o:.o=))),\
+ksplice_parts = $(strip $(foreach s,$(2),$($(1:.o=$(s)))))
+ksplice_show = $(foreach o,$(filter %.o,$(2)),$(if $(call ksplice_parts,$(o),$(3)),\
+  $(foreach p,$(call ksplice_parts,$(o),$(3)),$(info ksplice-unit $(1) $(p) $(o:.o=))),\
   $(info ksplice-unit $(1) $(o) $(o:.o=))))
-$(call show,y,$(obj-y) $(lib-y),-objs -y)
-$(call show,m,$(obj-m) $(lib-m),-objs -y -m)
+$(call ksplice_show,y,$(obj-y) $(lib-y),-objs -y)
+$(call ksplice_show,m,$(obj-m) $(lib-m),-objs -y -m)
 $(foreach d,$(filter %/,$(obj-y) $(obj-m) $(libs-y)),$(info ksplice-folder $(d)))
 .PHONY: ksplice-probe-done
 ksplice-probe-done: ; @:
@@ -117,7 +117,7 @@ std::vector<std::pair<std::string, std::string>> forced_includes(
       size_t begin = text.find_first_not_of(" \t", at + Option.size());
       if (begin == text.npos) break;
       std::string path = text.substr(begin, text.find_first_of(" \t\n\\)'", begin + 10) - begin);
-      for (std::string_view variable : {"$(srctree)/", "$(src)/", "$(srctree)/$(src)/"})
+      for (std::string_view variable : {"$(srctree)/$(src)/", "$(srctree)/", "$(src)/"})
         if (path.starts_with(variable)) {
           path = variable == "$(srctree)/" ? path.substr(variable.size())
                                            : folder + "/" + path.substr(variable.size());
@@ -145,7 +145,7 @@ std::vector<std::string> split_modules(const std::string& modules) {
   return single;
 }
 
-UnitTable::Folder UnitTable::probe(const std::string& folder) const {
+std::optional<UnitTable::Folder> UnitTable::probe(const std::string& folder) const {
   static const std::string SourceIsPath = "src := $(srctree)/$(obj)";
   bool path =
       read_text(kbuild_.tree / "scripts/Makefile.build").find(SourceIsPath) != std::string::npos;
@@ -154,15 +154,12 @@ UnitTable::Folder UnitTable::probe(const std::string& folder) const {
   options.input = ProbeMakefile;
   options.env = {{"LC_ALL", "C"}};
   options.plain_env = true;
-  std::vector<std::string> argv = {"make", "-rRs", "-f", "-", "obj=" + folder};
+  std::vector<std::string> argv = {"make", "-rRs", "-I", "..", "-f", "-", "obj=" + folder};
   if (path) argv.push_back("KSPLICE_SRC_IS_PATH=1");
   for (const std::string& word : kbuild_.words)
     if (!word.starts_with("KCFLAGS=")) argv.push_back(word);
   CommandResult run = run_command(in_root(kbuild_.root, kbuild_.outlook, argv), options);
-  if (run.status != 0)
-    throw Error("failed",
-                fmt::format("make cannot tell which units {} has:\n{}", folder, run.output),
-                "a folder without units and one that cannot be read are not the same: try again");
+  if (run.status != 0) return std::nullopt;
   Folder result;
   std::istringstream stream(run.output);
   std::string line;
@@ -198,7 +195,9 @@ std::optional<ConfiguredUnit> UnitTable::find(const std::string& source) {
     size_t slash = folder.rfind('/');
     if (slash == std::string::npos) break;
     folder.resize(slash);
-    if (probed_.insert(folder).second) add(probe(folder));
+    // Some makefiles are read by that of the folder above only.
+    if (probed_.insert(folder).second)
+      if (const std::optional<Folder> found = probe(folder)) add(*found);
     if (units_.contains(source)) break;
   }
   if (!units_.contains(source)) all();
@@ -245,7 +244,14 @@ void UnitTable::walk() {
     std::vector<std::future<void>> workers;
     for (unsigned i = 0; i < std::max(1u, kbuild_.jobs); ++i)
       workers.push_back(std::async(std::launch::async, [&] {
-        for (size_t at = next++; at < todo.size(); at = next++) results[at] = probe(todo[at]);
+        for (size_t at = next++; at < todo.size(); at = next++) {
+          std::optional<Folder> found = probe(todo[at]);
+          // One that cannot be read is not one without units: nothing is kept then.
+          if (!found)
+            throw Error("failed", fmt::format("make cannot tell which units {} has", todo[at]),
+                        "see what make says to that folder's makefile in SOURCE");
+          results[at] = std::move(*found);
+        }
       }));
     for (std::future<void>& worker : workers) worker.get();
     for (const Folder& folder : results) {

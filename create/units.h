@@ -45,7 +45,8 @@ class UnitTable {
     std::vector<ConfiguredUnit> units;
     std::vector<std::string> folders;
   };
-  Folder probe(const std::string& folder) const;
+  // Nothing if make cannot read the folder's makefile by itself.
+  std::optional<Folder> probe(const std::string& folder) const;
   void walk();
   void add(const Folder& folder);
   void add(const ConfiguredUnit& unit);

@@ -218,6 +218,14 @@ static int ksplice_check_needs(const struct ksplice_object *object, const struct
 	return 0;
 }
 
+/* Whole bytes. */
+static bool ksplice_good_mask(u64 mask)
+{
+	const u64 lowest = 0x0101010101010101ULL;
+
+	return mask && mask == (mask & lowest) * 0xff;
+}
+
 static int ksplice_check_places(const struct ksplice_object *object, const struct module *module)
 {
 	const struct ksplice_place *places = ksplice_places(object);
@@ -227,7 +235,7 @@ static int ksplice_check_places(const struct ksplice_object *object, const struc
 		return ksplice_refuse("table of places");
 	for (i = 0; i < object->nr_places; i++)
 		if (!ksplice_good_string(module, places[i].name) || (places[i].addr & 7) ||
-		    !places[i].mask ||
+		    !ksplice_good_mask(places[i].mask) ||
 		    ((places[i].old_value | places[i].new_value) & ~places[i].mask))
 			return ksplice_refuse("place %u", i);
 	return 0;

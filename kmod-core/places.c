@@ -130,6 +130,21 @@ const struct ksplice_place *ksplice_wrong_place(const struct ksplice_member *mem
 	return NULL;
 }
 
+/* Of a value only its own bytes: an NMI may write to a neighbour. */
+static void ksplice_store_place(u64 *to, u64 mask, u64 value)
+{
+	u8 *bytes = (u8 *)to;
+	u32 i;
+
+	if (mask == ~0ULL) {
+		WRITE_ONCE(*to, value);
+		return;
+	}
+	for (i = 0; i < sizeof(*to); i++)
+		if ((u8)(mask >> (8 * i)))
+			WRITE_ONCE(bytes[i], (u8)(value >> (8 * i)));
+}
+
 /* Under stop_machine. */
 void ksplice_switch_places(struct ksplice_member *member, bool on)
 {
@@ -137,9 +152,8 @@ void ksplice_switch_places(struct ksplice_member *member, bool on)
 	u32 i;
 
 	for (i = 0; i < member->object->nr_places; i++)
-		WRITE_ONCE(*member->places[i],
-			   (READ_ONCE(*member->places[i]) & ~places[i].mask) |
-				   (on ? places[i].new_value : places[i].old_value));
+		ksplice_store_place(member->places[i], places[i].mask,
+				    on ? places[i].new_value : places[i].old_value);
 }
 
 /* After ksplice_wrong_place() has found one. */

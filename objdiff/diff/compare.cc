@@ -166,7 +166,9 @@ bool is_merged(const Section& section) { return (section.flags & SHF_MERGE) != 0
 ChangedPlaces Comparer::changed_places(const Atom& pre, const Atom& post) {
   if (pre.size != post.size) return {};
   if (is_merged(*pre.section) || is_merged(*post.section)) return {};
-  if (pre.section->name.starts_with(".data..percpu")) return {};        // one for each processor
+  for (const Section* section : {pre.section, post.section})
+    if (section->name.starts_with(".data..percpu")) return {};          // one for each processor
+  if (pre.section->is_write() != post.section->is_write()) return {};   // other memory
   if (leads_inside(pre_, pre) || leads_inside(post_, post)) return {};  // of one body only
   ChangedPlaces places;
   for (uint64_t at = 0; at < pre.size; at += 8) {

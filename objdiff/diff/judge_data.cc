@@ -159,11 +159,11 @@ void judge_datum(Judgement& j, const DataDiff& data) {
   const bool is_copied = data.brought || (data.status == DiffStatus::Changed &&
                                           is_private_constant(j, *j.context.pre.of(data.pre),
                                                               *j.context.post.of(data.post)));
-  if (data.pre != nullptr && data.post != nullptr && !is_copied) judge_alignment(j, data);
-  if (data.status == DiffStatus::Same) {
+  if (data.pre != nullptr && data.post != nullptr && !is_copied) {
+    judge_alignment(j, data);
     judge_moved(j, data);
-    return;
   }
+  if (data.status == DiffStatus::Same) return;
   if (is_init_section(data.section)) {
     j.refuse("init_changed", data.section, data.name,
              fmt::format("{} is in {}, which is only used at start, and {}", data.name,

@@ -156,6 +156,35 @@ TEST_F(FindAffected, AssemblyAndTheVdsoReadHeaders) {
             "fs/asm.o assembly\nfs/one.o\narch/x86/entry/vdso\narch/x86/kernel\n");
 }
 
+// The makefiles are read by make itself, as in drivers/gpu/drm/i915 and amd/display.
+TEST(UnitTableTest, ReadsMakefilesThatIncludeOthers) {
+  TempDir tree;
+  auto put = [&](const std::string& path, const std::string& text) {
+    fs::create_directories((tree.path() / path).parent_path());
+    write_file(tree.path() / path, text);
+  };
+  put("scripts/Makefile.build", "");
+  put("drivers/a/Makefile", "include $(src)/sub/Makefile\nobj-y += $(parts)\n");
+  put("drivers/a/sub/Makefile", "parts := sub/one.o\n");
+  put("drivers/b/Makefile", "obj-y += inner/two.o\n");
+  put("drivers/b/inner/Makefile", "include $(OF_THE_FOLDER_ABOVE)/more.mk\n");
+  put("lib/Makefile", "");
+  fs::create_directories(tree.path() / "obj");
+  Kbuild kbuild;
+  kbuild.tree = tree.path();
+  kbuild.obj = tree.path() / "obj";
+  const fs::path kept = tree.path() / "units";
+  UnitTable table(kbuild, kept);
+  EXPECT_TRUE(table.find("drivers/a/sub/one.c").has_value());
+  EXPECT_TRUE(table.find("drivers/b/inner/two.c").has_value());
+  // One that the walk cannot read is not one without units, and nothing is kept.
+  put("lib/Makefile", "include nothing.mk\n");
+  EXPECT_THROW(UnitTable(kbuild, kept).all(), Error);
+  EXPECT_FALSE(fs::exists(kept));
+  put("lib/Makefile", "obj-y += three.o\n");
+  EXPECT_TRUE(UnitTable(kbuild, kept).all().contains("lib/three.c"));
+}
+
 TEST_F(FindAffected, AUnitMayBelongToSeveralModules) {
   put("fs/both.c");
   const Affected affected = find(ChangeKind::Modified, "fs/both.c");

@@ -120,5 +120,26 @@ TEST(SettleConsent, LeaveOutInitIsProposedWhereItHelps) {
   EXPECT_NE(list[1].advice.find("use --leave-out-init"), std::string::npos);
 }
 
+// An object of two modules is two units of one name.
+TEST(SettleConsent, ChangesInPlaceInEachModule) {
+  std::deque<ChangedUnit> units(2);
+  for (ChangedUnit& unit : units) {
+    DataDiff data;
+    data.name = "limit";
+    data.status = DiffStatus::Changed;
+    data.places.values = {0};
+    unit.name = "a.o";
+    unit.diff.data = {data};
+  }
+  std::vector<Refusal> list(2, refusal("data_changed", "a.o", "hooks"));
+  for (Refusal& each : list) each.symbol = "limit";
+  Options options;
+  options.change_values = {"limit"};
+  EXPECT_EQ(settle_consent(options, units, list).size(), 1u);
+  EXPECT_TRUE(list.empty());
+  EXPECT_TRUE(units[0].diff.data[0].in_place);
+  EXPECT_TRUE(units[1].diff.data[0].in_place);
+}
+
 }  // namespace
 }  // namespace ksplice

@@ -68,6 +68,21 @@ TEST(CheckRest, APatchThatWouldApplyElsewhere) {
   EXPECT_NE(rest.refusals[0].message.find("applied to other lines"), std::string::npos);
 }
 
+// What 1.patch changes is not known: it fits nowhere.
+TEST(CheckRest, APatchOfTheFileOfOneThatDoesNotApply) {
+  std::vector<Patch> patches = {
+      patch_of("1.patch", "@@ -2,2 +2,3 @@\n {\n+\tcall();\n \treturn 7;\n"),
+      patch_of("2.patch", "@@ -3 +3 @@\n-\treturn 1;\n+\treturn 2;\n")};
+  RestCheck rest = check(patches, {{0, "patch_failed", "a hunk does not fit"}});
+  ASSERT_EQ(rest.refusals.size(), 1u);
+  EXPECT_EQ(rest.refusals[0].code, "needs_patch");
+  EXPECT_NE(rest.refusals[0].message.find("a.c"), std::string::npos);
+  EXPECT_TRUE(check(patches, {{0, "already_in_source", "it is there"}}).refusals.empty());
+  rest = check(patches, {chosen(0)});
+  EXPECT_TRUE(rest.refusals.empty());
+  EXPECT_EQ(rest.notes.size(), 1u);
+}
+
 TEST(CheckRest, AChain) {
   std::vector<Patch> patches = series();
   patches.push_back(patch_of("5.patch", "@@ -4 +4 @@\n-\treturn 2;\n+\treturn 4;\n"));

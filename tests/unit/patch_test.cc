@@ -144,7 +144,9 @@ TEST(ParsePatch, RefusesHunksThatWouldBeLeftOut) {
   EXPECT_EQ(code_of(Simple + std::string("some text\n") + hunk), "bad_patch");
   EXPECT_EQ(code_of(Simple + std::string("+more\n")), "bad_patch");
   EXPECT_EQ(code_of(Simple + std::string("-less\n")), "bad_patch");
-  EXPECT_EQ(code_of(Simple + std::string("-- \n2.39.2\n\n")), "");
+  for (const char* end :
+       {"-- \n2.39.2\n\n", "---\n", "-- >8 --\n", "-----BEGIN PGP SIGNATURE-----\n"})
+    EXPECT_EQ(code_of(Simple + std::string(end)), "") << end;
 }
 
 // Another place that looks alike may be the wrong one.

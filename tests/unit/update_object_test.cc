@@ -355,6 +355,24 @@ TEST(UpdateObject, PointersAndValuesOfOneTableAreToldApart) {
   EXPECT_EQ(made.update.object.find_section(".ksplice.places")->size, 3 * sizeof(ksplice_place));
 }
 
+// Another class of memory is another variable, whatever else changed: no consent helps.
+TEST(UpdateObject, AValueThatAlsoGetsOtherMemoryIsMoved) {
+  auto code_of = [](const std::string& before, const std::string& after) {
+    std::string codes;
+    const std::string user = "; int target(int x) { return number + x; }\n";
+    const Made made = make(after + user, before + user);
+    for (const Refusal& refusal : made.diff.refusals) codes += refusal.code + " ";
+    for (const DataDiff& data : made.diff.data)
+      if (data.name == "number") EXPECT_TRUE(data.places.empty());
+    return codes;
+  };
+  EXPECT_NE(code_of("int number = 1", "__attribute__((section(\".data..percpu\"))) int number = 2")
+                .find("data_moved"),
+            std::string::npos);
+  EXPECT_NE(code_of("const int number = 1", "int number = 2").find("data_moved"),
+            std::string::npos);
+}
+
 TEST(UpdateObject, WhatIsNoPlaceOfItsOwnIsNotSwitched) {
   for (const char* section : {".data..percpu", ".data"}) {
     const std::string start = "extern int hidden(int);\n__attribute__((section(\"" +
