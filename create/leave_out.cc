@@ -8,6 +8,7 @@
 #include <map>
 #include <sstream>
 
+#include "create/macros.h"
 #include "create/progress.h"
 
 namespace ksplice {
@@ -31,42 +32,10 @@ Origin origin_of(const std::vector<Patch>& patches, const WovenHunk& hunk) {
   return {patches[hunk.patch].label, hunk.file, hunk.hunk->range};
 }
 
-// The lines of a patch that begin with kind, without it.
-std::vector<std::string> lines_of(const Patch& patch, char kind) {
-  std::vector<std::string> lines;
-  for (const PatchFile& file : patch.files)
-    for (const Hunk& hunk : file.hunks)
-      for (const std::string& line : hunk.lines)
-        if (line[0] == kind) lines.push_back(line.substr(1));
-  return lines;
-}
-
 std::set<std::string> words_of(const std::vector<std::string>& lines) {
   std::set<std::string> words;
   for (const std::string& line : lines) words.merge(ksplice::words_of(line));
   return words;
-}
-
-// "define" of "# define X 1", and what follows it; or nothing.
-std::pair<std::string, std::string> directive_of(const std::string& line) {
-  std::istringstream stream(line);
-  std::string word, rest;
-  stream >> word;
-  if (word == "#") {
-    std::string next;
-    stream >> next;
-    word += next;
-  }
-  if (!word.starts_with("#")) return {};
-  std::getline(stream, rest);
-  return {word.substr(1), rest};
-}
-
-// Whether what a line is for depends on what macros are there, without a word of the compiler.
-bool tests_macros(const std::string& line) {
-  const std::string word = directive_of(line).first;
-  return word.starts_with("if") || word == "elif" || line.find("IS_ENABLED(") != line.npos ||
-         line.find("__is_defined(") != line.npos;
 }
 
 // One judgement of a rest.
@@ -158,32 +127,45 @@ class Rest {
     return true;
   }
 
-  // A macro that is not there is no error in #ifdef. true: the patch tests one.
+  // What a macro is makes no error in #if. true: the patch asks for one that is another without
+  // what is left out.
   bool check_macros(size_t index) {
     for (size_t left : left_)
-      for (const std::string& line : lines_of(patches_[left], '+')) {
-        const std::string macro = macro_defined_by(line);
-        if (macro.empty() || is_defined(macro)) continue;
+      for (const std::string& macro : macros_of(patches_[left])) {
+        const auto whole = definitions(whole_, macro), rest = definitions(rest_, macro);
+        if (whole == rest) continue;
         for (const WovenHunk& hunk : rest_.hunks) {
-          if (hunk.patch != index) continue;
-          for (const std::string& text : hunk.hunk->lines) {
-            if (text[0] != '+' || !tests_macros(text.substr(1))) continue;
-            if (!ksplice::words_of(text.substr(1)).contains(macro)) continue;
-            refuse(index, {left}, fmt::format("it asks for {}, which only that defines", macro),
-                   {origin_of(patches_, hunk)});
-            return true;
-          }
+          if (hunk.patch != index || !asks_for(*hunk.hunk, macro)) continue;
+          refuse(index, {left},
+                 fmt::format(
+                     fmt::runtime(rest.empty() ? "it asks for {}, which only that defines"
+                                               : "it asks for {}, which that defines otherwise"),
+                     macro),
+                 {origin_of(patches_, hunk)});
+          return true;
         }
       }
     return false;
   }
 
-  // In any file of the rest.
-  bool is_defined(const std::string& macro) const {
-    for (const auto& [path, lines] : rest_.files)
-      for (const WovenLine& line : lines)
-        if (macro_defined_by(line.text) == macro) return true;
-    return false;
+  // The lines that define or undefine it, by file, of all files that the series changes.
+  std::map<std::string, std::vector<std::string>> definitions(const Weave& weave,
+                                                              const std::string& macro) const {
+    std::map<std::string, std::vector<std::string>> found;
+    auto look_at = [&](const std::string& path, const std::string& line) {
+      const std::string directive = directive_of(line).first;
+      if ((directive == "define" || directive == "undef") &&
+          ksplice::words_of(line).contains(macro))
+        found[path].push_back(line);
+    };
+    for (const auto& [path, lines] : whole_.files) {
+      auto woven = weave.files.find(path);
+      if (woven != weave.files.end())
+        for (const WovenLine& line : woven->second) look_at(path, line.text);
+      else if (const std::optional<std::string> text = read_(path))
+        for (const std::string& line : lines_of_text(*text)) look_at(path, line);
+    }
+    return found;
   }
 
   // Functions that both patches change.
@@ -279,30 +261,6 @@ bool comes_from(const std::vector<Origin>& origins, const Patch& patch) {
 }
 
 }  // namespace
-
-std::set<std::string> words_of(const std::string& text) {
-  std::set<std::string> words;
-  std::string word;
-  for (size_t i = 0; i <= text.size(); ++i) {
-    const char c = i < text.size() ? text[i] : ' ';
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_') {
-      word += c;
-      continue;
-    }
-    if (!word.empty() && std::isdigit(static_cast<unsigned char>(word[0])) == 0) words.insert(word);
-    word.clear();
-  }
-  return words;
-}
-
-std::string macro_defined_by(const std::string& line) {
-  const auto [word, rest] = directive_of(line);
-  if (word != "define") return "";
-  std::istringstream stream(rest);
-  std::string name;
-  stream >> name;
-  return name.substr(0, name.find('('));
-}
 
 std::vector<size_t> find_patches(const std::vector<Patch>& patches, const std::string& name) {
   std::vector<size_t> found;

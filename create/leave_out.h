@@ -73,10 +73,4 @@ LeftOutPatch left_out_for(const Error& error, const std::vector<Patch>& patches,
 // Names between quotes in the lines with errors of a compiler's or modpost's words.
 std::set<std::string> quoted_names(const std::string& output);
 
-// The macro that a line of a source defines, or "".
-std::string macro_defined_by(const std::string& line);
-
-// The words (identifiers) of a text.
-std::set<std::string> words_of(const std::string& text);
-
 }  // namespace ksplice

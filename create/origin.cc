@@ -7,6 +7,7 @@
 
 #include "create/cause.h"
 #include "create/leave_out.h"
+#include "create/macros.h"
 #include "objdiff/base/file.h"
 #include "objdiff/object/dwarf.h"
 

@@ -121,9 +121,33 @@ TEST(CheckRest, AMacroThatIsOnlyAskedFor) {
   RestCheck rest = check(patches, {chosen(0)});
   ASSERT_EQ(rest.refusals.size(), 1u);
   EXPECT_NE(rest.refusals[0].message.find("it asks for HAS_CALL"), std::string::npos);
-  // Another patch of the rest defines it as well.
+  // Another patch of the rest defines it as well, and otherwise.
   patches.push_back(patch_of("3.patch", "@@ -1 +1,2 @@\n+# define HAS_CALL 2\n int one(void)\n"));
-  EXPECT_TRUE(check(patches, {chosen(0)}).refusals.empty());
+  rest = check(patches, {chosen(0)});
+  ASSERT_EQ(rest.refusals.size(), 1u);
+  EXPECT_NE(rest.refusals[0].message.find("which that defines otherwise"), std::string::npos);
+}
+
+TEST(CheckRest, AMacroThatIsTakenAwayOrAskedForInAContinuedLine) {
+  const Patch gone =
+      parse_patch("--- a/a.c\n+++ b/a.c\n@@ -1 +1 @@\n-#define OLD 1\n+int x;\n", 1, "1.patch");
+  const SourceReader read = [](const std::string& path) {
+    return path == "a.c"   ? std::optional<std::string>("#define OLD 1\nint y;\n")
+           : path == "b.c" ? std::optional<std::string>("int z;\n")
+                           : std::nullopt;
+  };
+  auto asks = [](const std::string& condition, int lines) {
+    return parse_patch("--- a/b.c\n+++ b/b.c\n@@ -1 +1," + std::to_string(lines) + " @@\n" +
+                           condition + "+int w;\n+#endif\n int z;\n",
+                       1, "2.patch");
+  };
+  for (const Patch& patch :
+       {asks("+#ifndef OLD\n", 4), asks("+#if defined(A) && \\\n+    defined(OLD)\n", 5)}) {
+    const RestCheck rest = check_rest({gone, patch}, {chosen(0)}, read);
+    ASSERT_EQ(rest.refusals.size(), 1u);
+    EXPECT_NE(rest.refusals[0].message.find("it asks for OLD"), std::string::npos);
+  }
+  EXPECT_TRUE(check_rest({gone, asks("+#ifdef OTHER\n", 4)}, {chosen(0)}, read).refusals.empty());
 }
 
 TEST(FindPatches, ByNamePathAndNumber) {
