@@ -11,6 +11,18 @@
 
 namespace ksplice::test {
 
+// As the kernel compiles a unit, with ftrace sites.
+inline const std::vector<std::string> TracedFlags = {"-O2",
+                                                     "-mcmodel=kernel",
+                                                     "-fno-pic",
+                                                     "-mno-sse",
+                                                     "-pg",
+                                                     "-mfentry",
+                                                     "-mrecord-mcount",
+                                                     "-fno-stack-protector",
+                                                     "-fcf-protection=none",
+                                                     "-fno-asynchronous-unwind-tables"};
+
 // Runs the compiler in a temporary folder of the test; fails the test if that fails.
 class Workshop {
  public:

@@ -19,17 +19,6 @@
 namespace ksplice {
 namespace {
 
-const std::vector<std::string> Flags = {"-O2",
-                                        "-mcmodel=kernel",
-                                        "-fno-pic",
-                                        "-mno-sse",
-                                        "-pg",
-                                        "-mfentry",
-                                        "-mrecord-mcount",
-                                        "-fno-stack-protector",
-                                        "-fcf-protection=none",
-                                        "-fno-asynchronous-unwind-tables"};
-
 // The unit that is patched again and again. rare() makes gcc split off target.cold.
 const std::string Stock = R"(
 extern int exported(const char*, ...);
@@ -96,10 +85,10 @@ class LowerUpdateTest : public testing::Test {
                                      "target",
                                      "-o",
                                      shop_.file("vmlinux"),
-                                     shop_.compile("unit.c", Stock, Flags),
-                                     shop_.compile("others.c", Others, Flags)};
+                                     shop_.compile("unit.c", Stock, test::TracedFlags),
+                                     shop_.compile("others.c", Others, test::TracedFlags)};
     for (const std::string& text : more)
-      argv.push_back(shop_.compile(std::to_string(argv.size()) + ".c", text, Flags));
+      argv.push_back(shop_.compile(std::to_string(argv.size()) + ".c", text, test::TracedFlags));
     shop_.run(argv);
     RunImage image = read_run_image(shop_.file("vmlinux"));
     image.exports = {"exported", "__fentry__"};
@@ -107,7 +96,7 @@ class LowerUpdateTest : public testing::Test {
   }
 
   Object object(const std::string& name, const std::string& text) {
-    std::vector<std::string> flags = Flags;
+    std::vector<std::string> flags = test::TracedFlags;
     flags.insert(flags.end(), {"-ffunction-sections", "-fdata-sections"});
     Object result = read_object(shop_.compile(name, text, flags));
     normalise(result);
@@ -142,7 +131,7 @@ class LowerUpdateTest : public testing::Test {
             "static const char info[] __attribute__((section(\".modinfo\"), used)) = "
             "\"name=mod\\0vermagic=6.1.0-test SMP\";"
             "static char self[64] __attribute__((section(\".gnu.linkonce.this_module\"), used));",
-        Flags));
+        test::TracedFlags));
   }
 
   // The module as in a tarball. kbuild links the object, and adds the frame of a module, of which

@@ -9,6 +9,7 @@
 #include "objdiff/object/atoms.h"
 #include "objdiff/object/elf_read.h"
 #include "objdiff/update/update_object.h"
+#include "tests/unit/compile.h"
 
 namespace ksplice::test {
 
@@ -46,19 +47,8 @@ inline void run(const TempDir& dir, const std::vector<std::string>& argv) {
 inline void compile(const TempDir& dir, const std::string& name, const std::string& source,
                     bool split) {
   write_file(dir.path() / (name + ".c"), source);
-  std::vector<std::string> argv = {"gcc",
-                                   "-O2",
-                                   "-mcmodel=kernel",
-                                   "-fno-pic",
-                                   "-mno-sse",
-                                   "-pg",
-                                   "-mfentry",
-                                   "-mrecord-mcount",
-                                   "-fno-stack-protector",
-                                   "-fcf-protection=none",
-                                   "-fno-asynchronous-unwind-tables",
-                                   "-c",
-                                   name + ".c"};
+  std::vector<std::string> argv = {"gcc", "-c", name + ".c"};
+  argv.insert(argv.end(), TracedFlags.begin(), TracedFlags.end());
   if (split) argv.insert(argv.end(), {"-ffunction-sections", "-fdata-sections"});
   run(dir, argv);
 }
