@@ -3,9 +3,9 @@
 // waiters.
 //
 // Taken for the same: one that is gone and one that is new, of one size and kind of memory and, as
-// far as debug information says, of one type, and a function that is in both objects used the first
-// and uses the second. Flags and the like of macros come and go (correlate_state.h) and are not
-// looked at. Not seen: a variable whose users have other names now, too.
+// far as debug information says, of one type, and either a function that is in both objects used
+// the first and uses the second, or both are variables of the file: their users may have other
+// names, too. Flags and the like of macros come and go (correlate_state.h) and are not looked at.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -64,7 +64,21 @@ std::set<const Atom*> used_by(const Uses& uses, const Atom& function) {
 
 using Variables = std::vector<const Atom*>;
 
-void judge_users(Judgement& j, Variables gone, const Variables& added) {
+void refuse_lost(Judgement& j, const Atom& old, const Atom& variable, const std::string& how) {
+  Refusal& refusal = j.refuse(
+      "state_lost", variable.section->name, variable.name,
+      fmt::format("{}, which is alike: what the running kernel keeps in {} would be lost, as {} "
+                  "begins with its initial value",
+                  how, old.name, variable.name),
+      fmt::format("keep the name {}; if the two are to be different variables, put the new one "
+                  "into a structure, which makes it one of another type",
+                  source_name(old)));
+  refusal.expected = old.name;
+  refusal.found = variable.name;
+}
+
+// Takes out of both what a function that stays used and uses instead.
+void judge_users(Judgement& j, Variables& gone, Variables& added) {
   const Uses pre_uses(j.context.pre, j.context.pre_tables);
   const Uses post_uses(j.context.post, j.context.post_tables);
   for (const Atom& function : j.context.post.all()) {
@@ -72,24 +86,42 @@ void judge_users(Judgement& j, Variables gone, const Variables& added) {
     if (before == nullptr || !j.included.contains(&function)) continue;
     const std::set<const Atom*> is = used_by(post_uses, function);
     const std::set<const Atom*> was = used_by(pre_uses, *before);
-    for (const Atom* variable : added) {
-      if (!is.contains(variable)) continue;
+    std::erase_if(added, [&](const Atom* variable) {
+      if (!is.contains(variable)) return false;
       auto old = std::find_if(gone.begin(), gone.end(), [&](const Atom* each) {
         return was.contains(each) && may_be_one(j, *each, *variable);
       });
-      if (old == gone.end()) continue;
-      Refusal& refusal = j.refuse(
-          "state_lost", variable->section->name, variable->name,
-          fmt::format("{} used {} and uses {} now, which is alike: what the running kernel keeps "
-                      "in {} would be lost, as {} begins with its initial value",
-                      function.name, (*old)->name, variable->name, (*old)->name, variable->name),
-          fmt::format("keep the name {}; if the two are to be different variables, put the new one "
-                      "into a structure, which makes it one of another type",
-                      source_name(**old)));
-      refusal.expected = (*old)->name;
-      refusal.found = variable->name;
+      if (old == gone.end()) return false;
+      refuse_lost(
+          j, **old, *variable,
+          fmt::format("{} used {} and uses {} now", function.name, (*old)->name, variable->name));
       gone.erase(old);
-    }
+      return true;
+    });
+  }
+}
+
+// What no function that stays uses: where the functions have other names now as well, nothing but
+// the type tells whether the variables are one.
+void judge_rest(Judgement& j, Variables gone, Variables added) {
+  const Uses pre_uses(j.context.pre, j.context.pre_tables);
+  const Uses post_uses(j.context.post, j.context.post_tables);
+  std::set<const Atom*> was, is;
+  for (const Atom& function : j.context.post.all()) {
+    const Atom* before = function.is_function() ? j.context.correlation.pre(&function) : nullptr;
+    if (before == nullptr) continue;
+    was.merge(used_by(pre_uses, *before));
+    is.merge(used_by(post_uses, function));
+  }
+  std::erase_if(gone, [&](const Atom* each) { return was.contains(each); });
+  std::erase_if(added, [&](const Atom* each) { return is.contains(each); });
+  for (const Atom* variable : added) {
+    auto old = std::find_if(gone.begin(), gone.end(),
+                            [&](const Atom* each) { return may_be_one(j, *each, *variable); });
+    if (old == gone.end()) continue;
+    refuse_lost(j, **old, *variable,
+                fmt::format("{} is gone and {} is new", (*old)->name, variable->name));
+    gone.erase(old);
   }
 }
 
@@ -105,7 +137,9 @@ void judge_state(Judgement& j) {
     if (std::find(ambiguous.begin(), ambiguous.end(), atom) != ambiguous.end()) continue;
     if (atom != nullptr && holds_state(*atom)) (is_new ? added : gone).push_back(atom);
   }
-  if (!gone.empty() && !added.empty()) judge_users(j, std::move(gone), added);
+  if (gone.empty() || added.empty()) return;
+  judge_users(j, gone, added);
+  judge_rest(j, std::move(gone), added);
 }
 
 }  // namespace ksplice
