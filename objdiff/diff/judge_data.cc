@@ -109,8 +109,9 @@ std::string memory_class(const std::string& section) {
   return is_said && !section.starts_with(".data..L") ? section : "";
 }
 
-// With its section to itself, a datum is aligned as the section is. Of others only the name of the
-// section tells: .data..page_aligned, .data..cacheline_aligned, .data..percpu..shared_aligned.
+// With its section to itself, a datum is aligned as the section is. Of others the debug information
+// has what the source asks for, and the section's name tells: .data..page_aligned,
+// .data..cacheline_aligned, .data..percpu..shared_aligned.
 void judge_alignment(Judgement& j, const DataDiff& data) {
   const Atom& pre = *j.context.pre.of(data.pre);
   const Atom& post = *j.context.post.of(data.post);
@@ -121,16 +122,24 @@ void judge_alignment(Judgement& j, const DataDiff& data) {
   };
   const std::string &from = pre.section->name, &to = post.section->name;
   const bool both = is_alone(j.context.pre, pre) && is_alone(j.context.post, post);
-  const bool is_named = from != to && to.find("aligned") != to.npos;
-  if (both ? post.section->align <= pre.section->align : !is_named) return;
+  auto asked = [](const DebugInfo& debug, const Atom& atom) {
+    return debug.alignment_of_variable(atom.section, atom.entry);
+  };
+  const uint64_t was = both ? pre.section->align : asked(j.context.pre_debug, pre);
+  const uint64_t is = both ? post.section->align : asked(j.context.post_debug, post);
+  const bool is_named = !both && from != to && to.find("aligned") != to.npos;
+  if (is <= was && !is_named) return;
   Refusal& refusal =
       j.refuse("data_moved", to, data.name,
                fmt::format("{} is to be aligned to more bytes than before, and the running kernel "
                            "has it where it is",
                            data.name),
                "leave its alignment, and add a new variable with another one beside it");
-  refusal.expected = both ? fmt::format("{} bytes", pre.section->align) : from;
-  refusal.found = both ? fmt::format("{} bytes", post.section->align) : to;
+  auto bytes = [](uint64_t count) {
+    return count == 0 ? std::string("what its type needs") : fmt::format("{} bytes", count);
+  };
+  refusal.expected = is > was ? bytes(was) : from;
+  refusal.found = is > was ? bytes(is) : to;
 }
 
 void judge_moved(Judgement& j, const DataDiff& data) {

@@ -104,7 +104,8 @@ void judge_layouts(Judgement& j) {
   for (const auto& [name, layout] : post) {
     const TypeLayout* old = partner(pre, post, layout);
     if (old == nullptr) continue;
-    const std::string difference = layout_difference(*old, layout);
+    std::string difference = layout_difference(*old, layout);
+    if (difference.empty()) difference = alignment_difference(*old, layout);
     const std::vector<std::string> prototypes = prototype_differences(*old, layout);
     j.types_differ |= !difference.empty() || !prototypes.empty();
     // Only on the stack, and everything that touches it is replaced together.

@@ -65,6 +65,9 @@ class DebugInfo {
   std::optional<Prototype> prototype(const std::string& function) const;
   // The function in which the variable at offset in section is declared; "" if none, or not known.
   std::string function_of_variable(const Section* section, uint64_t offset) const;
+  // The alignment in bytes that the source asks for, of the variable at offset in section; 0 if it
+  // does not, or that is not known.
+  uint64_t alignment_of_variable(const Section* section, uint64_t offset) const;
   // What lies at the byte offset of a variable with its own storage: ".ops.read", "[2].name"; "" if
   // that is not known, or two variables (static locals) share the name.
   std::string member_at(const std::string& variable, uint64_t offset) const;

@@ -82,6 +82,7 @@ struct DebugInfo::Data {
   std::set<Dwarf_Off> on_stack, held;
   std::map<Dwarf_Off, std::set<std::string>> users;
   std::unordered_map<uint64_t, std::string> functions;  // by a variable's address
+  std::unordered_map<uint64_t, uint64_t> alignments;    // the same
   std::multimap<std::string, Dwarf_Die> variables;  // with storage of their own, and their types
 };
 

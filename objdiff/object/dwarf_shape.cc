@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "objdiff/object/dwarf_data.h"
 
 namespace ksplice {
@@ -156,6 +158,19 @@ uint64_t size_of(Dwarf_Die type, int depth) {
   if (dwarf_tag(&type) != DW_TAG_array_type) return 0;
   Dwarf_Die element;
   return type_of(&type, &element) ? array_count(&type) * size_of(element, depth + 1) : 0;
+}
+
+uint64_t alignment_of(Dwarf_Die type) {
+  uint64_t largest = 0;
+  for (int depth = 0; depth < MaxDwarfDepth; ++depth) {
+    largest = std::max(largest, number(&type, DW_AT_alignment));
+    const int tag = dwarf_tag(&type);
+    Dwarf_Die next;
+    const bool is_behind = tag == DW_TAG_pointer_type || is_aggregate(tag);
+    if (is_behind || !type_of(&type, &next)) break;
+    type = next;
+  }
+  return largest;
 }
 
 bool is_constant(Dwarf_Die type) {

@@ -19,6 +19,9 @@ bool type_of(Dwarf_Die* die, Dwarf_Die* type);
 bool strip_qualifiers(Dwarf_Die* die, std::string* name = nullptr);
 bool is_aggregate(int tag);
 uint64_t size_of(Dwarf_Die type, int depth = 0);
+// The bytes that the source asks for (DWARF 5 2.24), by a typedef or by the structure itself; 0 if
+// it does not.
+uint64_t alignment_of(Dwarf_Die type);
 // Whether a variable of the type is never written, through arrays.
 bool is_constant(Dwarf_Die type);
 

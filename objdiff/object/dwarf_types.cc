@@ -74,6 +74,16 @@ bool storage_of(Dwarf_Die* variable, uint64_t* address) {
          dwarf_formaddr(&listed, address) == 0;
 }
 
+// Of a variable, which may be declared elsewhere.
+uint64_t own_alignment(Dwarf_Die* variable) {
+  Dwarf_Attribute attribute;
+  Dwarf_Word value = 0;
+  if (dwarf_attr_integrate(variable, DW_AT_alignment, &attribute) == nullptr ||
+      dwarf_formudata(&attribute, &value) != 0)
+    return 0;
+  return value;
+}
+
 }  // namespace
 
 void DebugInfo::Data::add_type(Dwarf_Die* declared, std::string name, const std::string& function,
@@ -85,6 +95,7 @@ void DebugInfo::Data::add_type(Dwarf_Die* declared, std::string name, const std:
   int line = 0;
   if (dwarf_decl_line(declared, &line) == 0) layout.line = static_cast<unsigned>(line);
   layout.size = size_of(type);
+  layout.alignment = alignment_of(type);
   layout.members = shapes.members_of(type);
   const std::optional<CoreType> core = core_type(type);
   found_types.emplace_back(core ? core->place() : 0, std::move(layout));
@@ -206,7 +217,9 @@ void DebugInfo::Data::visit_storage(Dwarf_Die* scope, const std::string& functio
     } else if (tag == DW_TAG_variable && storage_of(&child, &address)) {
       functions.emplace(address, function);
       Dwarf_Die type;
-      if (type_of(&child, &type)) variables.emplace(name_of(&child), type);
+      if (!type_of(&child, &type)) continue;
+      variables.emplace(name_of(&child), type);
+      alignments[address] = std::max(alignment_of(type), own_alignment(&child));
     }
   } while (dwarf_siblingof(&child, &child) == 0);
 }
@@ -259,6 +272,12 @@ std::string DebugInfo::function_of_variable(const Section* section, uint64_t off
   data_->read_storage();
   auto found = data_->functions.find(data_->address_of(section, offset));
   return found == data_->functions.end() ? "" : found->second;
+}
+
+uint64_t DebugInfo::alignment_of_variable(const Section* section, uint64_t offset) const {
+  data_->read_storage();
+  auto found = data_->alignments.find(data_->address_of(section, offset));
+  return found == data_->alignments.end() ? 0 : found->second;
 }
 
 std::string DebugInfo::member_at(const std::string& variable, uint64_t offset) const {

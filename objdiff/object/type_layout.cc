@@ -68,6 +68,12 @@ std::string layout_difference(const TypeLayout& pre, const TypeLayout& post) {
   return fmt::format("{}", fmt::join(words, "; "));
 }
 
+std::string alignment_difference(const TypeLayout& pre, const TypeLayout& post) {
+  if (pre.alignment == post.alignment || post.name.starts_with("variable ")) return "";
+  return fmt::format("the alignment that it asks for changed from {} to {} bytes", pre.alignment,
+                     post.alignment);
+}
+
 std::vector<std::string> prototype_differences(const TypeLayout& pre, const TypeLayout& post) {
   std::vector<std::string> words;
   const Members old = by_name(pre);

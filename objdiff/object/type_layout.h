@@ -32,7 +32,8 @@ struct TypeLayout {
   std::string function;  // in which it is declared, or ""
   std::string file;      // where it is declared
   unsigned line = 0;
-  uint64_t size = 0;  // bytes
+  uint64_t size = 0;       // bytes
+  uint64_t alignment = 0;  // bytes that the source asks for, 0 if it does not; BTF gives none
   std::vector<TypeMember> members;
   // Only ever in local variables: some function has one on its stack, and nothing else contains
   // one, points to one or returns a pointer to one, but parameters.
@@ -43,6 +44,10 @@ struct TypeLayout {
 // What makes code that was compiled for pre wrong for post, in words, or "". A new name for the
 // same place does not.
 std::string layout_difference(const TypeLayout& pre, const TypeLayout& post);
+
+// The same of the alignment that debug information tells. That of a variable, which stays where it
+// is, is no matter of its type.
+std::string alignment_difference(const TypeLayout& pre, const TypeLayout& post);
 
 // Members that lead to functions of another prototype now, in words each.
 std::vector<std::string> prototype_differences(const TypeLayout& pre, const TypeLayout& post);
