@@ -226,10 +226,13 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Patch
   std::vector<std::string> consented = settle_consent(options, units, refusals);
   notes.insert(notes.end(), consented.begin(), consented.end());
   progress.notes({notes.begin() + std::ssize(patched.notes), notes.end()});
-  if (refusals.empty() && std::none_of(units.begin(), units.end(), has_changes))
-    throw Error(
-        "no_change", "no changes detected: the patch changes nothing in the compiled code",
-        "a change of comments, or of code that this configuration leaves out, needs no update");
+  const bool has_changed = std::any_of(units.begin(), units.end(), has_changes);
+  const Error nothing(
+      "no_change", "no changes detected: the patch changes nothing in the compiled code",
+      "a change of comments, or of code that this configuration leaves out, needs no update");
+  // A name alone can lead the rest of the kernel elsewhere.
+  if (refusals.empty() && !has_changed && std::none_of(units.begin(), units.end(), changes_names))
+    throw nothing;
 
   // Which line of the patch each function is replaced for.
   find_causes(units, find_changed_lines(
@@ -243,12 +246,16 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Patch
   progress.notes(absent);
   notes.insert(notes.end(), absent.begin(), absent.end());
   if (!refusals.empty()) refuse(refusals, patched.origins, units);
-  if (std::none_of(units.begin(), units.end(), has_changes))
+  if (std::none_of(units.begin(), units.end(), has_changes)) {
+    judge_names(units, images, refusals);
+    if (!refusals.empty()) refuse(refusals, patched.origins, units);
+    if (!has_changed) throw nothing;
     throw Error(
         "no_change",
         fmt::format("no changes detected: kernel {} runs none of the code that the patch "
                     "changes{}{}",
                     kernel.release, absent.empty() ? "" : ":\n  ", fmt::join(absent, "\n  ")));
+  }
 
   progress.stage("make the update objects");
   std::vector<TargetUpdate> targets = make_updates(units, images, job.id, description, refusals);

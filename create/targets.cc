@@ -132,22 +132,33 @@ void match_units(std::deque<ChangedUnit>& units, Images& images, std::vector<Ref
   }
 }
 
+bool changes_names(const ChangedUnit& unit) {
+  return !unit.diff.new_globals.empty() || !unit.diff.gone_globals.empty();
+}
+
+void judge_names(const std::deque<ChangedUnit>& units, Images& images,
+                 std::vector<Refusal>& refusals) {
+  std::map<std::string, std::vector<Unit>> by_target;
+  for (const ChangedUnit& unit : units)
+    by_target[unit.target].push_back({unit.name, &unit.pre, &unit.post, &unit.diff, &unit.match});
+  for (const auto& [target, of_target] : by_target)
+    append(refusals, refuse_moved_names(of_target, images.get(target), images.vmlinux()));
+}
+
 std::vector<TargetUpdate> make_updates(const std::deque<ChangedUnit>& units, Images& images,
                                        const std::string& id, const std::string& description,
                                        std::vector<Refusal>& refusals) {
-  std::map<std::string, std::vector<Unit>> by_target, all;
+  std::map<std::string, std::vector<Unit>> by_target;
   std::map<std::string, std::string> modules;
   for (const ChangedUnit& unit : units)
     if (has_changes(unit)) modules[unit.target] = fmt::format("ksplice_{}_{}", id, unit.target);
   for (const ChangedUnit& unit : units) {
     const Unit each{unit.name, &unit.pre, &unit.post, &unit.diff, &unit.match};
-    all[unit.target].push_back(each);
     // A unit without a change can have what others of its target use now.
     if (modules.contains(unit.target) && (has_changes(unit) || !unit.diff.made_global.empty()))
       by_target[unit.target].push_back(each);
   }
-  for (const auto& [target, of_target] : all)
-    append(refusals, refuse_moved_names(of_target, images.get(target), images.vmlinux()));
+  judge_names(units, images, refusals);
   UpdateInfo info;
   info.id = id;
   info.description = description;

@@ -58,6 +58,12 @@ class Images {
 void match_units(std::deque<ChangedUnit>& units, Images& images, std::vector<Refusal>& refusals,
                  std::vector<std::string>& notes);
 
+// Whether a unit's names are others with the patch, which can lead code of other units elsewhere.
+bool changes_names(const ChangedUnit& unit);
+// Adds what global_names.h refuses, of all targets. A part of make_updates.
+void judge_names(const std::deque<ChangedUnit>& units, Images& images,
+                 std::vector<Refusal>& refusals);
+
 struct TargetUpdate {
   std::string target, module;
   UpdateObject update;

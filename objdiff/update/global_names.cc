@@ -12,16 +12,15 @@
 //   A name that a unit gives away and did not before (ObjectDiff::new_globals) must not be one that
 //   the image has as a global, or that a module gets from the kernel. Then nothing that runs can
 //   mean it.
-//   A function whose name is gone (gone_globals) must not be referred to by running code or data
+//   What has a name that is gone (gone_globals) must not be referred to by running code or data
 //   that stays, nor by a unit of the patch as it is now. If another definition counts now, whoever
 //   uses the name would be linked to that; without one, nobody can use it, or the patched source
 //   would not link. So a use that stays proves that there is another, and none that nobody needs
 //   it. Uses are found in the image's bytes: distances and addresses in instructions (decoded from
-//   the start of their function), and pointers in data.
+//   the start of their function), and pointers in data; to the start of a function, and to any
+//   byte of a variable.
 //   A variable that is gone from one unit and new in another, whatever its binding, is one that
 //   moved: its copy would begin with the initial value.
-//
-// Not seen: uses of a variable whose name is gone, but by units of the patch.
 #include "objdiff/update/global_names.h"
 
 #include <elf.h>
@@ -35,6 +34,7 @@
 #include "objdiff/arch/arch.h"
 #include "objdiff/diff/correlate_state.h"
 #include "objdiff/object/atoms.h"
+#include "objdiff/object/dwarf.h"
 #include "objdiff/object/section_rules.h"
 #include "objdiff/update/update_builder.h"
 
@@ -84,6 +84,7 @@ class NameJudge {
   struct Gone {
     const Unit* unit;
     std::string name;
+    uint64_t end;                // behind what a use of it can lead to
     std::vector<Range> may_use;  // of the unit, if the name is its own now
   };
 
@@ -136,17 +137,22 @@ class NameJudge {
         .expected = is_imported ? "the kernel's" : fmt::format("{} {}", old->type, name);
   }
 
-  // Variables that went from one unit to another.
+  // Variables that went from one unit to another, a function's own with their function.
   void judge_state() {
     std::map<std::pair<std::string, uint64_t>, const Unit*> gone;
     auto each = [&](DiffStatus status, auto&& take) {
-      for (const Unit& unit : units_)
+      for (const Unit& unit : units_) {
+        const Object& object = status == DiffStatus::New ? *unit.post : *unit.pre;
+        const DebugInfo debug(object);  // reads when it is asked
         for (const DataDiff& data : unit.diff->data) {
           const Symbol* symbol = status == DiffStatus::New ? data.post : data.pre;
           if (data.status != status || symbol == nullptr || !holds_state(*symbol)) continue;
-          if (plain_name(symbol->name) != symbol->name) continue;  // a function's own
-          take(unit, *symbol, std::pair(symbol->name, symbol->size));
+          std::string name = symbol->name;
+          if (const std::string plain = plain_name(name); plain != name)
+            name = debug.function_of_variable(symbol->section, symbol->value) + "/" + plain;
+          take(unit, *symbol, std::pair(name, symbol->size));
         }
+      }
     };
     each(DiffStatus::Removed,
          [&](const Unit& unit, const Symbol&, const auto& key) { gone[key] = &unit; });
@@ -173,7 +179,8 @@ class NameJudge {
            (rule == nullptr || rule->use == SectionUse::Content);
   }
 
-  // Where the image has what the unit calls name, if it is the unit's.
+  // Where the image has what the unit calls name, if it is the unit's. The references to a weak
+  // variable may lead to another's.
   std::optional<uint64_t> run_address(const Unit& unit, const Symbol& symbol) const {
     const FunctionMatch* match = unit.match->find(&symbol);
     const bool is_proven = match != nullptr && match->status == MatchStatus::Matched;
@@ -196,10 +203,11 @@ class NameJudge {
           refuse_gone(unit, *symbol, other.name);
           return;
         }
-    if (!symbol->section->is_exec() || has_another_name(unit, *symbol)) return;
+    if (has_another_name(unit, *symbol)) return;
     std::optional<uint64_t> addr = run_address(unit, *symbol);
     if (!addr) return;
-    Gone gone{&unit, name, {}};
+    const uint64_t size = symbol->section->is_exec() ? 1 : std::max<uint64_t>(symbol->size, 1);
+    Gone gone{&unit, name, *addr + size, {}};
     if (unit.post->find_symbol(name) != nullptr) gone.may_use = all_of(unit);
     gone_[*addr] = std::move(gone);
   }
@@ -273,53 +281,81 @@ class NameJudge {
     }
   }
 
+  // What lies there and is gone, or null.
+  const Gone* gone_at(uint64_t target) const {
+    auto behind = gone_.upper_bound(target);
+    if (behind == gone_.begin()) return nullptr;
+    const Gone& gone = std::prev(behind)->second;
+    return target < gone.end ? &gone : nullptr;
+  }
+
   void read_code(const RunSection& section) {
-    const uint64_t first = gone_.begin()->first, last = gone_.rbegin()->first;
+    const uint64_t first = gone_.begin()->first, last = gone_.rbegin()->second.end;
     for (uint64_t at = 0; at + 4 <= section.data.size(); ++at) {
       int32_t value;
       std::memcpy(&value, section.data.data() + at, sizeof value);
       const auto absolute = static_cast<uint64_t>(static_cast<int64_t>(value));
+      // An immediate may stand between a distance and the end of its instruction.
       const uint64_t near = section.addr + at + 4 + absolute;
-      for (uint64_t target : {near, absolute})
-        if (target >= first && target <= last && gone_.contains(target) &&
-            is_field(section, at, target == near))
-          judge_use(section, at, target);
+      for (uint64_t behind : {0, 1, 2, 4})
+        if (near + behind >= first && near + behind < last)
+          if (const Gone* gone = gone_at(near + behind);
+              gone != nullptr && is_distance(section, at, at + 4 + behind))
+            judge_use(section, at, *gone);
+      if (absolute >= first && absolute < last)
+        if (const Gone* gone = gone_at(absolute); gone != nullptr && is_address(section, at))
+          judge_use(section, at, *gone);
     }
   }
 
-  // Whether an instruction has a distance from its end there, or an address. Filling before a
-  // function has zeros there, too.
-  bool is_field(const RunSection& section, uint64_t at, bool is_distance) const {
+  // The instruction that has the byte; filling before a function has none.
+  std::optional<Instruction> instruction_with(const RunSection& section, uint64_t at) const {
     const RunSymbol* function = image_.symbol_at(section.addr + at);
     const uint64_t begin =
         function == nullptr || function->addr < section.addr ? 0 : function->addr - section.addr;
-    for (const Instruction& each : decode_range(section.data, begin, at + 16)) {
-      if (each.end() <= at) continue;
-      const bool is_imm = each.imm_size == 4 && each.offset + each.imm_offset == at;
-      const bool is_disp = each.disp_size == 4 && each.offset + each.disp_offset == at;
-      if (!is_distance) return (is_imm && !each.is_branch()) || (is_disp && !each.rip_relative);
-      return (is_imm && each.is_branch()) || (is_disp && each.rip_relative && each.end() == at + 4);
-    }
-    return false;
+    for (const Instruction& each : decode_range(section.data, begin, at + 16))
+      if (each.end() > at) return each;
+    return std::nullopt;
+  }
+
+  static bool is_immediate(const Instruction& each, uint64_t at) {
+    return each.imm_size == 4 && each.offset + each.imm_offset == at;
+  }
+
+  static bool is_displacement(const Instruction& each, uint64_t at) {
+    return each.disp_size == 4 && each.offset + each.disp_offset == at;
+  }
+
+  // Whether an instruction has a distance there, counted from its end.
+  bool is_distance(const RunSection& section, uint64_t at, uint64_t end) const {
+    const std::optional<Instruction> each = instruction_with(section, at);
+    return each && each->end() == end &&
+           ((is_immediate(*each, at) && each->is_branch()) ||
+            (is_displacement(*each, at) && each->rip_relative));
+  }
+
+  bool is_address(const RunSection& section, uint64_t at) const {
+    const std::optional<Instruction> each = instruction_with(section, at);
+    return each && ((is_immediate(*each, at) && !each->is_branch()) ||
+                    (is_displacement(*each, at) && !each->rip_relative));
   }
 
   void read_data(const RunSection& section) {
     for (uint64_t at = (8 - section.addr % 8) % 8; at + 8 <= section.data.size(); at += 8) {
       uint64_t value;
       std::memcpy(&value, section.data.data() + at, sizeof value);
-      if (gone_.contains(value)) judge_use(section, at, value);
+      if (const Gone* gone = gone_at(value)) judge_use(section, at, *gone);
     }
   }
 
-  void judge_use(const RunSection& section, uint64_t at, uint64_t target) {
+  void judge_use(const RunSection& section, uint64_t at, const Gone& gone) {
     const uint64_t place = section.addr + at;
-    Gone& gone = gone_.at(target);
     // The code of alternatives lies there when the kernel starts, and then in a function.
     if (image_.is_freed(place) && section.name != AlternativesSection) return;
     if (is_in(replaced_, place) || is_in(gone.may_use, place)) return;
     const RunSymbol* user = image_.symbol_at(place);
     if (user != nullptr && image_.bodies.contains(user->addr)) return;  // replaced by another
-    if (!named_.insert(target).second) return;
+    if (!named_.insert(gone.end).second) return;
     refuse_gone(*gone.unit, *find_global(*gone.unit->pre, gone.name),
                 user != nullptr ? user->name : fmt::format("{}+{:#x}", section.name, at));
   }
@@ -329,7 +365,7 @@ class NameJudge {
   const RunImage& vmlinux_;
   std::vector<Refusal> refusals_;
   std::map<uint64_t, Gone> gone_;  // by run address
-  std::set<uint64_t> named_;       // of these
+  std::set<uint64_t> named_;       // the ends of these
   std::vector<Range> replaced_;
 };
 

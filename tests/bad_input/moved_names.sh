@@ -12,3 +12,8 @@ cat "$WORK/first" >>"$WORK/patch"
 refused_create 3 global_moved --patch="$WORK/patch" "$SOURCE"
 expect 'panic_smp_self_stop is defined in fs/proc/cmdline\.o now, and vmlinux has a weak one' "$WORK/err"
 expect 'no longer defines arch_report_meminfo for others, and meminfo_proc_show still uses it' "$WORK/err"
+
+# A name alone, without a change of any code.
+make_patch arch/x86/mm/pat/set_memory.c 's/^EXPORT_SYMBOL(set_memory_uc);/&\nasm(".globl panic_smp_self_stop, set_memory_uc\\n.set panic_smp_self_stop, set_memory_uc");/'
+refused_create 3 global_moved --patch="$WORK/patch" "$SOURCE"
+expect 'panic_smp_self_stop is defined in arch/x86/mm/pat/set_memory\.o now, and vmlinux has a weak one' "$WORK/err"

@@ -146,6 +146,45 @@ TEST(GlobalNames, FunctionThatNobodyNeedsAnyMoreMayGo) {
   EXPECT_EQ(refused({{"gone", gone}}), "");
 }
 
+// The same of a variable, by any access to any byte of it.
+TEST(GlobalNames, VariableThatUncoversAWeakOneIsRefused) {
+  const std::string variable = "struct {long a, b[4];} state = {3, {4}};\n";
+  const Source gone{with(variable + "int b(int x) { return hidden(x) + state.a++; }\n"),
+                    with("int b(int x) { return hidden(x) + 4; }\n")};
+  const std::string declared = "extern struct {long a, b[4];} state;\n";
+  for (const std::string user :
+       {"long user(void) { return state.b[3]; }", "void user(void) { state.b[1] = 500; }",
+        "void user(void) { state.a |= 1; }", "void user(short x) { *(short *)&state.b[2] = 7; }",
+        "long user(int i) { return state.b[i]; }", "void *user(void) { return &state; }",
+        "long *user = &state.b[2];", "void user(long x) { if (state.b[2] == 3) state.a = x; }"})
+    EXPECT_EQ(refused({{"gone", gone}}, with(declared + user + "\n")), "global_moved state\n")
+        << user;
+  EXPECT_EQ(refused({{"gone", gone}}), "");
+  // The neighbours of it are others' affair.
+  EXPECT_EQ(refused({{"gone", gone}}, with("long before = 1, user[9] = {1}, behind = 2;\n"
+                                           "long f(void) { return before + user[8] + behind; }\n")),
+            "");
+  const Source own{with(variable + "int b(int x) { return hidden(x) + state.a++; }\n"),
+                   with("static " + variable + "int b(int x) { return hidden(x) + ++state.a; }\n")};
+  EXPECT_EQ(refused({{"own", own}}), "");
+  EXPECT_EQ(refused({{"own", own}}, with(declared + "long user(void) { return state.b[3]; }\n")),
+            "global_moved state\n");
+}
+
+TEST(GlobalNames, StateOfAFunctionThatMovesIsRefused) {
+  const std::string f = "static NOINLINE int f(int x) { static int count; return count += x; }\n";
+  const Source from{with(f + "int a(int x) { return hidden(x) + f(x); }\n"),
+                    with("int a(int x) { return hidden(x) + 1; }\n")};
+  const Source to{with("int b(int x) { return hidden(x) + 3; }\n"),
+                  with(f + "int b(int x) { return hidden(x) + f(x); }\n")};
+  const std::string text = refused({{"from", from}, {"to", to}});
+  EXPECT_TRUE(text.starts_with("state_lost count.")) << text;
+  // Of another function it is another.
+  const std::string g = "static NOINLINE int g(int x) { static int count; return count += x; }\n";
+  const Source other{to.pre, with(g + "int b(int x) { return hidden(x) + g(x); }\n")};
+  EXPECT_EQ(refused({{"from", from}, {"to", other}}), "");
+}
+
 TEST(GlobalNames, VariableThatMovesIsRefused) {
   auto units = [](const std::string& type) {
     const Source from{

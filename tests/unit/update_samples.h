@@ -49,6 +49,7 @@ inline void compile(const TempDir& dir, const std::string& name, const std::stri
   write_file(dir.path() / (name + ".c"), source);
   std::vector<std::string> argv = {"gcc", "-c", name + ".c"};
   argv.insert(argv.end(), TracedFlags.begin(), TracedFlags.end());
+  argv.push_back("-g");
   if (split) argv.insert(argv.end(), {"-ffunction-sections", "-fdata-sections"});
   run(dir, argv);
 }
