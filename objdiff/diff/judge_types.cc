@@ -27,8 +27,32 @@ std::vector<const TypeLayout*> namesakes(const Types& types, const TypeLayout& l
   return here.empty() ? anywhere : here;
 }
 
+// Macros make variables of one name: what pre has the like of is that, the rest goes in order, and
+// one more is new.
+const TypeLayout* partner_of_local(const Types& pre, const Types& post, const TypeLayout& layout) {
+  auto own = [&](const Types& types) {
+    std::vector<const TypeLayout*> result = namesakes(types, layout);
+    std::erase_if(result, [&](const auto* each) { return each->function != layout.function; });
+    return result;
+  };
+  std::vector<const TypeLayout*> old = own(pre), now = own(post);
+  if (old.size() != now.size()) {
+    std::erase_if(now, [&](const TypeLayout* each) {
+      auto same = std::find_if(old.begin(), old.end(), [&](const TypeLayout* other) {
+        return layout_difference(*other, *each).empty();
+      });
+      if (same == old.end()) return false;
+      old.erase(same);
+      return true;
+    });
+  }
+  const auto place = static_cast<size_t>(std::find(now.begin(), now.end(), &layout) - now.begin());
+  return place < now.size() && place < old.size() ? old[place] : nullptr;
+}
+
 // Of several of one name and function, the one in the same place.
 const TypeLayout* partner(const Types& pre, const Types& post, const TypeLayout& layout) {
+  if (layout.name.starts_with(LocalTypePrefix)) return partner_of_local(pre, post, layout);
   const std::vector<const TypeLayout*> old = namesakes(pre, layout), now = namesakes(post, layout);
   if (old.empty()) return nullptr;
   const auto place = std::find(now.begin(), now.end(), &layout) - now.begin();
@@ -52,7 +76,11 @@ std::string elements_of(const std::string& type) {
 std::string advise(const TypeLayout& old, const TypeLayout& layout) {
   // There is one of a variable, and no object to attach anything to.
   const std::string general =
-      old.name.starts_with("variable ")
+      old.only_on_stack && layout.only_on_stack
+          ? "pass what is new beside it, in a parameter or a structure of its own: only local "
+            "variables are seen to be of this type, but whether one is copied into memory that "
+            "stays, or such memory is cast to it, debug information does not show"
+      : old.name.starts_with("variable ")
           ? "keep the layout of the variable, and put what is new into one of another name"
           : "keep the layout that live objects have; attach new data with a shadow variable "
             "(ksplice_shadow_get)";
@@ -108,10 +136,8 @@ void judge_layouts(Judgement& j) {
     if (difference.empty()) difference = alignment_difference(*old, layout);
     const std::vector<std::string> prototypes = prototype_differences(*old, layout);
     j.types_differ |= !difference.empty() || !prototypes.empty();
-    // Only on the stack, and everything that touches it is replaced together.
-    const bool is_live = !(old->only_on_stack && layout.only_on_stack);
-    if (!difference.empty() && is_live && !j.included.empty())
-      refuse_layout(j, *old, layout, difference);
+    // Also of one that only local variables seem to have (TypeLayout::only_on_stack).
+    if (!difference.empty() && !j.included.empty()) refuse_layout(j, *old, layout, difference);
     for (const std::string& text : prototypes)
       j.notes.push_back(fmt::format(
           "in {}, {}: every function that live objects have there must be in the patch, and is "

@@ -155,6 +155,10 @@ void DebugInfo::Data::visit_variable(Dwarf_Die* die, const std::string& function
     add_type(die, "variable " + name, function, type);
   const std::optional<CoreType> core = core_type(type);
   if (!core) return;
+  const bool is_unnamed = is_aggregate(core->tag()) && !core->has_name() && core->alias.empty();
+  // An inlined function's are seen where it is declared.
+  if (is_unnamed && !is_static && !name.empty() && !dwarf_hasattr(die, DW_AT_abstract_origin))
+    add_type(die, std::string(LocalTypePrefix) + name, function, core->die);
   const Dwarf_Off place = core->place();
   users[place].insert(is_static ? name : function);
   // What a local variable points to may be anywhere; a parameter is the caller's, too.

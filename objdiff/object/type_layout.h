@@ -5,11 +5,13 @@
 // holds are members of the outer one ("list.next"); elements of an array of unnamed structures are
 // "slots[].key", and what a pointer to one leads to is "cursor->at". A typedef of an unnamed
 // structure is a type of its own by the typedef's name ("Node"), and a variable has the layout of
-// its type ("variable state").
+// its type ("variable state"). What a local variable without storage of its own is made of, or
+// leads to, goes by that variable if it has no other name ("type of cursor").
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,16 +29,19 @@ struct TypeMember {
   std::string prototype;  // of the function that it leads to
 };
 
+constexpr std::string_view LocalTypePrefix = "type of ";
+
 struct TypeLayout {
-  std::string name;      // "struct foo", "union bar", "Node", "variable state"
+  std::string name;      // "struct foo", "union bar", "Node", "variable state", "type of cursor"
   std::string function;  // in which it is declared, or ""
   std::string file;      // where it is declared
   unsigned line = 0;
   uint64_t size = 0;       // bytes
   uint64_t alignment = 0;  // bytes that the source asks for, 0 if it does not; BTF gives none
   std::vector<TypeMember> members;
-  // Only ever in local variables: some function has one on its stack, and nothing else contains
-  // one, points to one or returns a pointer to one, but parameters.
+  // As far as debug information shows, some function has one on its stack, and nothing else
+  // contains one, points to one or returns a pointer to one, but parameters. It does not show casts
+  // (((struct foo *)private)->a) and copies (memcpy()), so that live memory may have one even so.
   bool only_on_stack = false;
   std::vector<std::string> users;  // functions and variables whose declaration uses it, sorted
 };

@@ -1,8 +1,10 @@
-// all that know the type are replaced together
+// Only local variables are of the type, and all that know it are replaced together. But whether one is
+// copied to live memory, debug information does not say.
 // cc: clang
 // flags: -g
 // expect: changed function f code
 // expect: changed function step code
+// expect: refused type_changed struct walk
 #include "kernel.h"
 
 struct walk {

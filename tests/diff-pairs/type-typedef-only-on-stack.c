@@ -1,7 +1,8 @@
-// twin of type-typedef-unnamed
+// twin of type-only-on-stack
 // cc: clang
 // flags: -g
 // expect: changed function f code
+// expect: refused type_changed Walk
 #include "kernel.h"
 
 typedef struct {
