@@ -6,11 +6,13 @@
 // refer to, and from the tables that describe them. Flips change one bit. Edits are what a person
 // or another compiler would do: another register, another constant, another call or jump target,
 // two instructions swapped, another string, another entry of a jump table or other read-only data,
-// another byte in the function's entry of __jump_table, __ex_table, .altinstructions, __bug_table
-// or .static_call_sites. A mutation is accepted if the function is still matched at the same
-// address and without a contradiction; each is printed. Free by run_pre.cc's list, and counted as
-// that where accepted: the file and line of a __bug_table entry ("Line numbers"), and the place of
-// an alternative's replacement ("Replacements"). Exit status 1 if anything else was accepted.
+// another byte in the function's entry of __jump_table, __ex_table, .altinstructions, __bug_table,
+// .static_call_sites or the tables of runtime constants. A mutation is accepted if the function is
+// still matched at the same address and without a contradiction; each is printed. Free by
+// run_pre.cc's list, and counted as that where accepted: the file and line of a __bug_table entry
+// ("Line numbers"), and the place of an alternative's replacement ("Replacements"). "unreadable"
+// counts what is not matched because the image's table cannot be read with it, which is a refusal
+// of the whole image. Exit status 1 if anything else was accepted.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -62,12 +64,18 @@ class Mutation {
 
   // The tables' entries about matched functions.
   void find_entries() {
-    static const Table tables[] = {
+    std::vector<Table> tables = {
         {"__jump_table", "__start___jump_table", "__stop___jump_table", 16},
         {"__ex_table", "__start___ex_table", "__stop___ex_table", 12},
         {".altinstructions", "__alt_instructions", "__alt_instructions_end", 0},
         {"__bug_table", "__start___bug_table", "__stop___bug_table", 0},
         {".static_call_sites", "__start_static_call_sites", "__stop_static_call_sites", 8}};
+    // 6.11 and later: distances to the constants in the code.
+    const std::string runtime = "__start_runtime_";
+    for (const RunSymbol& symbol : image_.symbols)
+      if (symbol.name.starts_with(runtime))
+        tables.push_back(
+            {symbol.name.substr(8), symbol.name, "__stop_" + symbol.name.substr(8), 4});
     std::map<uint64_t, const Place*> functions;
     for (const Place& place : places_) functions[place.run.addr] = &place;
     for (const Table& table : tables) {
@@ -134,21 +142,22 @@ class Mutation {
   bool report() const {
     Count all;
     for (const auto& [kind, count] : counts_) {
-      fmt::print("{:<20} {:>6} tried, {} accepted, {} free\n", kind, count.tried, count.accepted,
-                 count.free);
+      fmt::print("{:<20} {:>6} tried, {} accepted, {} free, {} unreadable\n", kind, count.tried,
+                 count.accepted, count.free, count.unreadable);
       all.tried += count.tried;
       all.accepted += count.accepted;
       all.free += count.free;
+      all.unreadable += count.unreadable;
     }
-    fmt::print("{} mutations in {} functions, {} accepted, {} free\n", all.tried, places_.size(),
-               all.accepted, all.free);
+    fmt::print("{} mutations in {} functions, {} accepted, {} free, {} unreadable\n", all.tried,
+               places_.size(), all.accepted, all.free, all.unreadable);
     return all.accepted == 0;
   }
 
  private:
   struct Table {
-    const char *name, *start, *stop;
-    uint64_t entry;
+    std::string name, start, stop;
+    uint64_t entry;  // bytes, 0 if that depends on the kernel
   };
   struct Entry {
     const Place* place;
@@ -156,7 +165,7 @@ class Mutation {
     std::string table;
   };
   struct Count {
-    unsigned tried = 0, accepted = 0, free = 0;
+    unsigned tried = 0, accepted = 0, free = 0, unreadable = 0;
   };
 
   template <typename T>
@@ -287,6 +296,7 @@ class Mutation {
       Count& count = counts_[kind];
       count.tried++;
       std::optional<MatchResult> tried = match(*place.pre);
+      if (!tried) count.unreadable++;
       if (!tried) return;
       const MatchResult& result = *tried;
       const FunctionMatch* match = result.find(place.symbol);
