@@ -63,6 +63,10 @@ std::vector<std::string> lacking_options(const Options& options, const DataDiff&
   return lacking;
 }
 
+bool is_of_start(const Refusal& refusal) {
+  return refusal.code == "init_changed" || refusal.code == "registration_changed";
+}
+
 }  // namespace
 
 std::vector<std::string> settle_consent(const Options& options, std::deque<ChangedUnit>& units,
@@ -73,7 +77,7 @@ std::vector<std::string> settle_consent(const Options& options, std::deque<Chang
   for (const Refusal& refusal : refusals)
     if (refusal.code == "init_needed") needing_start.insert(refusal.object);
   std::erase_if(refusals, [&](Refusal& refusal) {
-    const bool is_start = refusal.code == "init_changed" || refusal.code == "registration_changed";
+    const bool is_start = is_of_start(refusal);
     if (is_start && more) {
       if (options.leave_out_init) {
         notes.push_back(fmt::format("left out, as it has run already: {} in {} of {}",
@@ -108,6 +112,17 @@ std::vector<std::string> settle_consent(const Options& options, std::deque<Chang
     return false;
   });
   return notes;
+}
+
+std::vector<Refusal> find_early_refusals(const Options& options, const std::vector<ObjectPair>& own,
+                                         std::deque<ChangedUnit>& units) {
+  std::vector<Refusal> refusals;
+  if (!options.only_targets.empty()) return refusals;
+  std::vector<std::string> notes;
+  units = diff_pairs(own, refusals, notes);
+  settle_consent(options, units, refusals);
+  std::erase_if(refusals, is_of_start);
+  return refusals;
 }
 
 }  // namespace ksplice

@@ -18,4 +18,10 @@ namespace ksplice {
 std::vector<std::string> settle_consent(const Options& options, std::deque<ChangedUnit>& units,
                                         std::vector<Refusal>& refusals);
 
+// What the pairs of the patch's own files are refused for, whatever further units change; units
+// takes those that differ. Where code for the start changes, others decide if an option lifts that,
+// and with --only-targets they may be left out: nothing then.
+std::vector<Refusal> find_early_refusals(const Options& options, const std::vector<ObjectPair>& own,
+                                         std::deque<ChangedUnit>& units);
+
 }  // namespace ksplice

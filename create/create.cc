@@ -125,7 +125,8 @@ void apply_to_copies(const Options& options, const Job& job, const fs::path& sou
 // Units of the kernel's own tree.
 std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig& kernel,
                                      const Toolchain& toolchain, const AppliedPatch& applied,
-                                     Overlay& overlay, const Kbuild& kbuild, Progress& progress) {
+                                     Overlay& overlay, const Kbuild& kbuild,
+                                     const EarlyJudge& judge, Progress& progress) {
   progress.stage("find the units that the patch touches");
   UnitTable table(kbuild, overlay.template_folder() / ".ksplice-units");
   Affected affected = find_affected(applied.changes, table, overlay.tree(), overlay.files());
@@ -137,9 +138,15 @@ std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig&
     throw Error("no_change", fmt::format("no changes detected: kernel {} is built from none of the "
                                          "files that the patch changes:\n  {}",
                                          kernel.release, fmt::join(affected.notes, "\n  ")));
-  PairInput input{
-      overlay,         kbuild,          affected.units, affected.outside,
-      applied.changes, *applied.source, options.cache,  build_key(overlay, kernel, toolchain)};
+  PairInput input{overlay,
+                  kbuild,
+                  affected.units,
+                  affected.outside,
+                  applied.changes,
+                  *applied.source,
+                  options.cache,
+                  build_key(overlay, kernel, toolchain),
+                  judge};
   return build_pairs(input, progress);
 }
 
@@ -158,14 +165,14 @@ std::vector<ObjectPair> compile_external(const Options& options, const AppliedPa
 std::vector<ObjectPair> compile(const Options& options, const AppliedPatch& applied,
                                 const KernelConfig& kernel, const Toolchain& toolchain,
                                 const RunImage& image, Overlay& overlay, Kbuild& kbuild,
-                                Progress& progress) {
+                                const EarlyJudge& judge, Progress& progress) {
   progress.stage("prepare kbuild");
   bool made = prepare(overlay, kbuild, kernel, toolchain);
   progress.result(made ? "made" : "from the cache");
   check_configuration(kernel, image, kbuild, options.skip_toolchain_check, progress);
   std::vector<ObjectPair> pairs =
       options.module_source.empty()
-          ? compile_tree(options, kernel, toolchain, applied, overlay, kbuild, progress)
+          ? compile_tree(options, kernel, toolchain, applied, overlay, kbuild, judge, progress)
           : compile_external(options, applied, overlay, kbuild, progress);
   leave_out_targets(pairs, options, progress);
   return pairs;
@@ -199,6 +206,16 @@ void add_cold_modules(const Options& options, const std::vector<TargetUpdate>& u
   throw Refused(refusals);
 }
 
+// Before the units are compiled that only read the patch's headers.
+void judge_early(const Options& options, const Origins& origins, const std::vector<ObjectPair>& own,
+                 Progress& progress) {
+  std::deque<ChangedUnit> units;
+  std::vector<Refusal> refusals = find_early_refusals(options, own, units);
+  if (refusals.empty()) return;
+  progress.note("the units that only read the patch's headers were not compiled any more");
+  refuse(refusals, origins, units);
+}
+
 // Everything for one kernel.
 KernelPart create_for_kernel(const Options& options, const Job& job, const Patched& patched,
                              const KernelConfig& kernel, Overlay& overlay, Kbuild& kbuild,
@@ -214,8 +231,12 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Patch
     progress.note(
         "the kernel has no BTF: types that new code is the first to use are not compared");
 
-  std::vector<ObjectPair> pairs =
-      compile(options, applied, kernel, toolchain, images.vmlinux(), overlay, kbuild, progress);
+  std::vector<ObjectPair> pairs = compile(
+      options, applied, kernel, toolchain, images.vmlinux(), overlay, kbuild,
+      [&](const std::vector<ObjectPair>& own) {
+        judge_early(options, patched.origins, own, progress);
+      },
+      progress);
 
   // What differs between pre and post, by function and datum.
   progress.stage("compare the objects");

@@ -58,6 +58,28 @@ void check_dependencies(const PairInput& input, const BuiltUnit& built) {
               hint);
 }
 
+// A few at a time, so that what is done counts when the work is interrupted. done: takes each.
+template <typename Done>
+BuildResult build_in_turns(const Kbuild& kbuild, const std::vector<std::string>& units,
+                           const Done& done) {
+  constexpr size_t AtOnce = 32;  // kbuild takes a second or two to read its makefiles
+  BuildResult all;
+  for (size_t from = 0; from < units.size(); from += AtOnce) {
+    const auto begin = units.begin() + static_cast<std::ptrdiff_t>(from);
+    const auto end = begin + static_cast<std::ptrdiff_t>(std::min(AtOnce, units.size() - from));
+    BuildResult part = build_units(kbuild, {begin, end});
+    for (BuiltUnit& built : part.built) {
+      done(built);
+      all.built.push_back(std::move(built));
+    }
+    all.failed.insert(all.failed.end(), part.failed.begin(), part.failed.end());
+    all.no_rule.insert(all.no_rule.end(), part.no_rule.begin(), part.no_rule.end());
+    all.output += part.output;
+    if (!part.failed.empty() || !part.no_rule.empty()) break;
+  }
+  return all;
+}
+
 std::map<std::string, BuiltUnit> build_pre(const PairInput& input, Progress& progress) {
   std::map<std::string, BuiltUnit> pre;
   std::vector<std::string> todo;
@@ -74,17 +96,36 @@ std::map<std::string, BuiltUnit> build_pre(const PairInput& input, Progress& pro
       fmt::format("compile {} as the source is", counted(todo.size() + pre.size(), "unit")));
   if (!pre.empty()) progress.result(fmt::format("{} from the cache", pre.size()));
   progress.expect(todo.size());
-  BuildResult result = build_units(input.kbuild, todo);
-  if (result.built.size() != todo.size())
-    throw_failed("pre_build_failed", "even without the patch", result,
-                 "is SOURCE the complete source of this kernel?");
-  for (const BuiltUnit& built : result.built) {
+  BuildResult result = build_in_turns(input.kbuild, todo, [&](const BuiltUnit& built) {
     check_dependencies(input, built);
     cache.store(built);
     pre[built.name] = built;
     pre[built.name].object = keep(input.overlay, "2-pre", built);
-  }
+  });
+  if (result.built.size() != todo.size())
+    throw_failed("pre_build_failed", "even without the patch", result,
+                 "is SOURCE the complete source of this kernel?");
   return pre;
+}
+
+// The units whose own source the patch changes.
+std::vector<AffectedUnit> own_units(const PairInput& input) {
+  std::set<std::string> stems;
+  for (const FileChange& change : input.changes)
+    for (const std::string& path : {change.old_path, change.path})
+      if (path.ends_with(".c")) stems.insert(path.substr(0, path.size() - 1) + "o");
+  std::vector<AffectedUnit> own;
+  for (const AffectedUnit& unit : input.units)
+    if (stems.contains(fs::path(unit.pre).lexically_normal().string()) ||
+        stems.contains(fs::path(unit.post).lexically_normal().string()))
+      own.push_back(unit);
+  return own;
+}
+
+// Whether most of the work is for units that only read a header of the patch.
+bool has_many_readers(const PairInput& input) {
+  constexpr size_t Many = 24;
+  return input.units.size() > own_units(input).size() + Many;
 }
 
 // Does the unit read any of the files that the patch changes.
@@ -209,22 +250,51 @@ std::vector<const AffectedUnit*> choose(const PairInput& input,
   return chosen;
 }
 
-BuildResult build_post(const PairInput& input, const std::vector<const AffectedUnit*>& chosen,
-                       Progress& progress) {
+// What post objects depend on beside the files that the patch leaves alone.
+std::string post_key(const PairInput& input) {
+  std::string text = input.key + "\npost";
+  for (const FileChange& change : input.changes)
+    text +=
+        fmt::format("\n{} {} {} {}", static_cast<int>(change.kind), change.old_path, change.path,
+                    change.content.empty() ? "" : sha256(read_file(change.content)));
+  return hash_text(text);
+}
+
+// The objects of chosen, each in its place of "3-post".
+std::map<std::string, BuiltUnit> build_post(const PairInput& input,
+                                            const std::vector<const AffectedUnit*>& chosen,
+                                            Progress& progress) {
+  std::map<std::string, BuiltUnit> post;
   std::vector<std::string> todo;
-  for (const AffectedUnit* unit : chosen) todo.push_back(unit->post);
-  progress.stage(fmt::format("compile {} with the patch", counted(todo.size(), "unit")));
+  const bool is_kept = has_many_readers(input);
+  PreCache cache(input.cache, is_kept ? post_key(input) : "", input.files);
+  for (const AffectedUnit* unit : chosen) {
+    BuiltUnit built;
+    if (is_kept && !unit->pre.empty() &&
+        cache.load(unit->post, place_of(input.overlay, "3-post", unit->post), built))
+      post[unit->post] = built;
+    else
+      todo.push_back(unit->post);
+  }
+  progress.stage(
+      fmt::format("compile {} with the patch", counted(todo.size() + post.size(), "unit")));
+  if (!post.empty()) progress.result(fmt::format("{} from the cache", post.size()));
   progress.expect(todo.size());
   swap_in(input.overlay, input.changes);
   for (const AffectedUnit* unit : chosen)
     if (unit->pre.empty()) check_new_unit(input.kbuild, unit->post);
   // kbuild makes its headers first; if there is no unit, only these.
   if (todo.empty()) run_make(input.kbuild, {"prepare0"});
-  BuildResult result = build_units(input.kbuild, todo);
+  BuildResult result = build_in_turns(input.kbuild, todo, [&](const BuiltUnit& built) {
+    check_dependencies(input, built);
+    if (is_kept) cache.store(built);
+    post[built.name] = built;
+    post[built.name].object = keep(input.overlay, "3-post", built);
+  });
   progress.detail(result.output);
   if (result.built.size() != todo.size())
     throw_failed("compile_failed", "with the patch", result, "without the patch it does");
-  return result;
+  return post;
 }
 
 // The headers that the units' own builds made, by path below obj, with digests.
@@ -272,19 +342,17 @@ void compare_assembly(const BuiltUnit& pre, const BuiltUnit& post,
 
 // That pre, post and moved were compiled from the same files, but for the patch.
 void check_source(const PairInput& input, const std::vector<const AffectedUnit*>& chosen,
-                  const std::map<std::string, BuiltUnit>& pre, const BuildResult& post) {
+                  const std::map<std::string, BuiltUnit>& pre,
+                  const std::map<std::string, BuiltUnit>& post) {
   std::set<std::string> paths;
   for (const AffectedUnit* unit : chosen)
     if (!unit->pre.empty())
       paths.insert(pre.at(unit->pre).sources.begin(), pre.at(unit->pre).sources.end());
-  for (const BuiltUnit& built : post.built)
-    paths.insert(built.sources.begin(), built.sources.end());
+  for (const auto& [name, built] : post) paths.insert(built.sources.begin(), built.sources.end());
   for (const std::string& path : paths) input.files.check(path);
 }
 
-}  // namespace
-
-std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) {
+std::vector<ObjectPair> build_all(const PairInput& input, Progress& progress) {
   std::map<std::string, BuiltUnit> pre = build_pre(input, progress);
   Outside outside(input.overlay, input.kbuild, input.outside, input.changes);
   if (!input.outside.empty())
@@ -292,32 +360,49 @@ std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) 
   outside.build_pre();
   std::vector<const AffectedUnit*> chosen = choose(input, pre);
   const std::map<std::string, std::string> made = made_headers(input, pre);
-  BuildResult result = build_post(input, chosen, progress);
+  const std::map<std::string, BuiltUnit> built = build_post(input, chosen, progress);
   std::vector<Refusal> refusals = outside.build_post();
   compare_made(input, made, refusals);
   std::vector<ObjectPair> pairs;
   std::vector<const AffectedUnit*> units;  // of pairs, in the same order
-  for (size_t i = 0; i < chosen.size(); ++i) {
-    const BuiltUnit& post = result.built[i];
-    check_dependencies(input, post);
-    if (chosen[i]->assembly) {
-      compare_assembly(pre[chosen[i]->pre], post, input.changes, refusals);
+  for (const AffectedUnit* unit : chosen) {
+    const BuiltUnit& post = built.at(unit->post);
+    if (unit->assembly) {
+      compare_assembly(pre[unit->pre], post, input.changes, refusals);
       continue;
     }
     ObjectPair pair;
     pair.unit = fs::path(post.name).lexically_normal().string();
-    pair.target = chosen[i]->pre.empty() ? post.target : pre[chosen[i]->pre].target;
-    if (!chosen[i]->pre.empty()) pair.pre = pre[chosen[i]->pre].object;
-    pair.checksums = {pre[chosen[i]->pre].checksums, post.checksums};
-    pair.post = keep(input.overlay, "3-post", post);
+    pair.target = unit->pre.empty() ? post.target : pre[unit->pre].target;
+    if (!unit->pre.empty()) pair.pre = pre[unit->pre].object;
+    pair.checksums = {pre[unit->pre].checksums, post.checksums};
+    pair.post = post.object;
     pairs.push_back(std::move(pair));
-    units.push_back(chosen[i]);
+    units.push_back(unit);
   }
   if (!refusals.empty()) throw Refused(refusals);
   build_moved(input, pre, units, pairs, progress);
-  check_source(input, chosen, pre, result);
+  check_source(input, chosen, pre, built);
   split_by_target(pairs);
   return pairs;
+}
+
+}  // namespace
+
+std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) {
+  if (input.judge && has_many_readers(input)) {
+    const std::vector<AffectedUnit> own = own_units(input);
+    if (!own.empty()) {
+      progress.note(fmt::format("the patch's own files first, then {} that only read its headers",
+                                counted(input.units.size() - own.size(), "unit")));
+      const PairInput first{input.overlay, input.kbuild,  own,
+                            input.outside, input.changes, input.files,
+                            input.cache,   input.key,     {}};
+      input.judge(build_all(first, progress));
+      swap_out(input.overlay, input.changes, {});
+    }
+  }
+  return build_all(input, progress);
 }
 
 void split_by_target(std::vector<ObjectPair>& pairs) {

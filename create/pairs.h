@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,10 @@ struct ObjectPair {
   ChecksumPair checksums;          // of what it exports
 };
 
+// Looks at the pairs of the files that the patch changes, before the many units are compiled that
+// only read its headers. Throws what those cannot lift.
+using EarlyJudge = std::function<void(const std::vector<ObjectPair>&)>;
+
 struct PairInput {
   Overlay& overlay;
   const Kbuild& kbuild;
@@ -34,8 +39,9 @@ struct PairInput {
   const std::vector<const OutsideProgram*>& outside;
   const std::vector<FileChange>& changes;
   SourceFiles& files;
-  std::filesystem::path cache;  // of pre objects
+  std::filesystem::path cache;  // of objects
   std::string key;              // what they depend on beside the sources
+  EarlyJudge judge;
 };
 
 struct PairObjects {
@@ -49,7 +55,9 @@ PairObjects compare_pair(const ObjectPair& pair);
 // kbuild puts one object into several modules ("a:b" is its target then): makes a pair for each.
 void split_by_target(std::vector<ObjectPair>& pairs);
 
-// Pre objects come from the cache where every file they were made from is as it was. Leaves the
+// Pre objects come from the cache where every file they were made from is as it was; where many
+// units read a changed header, post objects too, so that work that is interrupted is not lost, and
+// the patch's own files are compiled and judged before the others. Leaves the
 // patched files in the overlay. Throws Error("source_changed") if a file that it read was written
 // meanwhile, Error("compile_failed") with the compiler's words,
 // Error("pre_build_failed") if already the source as it is does not compile, and
