@@ -12,11 +12,11 @@
 #include <string>
 #include <vector>
 
+#include "objdiff/diff/given_away.h"
 #include "objdiff/diff/section_diff.h"
 #include "objdiff/image/run_image.h"
 #include "objdiff/match/run_pre.h"
 #include "objdiff/object/object.h"
-#include "objdiff/update/given_away.h"
 
 namespace ksplice {
 

@@ -1,6 +1,6 @@
 // What an update's code does with the addresses of what the update brings along: everything that a
 // small source defines is the update's, everything that it only declares is the kernel's.
-#include "objdiff/update/given_away.h"
+#include "objdiff/diff/given_away.h"
 
 #include <gtest/gtest.h>
 

@@ -30,7 +30,7 @@
 //
 //   timer_setup(&b->timer, beat_other, 0);   movq $beat_other, 0x18(%rbx)     is stored
 //   printk("beat %d\n", n);                  movq $.LC0, %rdi; call _printk   nothing
-#include "objdiff/update/given_away.h"
+#include "objdiff/diff/given_away.h"
 
 #include <fmt/core.h>
 

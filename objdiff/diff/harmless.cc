@@ -9,7 +9,7 @@
 #include <map>
 #include <string_view>
 
-#include "objdiff/update/given_away.h"
+#include "objdiff/diff/given_away.h"
 
 namespace ksplice {
 
