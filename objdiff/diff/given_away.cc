@@ -92,10 +92,15 @@ bool is_of_the_loader(const Section& section) {
 
 class Follower {
  public:
-  explicit Follower(const Object& update);
+  // wanted: only these data, and comparisons count (find_known_by_address); null: everything.
+  explicit Follower(const Object& update, const std::vector<DataRange>* wanted = nullptr);
   std::vector<GivenAway> find();
 
  private:
+  void add_ways(const Section& table);
+  bool is_wanted(const Place& place) const;
+  bool is_compared(const RegisterUse& use, const Instruction& instruction, Registers state,
+                   bool immediate) const;
   void look_at(const Section& section);
   void judge(const Section& section, const Instruction& instruction, const Place& target,
              uint64_t field);
@@ -118,6 +123,7 @@ class Follower {
   std::string name_of(const Place& place) const;
 
   const Object& update_;
+  const std::vector<DataRange>* wanted_;
   std::map<const Section*, CodeMap> code_;
   std::map<const Section*, std::vector<const Symbol*>> symbols_;
   std::map<const Section*, std::vector<Relocation>> relocations_;  // by offset
@@ -129,7 +135,8 @@ class Follower {
   std::vector<GivenAway> found_;
 };
 
-Follower::Follower(const Object& update) : update_(update) {
+Follower::Follower(const Object& update, const std::vector<DataRange>* wanted)
+    : update_(update), wanted_(wanted) {
   for (const auto& symbol : update.symbols) {
     if (symbol->section == nullptr) continue;
     symbols_[symbol->section].push_back(symbol.get());
@@ -145,17 +152,44 @@ Follower::Follower(const Object& update) : update_(update) {
       if (relocation.symbol->section != nullptr && !is_label_table(*section))
         with_addresses_.insert(section.get());
   }
-  for (const auto& section : update.sections) {
-    const std::string& name = section->name;
-    const bool has_ways =
-        name == "__jump_table" || name == "__ex_table" || name == ".altinstructions";
-    const std::vector<Relocation>& all = relocations_[section.get()];
-    if (!has_ways || all.size() < 2) continue;
-    const auto site = place_of(*section, all[0]), target = place_of(*section, all[1]);
+  for (const auto& section : update.sections) add_ways(*section);
+}
+
+// An entry has the distance to its site and then that to where the code goes on. In an update each
+// stands in a section of its own, and so does the code of an alternative; where many share one, the
+// way back from it is not known, and what it does with the address is left out.
+void Follower::add_ways(const Section& table) {
+  const std::string& name = table.name;
+  if (name != "__jump_table" && name != "__ex_table" && name != ".altinstructions") return;
+  const std::vector<Relocation>& all = relocations_[&table];
+  const bool is_alone = all.size() <= 3;
+  if (name == ".altinstructions" && !is_alone) return;
+  for (size_t i = 0; i + 1 < all.size(); ++i) {
+    if (all[i + 1].offset != all[i].offset + 4) continue;
+    const auto site = place_of(table, all[i]), target = place_of(table, all[i + 1]);
+    ++i;
     if (!site || !target || !target->section->is_exec()) continue;
     ways_.emplace(*site, *target);
     if (name == ".altinstructions") back_[target->section] = *site;
   }
+}
+
+bool Follower::is_wanted(const Place& place) const {
+  return wanted_ == nullptr ||
+         std::any_of(wanted_->begin(), wanted_->end(), [&](const DataRange& range) {
+           // The end is named by a loop that stops there.
+           return place.section == range.section && place.offset >= range.begin &&
+                  place.offset < range.end;
+         });
+}
+
+// Whether the address is compared with another one, of which it is not known where it is from.
+bool Follower::is_compared(const RegisterUse& use, const Instruction& instruction, Registers state,
+                           bool immediate) const {
+  if (wanted_ == nullptr) return false;
+  const bool is_one = immediate || (use.values & state) != 0;
+  const bool is_another = use.reads_memory || (use.values & ~state) != 0;
+  return is_one && is_another && (immediate || instruction.imm_size == 0);
 }
 
 const CodeMap& Follower::code_of(const Section& section) {
@@ -188,7 +222,7 @@ bool Follower::is_label_table(const Section& section) {
 }
 
 Subject Follower::subject_of(const Place& target) const {
-  return {.holds_addresses = has_addresses(*target.section),
+  return {.holds_addresses = wanted_ == nullptr && has_addresses(*target.section),
           .is_label = target.section->is_exec() && !is_entry(target)};
 }
 
@@ -272,7 +306,10 @@ Step Follower::step(const Section& section, const Instruction& instruction, Regi
                     const Subject& subject, bool immediate, bool memory) const {
   const std::optional<RegisterUse> use = register_use(section.data, instruction);
   if (!use) return {state, "is used by an instruction that is not understood"};
-  if (use->only_looks) return {state, ""};
+  if (use->only_looks)
+    return {state, is_compared(*use, instruction, state, immediate)
+                       ? "is compared with what others hold"
+                       : ""};
   const bool by_value = immediate || (use->values & state) != 0;
   const bool by_place = memory || (use->places & state) != 0;
   // Any pointer may lead into the frame, but for one to the address itself.
@@ -388,7 +425,7 @@ Outcome Follower::follow_anew(Place from, Registers state, const Subject& subjec
 // The instruction names the target in the field at that offset.
 void Follower::judge(const Section& section, const Instruction& instruction, const Place& target,
                      uint64_t field) {
-  if (instruction.is_branch()) return;
+  if (instruction.is_branch() || !is_wanted(target)) return;
   const Subject subject = subject_of(target);
   if (!target.section->is_exec() && is_label_table(*target.section)) return;
   const bool immediate = instruction.imm_size != 0 && field == instruction.imm_offset;
@@ -447,5 +484,10 @@ std::vector<GivenAway> Follower::find() {
 }  // namespace
 
 std::vector<GivenAway> find_given_away(const Object& update) { return Follower(update).find(); }
+
+std::vector<GivenAway> find_known_by_address(const Object& object,
+                                             const std::vector<DataRange>& wanted) {
+  return Follower(object, &wanted).find();
+}
 
 }  // namespace ksplice

@@ -1,7 +1,7 @@
 // Which addresses in an update may outlive its undo? See the head of given_away.cc.
 //
-// In: an update object before its tables are added. Out: every place where the update's own code
-// hands out the address of something that the update brought along. Decides nothing.
+// In: an update object before its tables are added, or a compiled one. Out: every place where the
+// object's own code hands out the address of something in it. Decides nothing.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,17 @@ struct GivenAway {
 
 // In the order of the object's sections; each thing once for each way and function.
 std::vector<GivenAway> find_given_away(const Object& update);
+
+// Bytes of a section.
+struct DataRange {
+  const Section* section = nullptr;
+  uint64_t begin = 0, end = 0;
+};
+
+// The same of any object, for the data in wanted only, and also where such an address is compared
+// with one that others hold: places by which somebody knows the thing, and not only what it holds.
+std::vector<GivenAway> find_known_by_address(const Object& object,
+                                             const std::vector<DataRange>& wanted);
 
 // A function outside of the update that uses what it is given and keeps no pointer to it.
 struct Callee {

@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <optional>
 
+#include "objdiff/diff/given_away.h"
 #include "objdiff/diff/judge.h"
 
 namespace ksplice {
@@ -56,6 +58,20 @@ bool is_private_constant(const Judgement& j, const Atom& pre, const Atom& post) 
       if (j.context.post.resolve(*user.section, *relocation).atom == &post) return false;
   }
   return true;
+}
+
+// Where code knows a constant by its address, in either object: it gives it to somebody who may
+// keep it, or compares it with what others hold. What exists already has the old constant, and a
+// copy would be another thing.
+std::optional<std::string> known_by_address(const Judgement& j, const Atom& pre, const Atom& post) {
+  for (const auto& [atoms, atom] : {std::pair(&j.context.pre, &pre), {&j.context.post, &post}}) {
+    const std::vector<DataRange> range = {{atom->section, atom->offset, atom->end()}};
+    const std::vector<GivenAway> known = find_known_by_address(atoms->object(), range);
+    if (!known.empty())
+      return fmt::format("its address {} in {}()+{:#x}", known[0].how, known[0].function,
+                         known[0].offset);
+  }
+  return std::nullopt;
 }
 
 // The running kernel maps it read-only, if only from some moment of the start on.
@@ -201,17 +217,21 @@ void judge_datum(Judgement& j, const DataDiff& data) {
     refusal.found = fmt::format("{} bytes", post.size);
     return;
   }
-  if (is_copied) return;
+  std::optional<std::string> known;
+  if (is_copied) known = known_by_address(j, pre, post);
+  if (is_copied && !known) return;
   const bool code_pointers =
       refers_to_code(j.context.pre, pre) || refers_to_code(j.context.post, post);
-  std::string what = post.section->is_write() ? "the initial value of existing writable data"
-                     : code_pointers          ? "a table of pointers that live objects point to"
-                                              : "read-only data that other data or units refer to";
+  std::string what = known ? "a constant that live objects may have, as " + *known
+                     : post.section->is_write() ? "the initial value of existing writable data"
+                     : code_pointers            ? "a table of pointers that live objects point to"
+                                     : "read-only data that other data or units refer to";
   Refusal& refusal = j.refuse(
       "data_changed", data.section, data.name,
       fmt::format("{}{} changed at offset {:#x}: {}", data.name,
                   j.context.post_debug.member_at(plain_name(data.name), offset), offset, what),
-      advise_on_value(j, data, is_read_only(*pre.section), code_pointers));
+      known ? "leave the constant as it is, and let new code use one of another name"
+            : advise_on_value(j, data, is_read_only(*pre.section), code_pointers));
   refusal.offset = offset;
   refusal.expected = value_text(j.context.pre, pre, offset);
   refusal.found = value_text(j.context.post, post, offset);
