@@ -81,6 +81,7 @@ class Correlator {
         post_debug_(post_debug) {}
 
   Correlation run() {
+    find_alike();
     by_unique_name();
     group_rest();
     identical_functions();
@@ -120,11 +121,45 @@ class Correlator {
     return !was.empty() && !is.empty() && was != is;
   }
 
-  static std::map<std::string, std::vector<const Atom*>> names(const Atoms& atoms) {
+  std::map<std::string, std::vector<const Atom*>> names(const Atoms& atoms) const {
     std::map<std::string, std::vector<const Atom*>> result;
     for (const Atom& atom : atoms.all())
-      if (is_named(atom) && !is_macro_state(atom)) result[atom.name].push_back(&atom);
+      if (is_grouped(atom)) result[atom.name].push_back(&atom);
     return result;
+  }
+
+  // Several static variables of one name in one function, of either object: nothing but their uses
+  // tells them apart.
+  void find_alike() {
+    std::map<std::string, Group> by_name;
+    auto add = [&](const Atoms& atoms, auto member) {
+      for (const Atom& atom : atoms.all())
+        if (is_named(atom) && holds_state(atom) && atom.symbol->bind == STB_LOCAL)
+          (by_name[source_name(atom)].*member).push_back(&atom);
+    };
+    add(pre_, &Group::pre);
+    add(post_, &Group::post);
+    for (const auto& [name, group] : by_name) {
+      if (group.pre.size() < 2 && group.post.size() < 2) continue;
+      std::map<std::string, Group> by_function;
+      for (const Atom* atom : group.pre)
+        by_function[pre_debug_.function_of_variable(atom->section, atom->offset)].pre.push_back(
+            atom);
+      for (const Atom* atom : group.post)
+        by_function[post_debug_.function_of_variable(atom->section, atom->offset)].post.push_back(
+            atom);
+      for (const auto& [function, alike] : by_function) {
+        if (function.empty() || (alike.pre.size() < 2 && alike.post.size() < 2)) continue;
+        alike_.insert(alike.pre.begin(), alike.pre.end());
+        alike_.insert(alike.post.begin(), alike.post.end());
+      }
+    }
+  }
+
+  // "count" of "count.3", and of clang's "function.count".
+  static std::string source_name(const Atom& atom) {
+    const std::string name = plain_name(atom.name);
+    return name.substr(name.rfind('.') + 1);
   }
 
   void by_unique_name() {
@@ -159,7 +194,9 @@ class Correlator {
         join(group.pre.front(), group.post.front());
   }
 
-  static bool is_grouped(const Atom& atom) { return is_named(atom) && !is_macro_state(atom); }
+  bool is_grouped(const Atom& atom) const {
+    return is_named(atom) && !is_macro_state(atom) && !alike_.contains(&atom);
+  }
 
   static std::string key(const Atom& atom) {
     std::string key = plain_name(atom.name);
@@ -239,7 +276,7 @@ class Correlator {
       if (!shape) continue;
       for (size_t i = 0; i < a.size(); ++i) {
         const Atom *x = a[i].reference.atom, *y = b[i].reference.atom;
-        if (x == nullptr || y == nullptr || !is_named(*x) || !is_named(*y)) continue;
+        if (x == nullptr || y == nullptr || !is_grouped(*x) || !is_grouped(*y)) continue;
         if (key(*x) == key(*y) && a[i].reference.offset == b[i].reference.offset) join(x, y);
       }
     }
@@ -317,8 +354,9 @@ class Correlator {
 
   void by_position() {
     const StateContext context{
-        pre_uses_, post_uses_, pre_debug_, post_debug_,
-        [this](const Atom& pre, const Atom& post) { return similar(pre, post); }};
+        pre_uses_,  post_uses_,
+        pre_debug_, post_debug_,
+        alike_,     [this](const Atom& pre, const Atom& post) { return similar(pre, post); }};
     result_.ambiguous = correlate_macro_state(context, result_);
     std::sort(result_.ambiguous.begin(), result_.ambiguous.end(), [](const Atom* a, const Atom* b) {
       return std::tie(a->section->index, a->offset) < std::tie(b->section->index, b->offset);
@@ -462,6 +500,7 @@ class Correlator {
   const DebugInfo& post_debug_;
   Correlation result_;
   std::map<std::string, Group> groups_;
+  std::set<const Atom*> alike_;
 };
 
 }  // namespace

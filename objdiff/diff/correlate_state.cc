@@ -25,6 +25,23 @@ struct Token {
   std::set<std::string> strings;  // near it
 };
 
+// The name that a macro gave a static local variable; "" for an author's own in the file.
+std::string last_name(const Atom& atom) {
+  const std::string name = plain_name(atom.name);
+  const size_t dot = name.rfind('.');  // clang: "function.__warned"
+  if (dot == std::string::npos && name == atom.name) return "";
+  return dot == std::string::npos ? name : name.substr(dot + 1);
+}
+
+// Flags of what is done once.
+bool is_once(const Atom& atom) {
+  using namespace std::string_view_literals;
+  static constexpr std::array Names = {"__already_done"sv, "__warned"sv, "__print_once"sv,
+                                       "___done"sv, "___once_key"sv};
+  return atom.kind == AtomKind::Data && atom.symbol != nullptr &&
+         std::find(Names.begin(), Names.end(), last_name(atom)) != Names.end();
+}
+
 class StateCorrelator {
  public:
   StateCorrelator(const StateContext& context, Correlation& correlation)
@@ -42,6 +59,7 @@ class StateCorrelator {
         align_functions(*pre, post);
     settle();
     by_declaring_function();
+    part_others();
     return {ambiguous_.begin(), ambiguous_.end()};
   }
 
@@ -64,9 +82,11 @@ class StateCorrelator {
     }
   };
 
-  static void collect(const Atoms& atoms, std::vector<const Atom*>& open) {
+  bool is_open(const Atom& atom) const { return is_macro_state(atom) || c_.alike.contains(&atom); }
+
+  void collect(const Atoms& atoms, std::vector<const Atom*>& open) const {
     for (const Atom& atom : atoms.all())
-      if (is_macro_state(atom)) open.push_back(&atom);
+      if (is_open(atom)) open.push_back(&atom);
   }
 
   std::string declared_in(const Atom& atom, bool post) const {
@@ -94,7 +114,7 @@ class StateCorrelator {
     const Atom* target = use.reference.atom;
     if (target == nullptr)
       return text + (use.reference.symbol != nullptr ? " " + use.reference.symbol->name : "");
-    if (is_macro_state(*target)) return text + " =" + plain_name(target->name);
+    if (is_open(*target)) return text + " =" + plain_name(target->name);
     if (target->kind == AtomKind::String) return text + " " + string_of(*target);
     const Atom* known = post ? target : correlation_.post(target);
     return text + " " + (known != nullptr ? known : target)->name;
@@ -119,9 +139,9 @@ class StateCorrelator {
       token.text = texts_.try_emplace(token_text(use, post, function), texts_.size()).first->second;
       const Atom* target = use.reference.atom;
       if (target != nullptr) token.weight = target->kind == AtomKind::String ? MessageWeight : 2;
-      if (target == nullptr || !is_macro_state(*target)) continue;
+      if (target == nullptr || !is_open(*target)) continue;
       token.wanted = target;
-      token.strings = (post ? c_.post : c_.pre).strings_near(function, use.offset);
+      token.strings = strings_near(post ? c_.post : c_.pre, function, use.offset);
     }
     return result;
   }
@@ -136,10 +156,18 @@ class StateCorrelator {
     return a.weight + MessageWeight * common;
   }
 
-  static Variables wanted_of(const std::vector<Use>& uses) {
+  static std::set<std::string> strings_near(const Uses& uses, const Atom& function,
+                                            uint64_t offset) {
+    std::set<std::string> strings;
+    for (const Atom* atom : uses.things_near(function, offset))
+      if (atom->kind == AtomKind::String) strings.insert(string_of(*atom));
+    return strings;
+  }
+
+  Variables wanted_of(const std::vector<Use>& uses) const {
     Variables result;
     for (const Use& use : uses)
-      if (use.reference.atom != nullptr && is_macro_state(*use.reference.atom))
+      if (use.reference.atom != nullptr && is_open(*use.reference.atom))
         result.insert(use.reference.atom);
     return result;
   }
@@ -237,6 +265,56 @@ class StateCorrelator {
     }
   }
 
+  // What is done with a flag: the texts, and the variables of names that say something.
+  struct Deed {
+    std::set<std::string> strings;
+    Variables variables;
+  };
+
+  std::map<const Atom*, Deed> deeds(const Uses& uses) const {
+    std::map<const Atom*, Deed> result;
+    for (const Atom& function : uses.atoms().all()) {
+      if (!function.is_function()) continue;
+      for (const Use& use : uses.of(function)) {
+        const Atom* flag = use.reference.atom;
+        if (flag == nullptr || !is_once(*flag)) continue;
+        Deed& deed = result[flag];
+        for (const Atom* atom : uses.things_near(function, use.offset))
+          if (atom->kind == AtomKind::String)
+            deed.strings.insert(string_of(*atom));
+          else if (atom->kind == AtomKind::Data && atom->section->is_write() && !is_open(*atom))
+            deed.variables.insert(atom);
+      }
+    }
+    return result;
+  }
+
+  // Takes apart flags of one place by which another thing is done now.
+  void part_others() {
+    const std::map<const Atom*, Deed> was = deeds(c_.pre), is = deeds(c_.post);
+    for (const auto& [post, now] : is) {
+      const Atom* pre = correlation_.pre(post);
+      auto before = was.find(pre);
+      if (pre == nullptr || before == was.end()) continue;
+      const Deed& old = before->second;
+      const bool has_text =
+          std::any_of(now.strings.begin(), now.strings.end(),
+                      [&](const auto& each) { return old.strings.contains(each); });
+      Variables kept;
+      for (const Atom* variable : old.variables) kept.insert(correlation_.post(variable));
+      const bool has_variable = std::any_of(now.variables.begin(), now.variables.end(),
+                                            [&](const Atom* each) { return kept.contains(each); });
+      const bool is_other_text = !has_text && !old.strings.empty() && !now.strings.empty();
+      const bool is_other_variable =
+          !has_variable &&
+          std::any_of(now.variables.begin(), now.variables.end(),
+                      [&](const Atom* each) { return correlation_.pre(each) == nullptr; });
+      if (has_text || has_variable || (!is_other_text && !is_other_variable)) continue;
+      correlation_.to_pre.erase(post);
+      correlation_.to_post.erase(pre);
+    }
+  }
+
   const StateContext& c_;
   Correlation& correlation_;
   std::vector<const Atom*> open_pre_, open_post_;
@@ -254,15 +332,10 @@ bool is_macro_state(const Atom& atom) {
       !atom.section->is_write() || atom.size == 0)
     return false;
   if (atom.section->name == "__dyndbg") return true;
-  const std::string name = plain_name(atom.name);
-  const size_t dot = name.rfind('.');                               // clang: "function.__warned"
-  if (dot == std::string::npos && name == atom.name) return false;  // an author's own, in the file
   using namespace std::string_view_literals;
-  static constexpr std::array Names = {"__already_done"sv, "__warned"sv, "__print_once"sv, "_rs"sv,
-                                       "__key"sv};
-  const std::string_view last =
-      std::string_view(name).substr(dot == std::string::npos ? 0 : dot + 1);
-  return std::find(Names.begin(), Names.end(), last) != Names.end();
+  static constexpr std::array Names = {"_rs"sv, "__key"sv};
+  const std::string name = last_name(atom);
+  return is_once(atom) || std::find(Names.begin(), Names.end(), name) != Names.end();
 }
 
 std::vector<const Atom*> correlate_macro_state(const StateContext& context,

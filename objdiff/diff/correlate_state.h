@@ -1,6 +1,8 @@
 // Which of several flags is whose: the static variables of macros (WARN_ONCE, pr_info_ratelimited,
-// pr_debug, a lock's class) have names that say nothing, and hold state that must not be split,
-// shared or mixed up. A WARN_ONCE that stays must remember that it has warned; a new one must not.
+// get_random_once, pr_debug, a lock's class) have names that say nothing, and so has each of
+// several static variables that an author gave one name in one function. They hold state that must
+// not be split, shared or mixed up. A WARN_ONCE that stays must remember that it has warned; a new
+// one must not.
 //
 //   what it is      name without number, section, size, function that declares it (debug
 //                   information); a pr_debug's descriptor also by its content
@@ -8,7 +10,9 @@
 //                   every use of a variable beside one of another; the message that goes with it
 //                   counts more than the code around it
 //
-// All uses of a variable must agree. Where they leave several, none is taken: ambiguous.
+// All uses of a variable must agree. Where they leave several, none is taken: ambiguous. What was
+// done once is to be done again where it is another thing that is done: with other texts, or to
+// other variables (what get_random_once() fills).
 //
 // Example: a patch puts WARN_ONCE(a, "x") in front of WARN_ONCE(b, "y") in f. Pre has
 // __already_done.1, post __already_done.4 and .3. Both could be the old one by the test of the flag
@@ -35,6 +39,8 @@ struct StateContext {
   const Uses& post;
   const DebugInfo& pre_debug;
   const DebugInfo& post_debug;
+  // Those of several of one name in one function, in both objects.
+  const std::set<const Atom*>& alike;
   // Whether the contents are equal, before the correlation is known.
   std::function<bool(const Atom& pre, const Atom& post)> similar;
 };

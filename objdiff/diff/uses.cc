@@ -62,32 +62,31 @@ std::vector<Use> Uses::with_code(const Atom& function) const {
   return result;
 }
 
-std::set<std::string> Uses::strings_near(const Atom& function, uint64_t offset) const {
-  std::set<std::string> strings;
-  if (offset < BehindCode) read_block(*function.section, function.entry + offset, 1, strings);
-  return strings;
+std::set<const Atom*> Uses::things_near(const Atom& function, uint64_t offset) const {
+  std::set<const Atom*> things;
+  if (offset < BehindCode) read_block(*function.section, function.entry + offset, 1, things);
+  return things;
 }
 
 void Uses::read_block(const Section& code, uint64_t offset, int depth,
-                      std::set<std::string>& strings) const {
+                      std::set<const Atom*>& things) const {
   while (const Instruction* instruction = atoms_.code(code)->at(offset)) {
     Reference reference;
     for (const Relocation& relocation : relocations_of(code, *instruction)) {
       reference = atoms_.resolve(code, relocation);
-      if (reference.atom != nullptr && reference.atom->kind == AtomKind::String)
-        strings.insert(string_of(*reference.atom));
+      if (reference.atom != nullptr) things.insert(reference.atom);
     }
     offset = instruction->end();
     const bool jumps = instruction->kind == InstructionKind::Jump ||
                        instruction->kind == InstructionKind::CondJump;
     if (jumps && depth > 0) {
       if (reference.atom == nullptr && reference.symbol == nullptr)
-        read_block(code, static_cast<uint64_t>(instruction->target), depth - 1, strings);
+        read_block(code, static_cast<uint64_t>(instruction->target), depth - 1, things);
       else if (reference.atom != nullptr && reference.atom->is_function())
         read_block(
             *reference.atom->section,
             static_cast<uint64_t>(static_cast<int64_t>(reference.atom->entry) + reference.offset),
-            depth - 1, strings);
+            depth - 1, things);
     }
     if (instruction->ends_flow()) return;
     if (jumps && depth-- <= 0) return;

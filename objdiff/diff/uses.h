@@ -27,14 +27,14 @@ class Uses {
   std::vector<Use> of(const Atom& atom) const;
   // The same for a function, with all instructions between; reference is empty for those without.
   std::vector<Use> with_code(const Atom& function) const;
-  // The strings that the code at offset uses up to the end of the block, and those of the blocks
-  // that it goes on to: the message that goes with a flag.
-  std::set<std::string> strings_near(const Atom& function, uint64_t offset) const;
+  // What the code at offset refers to up to the end of the block, and in the blocks that it goes on
+  // to: the message that goes with a flag.
+  std::set<const Atom*> things_near(const Atom& function, uint64_t offset) const;
 
  private:
   void add_jump_table(const Atom& function, std::vector<Use>& uses) const;
   void read_block(const Section& code, uint64_t offset, int depth,
-                  std::set<std::string>& strings) const;
+                  std::set<const Atom*>& things) const;
 
   const Atoms& atoms_;
   const SpecialTables& tables_;
