@@ -96,6 +96,10 @@ std::vector<std::string> settle_consent(const Options& options, std::deque<Chang
                       "code",
                       refusal.symbol));
       return true;
+    } else if (refusal.code == "state_lost" && is_in(options.begin_anew, refusal.symbol)) {
+      notes.push_back(fmt::format("{} begins with its initial value, whatever {} holds",
+                                  refusal.symbol, refusal.expected));
+      return true;
     } else if (DataDiff* data = find_changeable(units, refusal)) {
       const std::vector<std::string> lacking = lacking_options(options, *data);
       if (lacking.empty()) {

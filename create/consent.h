@@ -1,5 +1,5 @@
 // What the differ reports, and the user may take on: told by --leave-out-init,
-// --allow-busy, --change-pointers and --change-values.
+// --allow-busy, --change-pointers, --change-values and --begin-anew.
 #pragma once
 
 #include <deque>

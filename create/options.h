@@ -25,6 +25,7 @@ struct Options {
   std::vector<std::string> allow_busy;       // functions; consent to always_busy
   std::vector<std::string> change_pointers;  // variables; consent to data_changed
   std::vector<std::string> change_values;    // the same
+  std::vector<std::string> begin_anew;       // the same; instead of others that are gone
   std::vector<std::string> on_top_of;        // tarballs, in order of application; or "none"
   std::string id, description;
   unsigned jobs = 0;

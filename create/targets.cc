@@ -143,6 +143,7 @@ void judge_names(const std::deque<ChangedUnit>& units, Images& images,
     by_target[unit.target].push_back({unit.name, &unit.pre, &unit.post, &unit.diff, &unit.match});
   for (const auto& [target, of_target] : by_target)
     append(refusals, refuse_moved_names(of_target, images.get(target), images.vmlinux()));
+  append(refusals, refuse_moved_state(by_target));
 }
 
 std::vector<TargetUpdate> make_updates(const std::deque<ChangedUnit>& units, Images& images,

@@ -2,10 +2,11 @@
 // one is brought along and begins with its initial value, while the old one keeps the state and the
 // waiters.
 //
-// Taken for the same: one that is gone and one that is new, of one size and kind of memory and, as
-// far as debug information says, of one type, and either a function that is in both objects used
-// the first and uses the second, or both are variables of the file: their users may have other
-// names, too. Flags and the like of macros come and go (correlate_state.h) and are not looked at.
+// Taken for the same: one that is gone and one that is new, and a function that is in both objects
+// used the first and uses the second, whatever they are: a counter may have become a wider one, or
+// a member of a structure. Where the users have other names, too, those of one size and kind of
+// memory and, as far as debug information says, of one type. Flags and the like of macros come and
+// go (correlate_state.h) and are not looked at. What is only gone is worth a note.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -67,43 +68,56 @@ using Variables = std::vector<const Atom*>;
 void refuse_lost(Judgement& j, const Atom& old, const Atom& variable, const std::string& how) {
   Refusal& refusal = j.refuse(
       "state_lost", variable.section->name, variable.name,
-      fmt::format("{}, which is alike: what the running kernel keeps in {} would be lost, as {} "
-                  "begins with its initial value",
+      fmt::format("{}: what the running kernel keeps in {} would be lost, as {} begins with its "
+                  "initial value",
                   how, old.name, variable.name),
-      fmt::format("keep the name {}; if the two are to be different variables, put the new one "
-                  "into a structure, which makes it one of another type",
-                  source_name(old)));
+      fmt::format(
+          "keep {} as it is; if {} is another variable, of which the initial value is right "
+          "in a kernel that runs, use --begin-anew={}",
+          source_name(old), source_name(variable), variable.name));
   refusal.expected = old.name;
   refusal.found = variable.name;
+}
+
+// Those of all that are in some and not in others.
+Variables only_in(const Variables& all, const std::set<const Atom*>& some,
+                  const std::set<const Atom*>& others) {
+  Variables result;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(result),
+               [&](const Atom* each) { return some.contains(each) && !others.contains(each); });
+  return result;
 }
 
 // Takes out of both what a function that stays used and uses instead.
 void judge_users(Judgement& j, Variables& gone, Variables& added) {
   const Uses pre_uses(j.context.pre, j.context.pre_tables);
   const Uses post_uses(j.context.post, j.context.post_tables);
+  std::set<const Atom*> succeeded, successors;
   for (const Atom& function : j.context.post.all()) {
     const Atom* before = function.is_function() ? j.context.correlation.pre(&function) : nullptr;
     if (before == nullptr || !j.included.contains(&function)) continue;
     const std::set<const Atom*> is = used_by(post_uses, function);
     const std::set<const Atom*> was = used_by(pre_uses, *before);
-    std::erase_if(added, [&](const Atom* variable) {
-      if (!is.contains(variable)) return false;
-      auto old = std::find_if(gone.begin(), gone.end(), [&](const Atom* each) {
-        return was.contains(each) && may_be_one(j, *each, *variable);
-      });
-      if (old == gone.end()) return false;
+    const Variables old = only_in(gone, was, is), now = only_in(added, is, was);
+    if (old.empty() || now.empty()) continue;
+    succeeded.insert(old.begin(), old.end());
+    for (const Atom* variable : now) {
+      if (!successors.insert(variable).second) continue;
+      auto alike = std::find_if(old.begin(), old.end(),
+                                [&](const Atom* each) { return may_be_one(j, *each, *variable); });
+      const Atom& one = alike == old.end() ? *old.front() : **alike;
       refuse_lost(
-          j, **old, *variable,
-          fmt::format("{} used {} and uses {} now", function.name, (*old)->name, variable->name));
-      gone.erase(old);
-      return true;
-    });
+          j, one, *variable,
+          fmt::format("{} used {} and uses {} now", function.name, one.name, variable->name));
+    }
   }
+  std::erase_if(gone, [&](const Atom* each) { return succeeded.contains(each); });
+  std::erase_if(added, [&](const Atom* each) { return successors.contains(each); });
 }
 
 // What no function that stays uses: where the functions have other names now as well, nothing but
 // the type tells whether the variables are one.
-void judge_rest(Judgement& j, Variables gone, Variables added) {
+void judge_rest(Judgement& j, Variables& all_gone, Variables added) {
   const Uses pre_uses(j.context.pre, j.context.pre_tables);
   const Uses post_uses(j.context.post, j.context.post_tables);
   std::set<const Atom*> was, is;
@@ -113,14 +127,17 @@ void judge_rest(Judgement& j, Variables gone, Variables added) {
     was.merge(used_by(pre_uses, *before));
     is.merge(used_by(post_uses, function));
   }
+  Variables gone = all_gone;
   std::erase_if(gone, [&](const Atom* each) { return was.contains(each); });
   std::erase_if(added, [&](const Atom* each) { return is.contains(each); });
   for (const Atom* variable : added) {
     auto old = std::find_if(gone.begin(), gone.end(),
                             [&](const Atom* each) { return may_be_one(j, *each, *variable); });
     if (old == gone.end()) continue;
-    refuse_lost(j, **old, *variable,
-                fmt::format("{} is gone and {} is new", (*old)->name, variable->name));
+    refuse_lost(
+        j, **old, *variable,
+        fmt::format("{} is gone and {} is new, which is alike", (*old)->name, variable->name));
+    std::erase(all_gone, *old);
     gone.erase(old);
   }
 }
@@ -137,9 +154,16 @@ void judge_state(Judgement& j) {
     if (std::find(ambiguous.begin(), ambiguous.end(), atom) != ambiguous.end()) continue;
     if (atom != nullptr && holds_state(*atom)) (is_new ? added : gone).push_back(atom);
   }
-  if (gone.empty() || added.empty()) return;
-  judge_users(j, gone, added);
-  judge_rest(j, std::move(gone), added);
+  if (!gone.empty() && !added.empty()) {
+    judge_users(j, gone, added);
+    judge_rest(j, gone, added);
+  }
+  for (const Atom* atom : gone)
+    if (std::none_of(ambiguous.begin(), ambiguous.end(),
+                     [&](const Atom* other) { return source_name(*other) == source_name(*atom); }))
+      j.notes.push_back(fmt::format(
+          "{} is not used any more: what the running kernel keeps in it is not looked at",
+          atom->name));
 }
 
 }  // namespace ksplice

@@ -65,6 +65,24 @@ bool is_in(const std::vector<Range>& ranges, uint64_t addr) {
                      [&](const Range& range) { return addr >= range.begin && addr < range.end; });
 }
 
+bool holds_state(const Symbol& symbol) {
+  const Section& section = *symbol.section;
+  Atom atom;
+  atom.kind = AtomKind::Data, atom.section = &section, atom.symbol = &symbol;
+  atom.name = symbol.name, atom.size = symbol.size;
+  const SectionRule* rule = section_rule(section.name);
+  return section.is_write() && symbol.size != 0 && !is_macro_state(atom) &&
+         !section.name.starts_with(".data.rel.ro") &&
+         (rule == nullptr || rule->use == SectionUse::Content);
+}
+
+// Names of variables, a function's own with that of the function.
+std::string state_name(const DebugInfo& debug, const Symbol& symbol) {
+  const std::string plain = plain_name(symbol.name);
+  if (plain == symbol.name) return plain;
+  return debug.function_of_variable(symbol.section, symbol.value) + "/" + plain;
+}
+
 class NameJudge {
  public:
   NameJudge(const std::vector<Unit>& units, const RunImage& image, const RunImage& vmlinux)
@@ -73,7 +91,6 @@ class NameJudge {
   std::vector<Refusal> run() {
     for (const Unit& unit : units_)
       for (const std::string& name : unit.diff->new_globals) judge_new(unit, name);
-    judge_state();
     for (const Unit& unit : units_)
       for (const std::string& name : unit.diff->gone_globals) judge_gone(unit, name);
     judge_uses();
@@ -135,48 +152,6 @@ class NameJudge {
            : is_weak       ? "change the weak definition, or its callers"
                            : "give it another name, or make it static")
         .expected = is_imported ? "the kernel's" : fmt::format("{} {}", old->type, name);
-  }
-
-  // Variables that went from one unit to another, a function's own with their function.
-  void judge_state() {
-    std::map<std::pair<std::string, uint64_t>, const Unit*> gone;
-    auto each = [&](DiffStatus status, auto&& take) {
-      for (const Unit& unit : units_) {
-        const Object& object = status == DiffStatus::New ? *unit.post : *unit.pre;
-        const DebugInfo debug(object);  // reads when it is asked
-        for (const DataDiff& data : unit.diff->data) {
-          const Symbol* symbol = status == DiffStatus::New ? data.post : data.pre;
-          if (data.status != status || symbol == nullptr || !holds_state(*symbol)) continue;
-          std::string name = symbol->name;
-          if (const std::string plain = plain_name(name); plain != name)
-            name = debug.function_of_variable(symbol->section, symbol->value) + "/" + plain;
-          take(unit, *symbol, std::pair(name, symbol->size));
-        }
-      }
-    };
-    each(DiffStatus::Removed,
-         [&](const Unit& unit, const Symbol&, const auto& key) { gone[key] = &unit; });
-    each(DiffStatus::New, [&](const Unit& unit, const Symbol& symbol, const auto& key) {
-      auto from = gone.find(key);
-      if (from == gone.end() || from->second == &unit) return;
-      if (has(unit.diff->new_globals, symbol.name) && running(symbol.name) != nullptr) return;
-      refuse("state_lost", unit, symbol,
-             fmt::format("{} was in {} and is in {} now: what the running kernel keeps in it would "
-                         "be lost, and begin anew with the initial value",
-                         symbol.name, from->second->name, unit.name),
-             fmt::format("keep it in {}, and reach it from there", from->second->name));
-    });
-  }
-
-  static bool holds_state(const Symbol& symbol) {
-    const Section& section = *symbol.section;
-    Atom atom;
-    atom.kind = AtomKind::Data, atom.section = &section, atom.symbol = &symbol;
-    atom.name = symbol.name, atom.size = symbol.size;
-    const SectionRule* rule = section_rule(section.name);
-    return section.is_write() && symbol.size != 0 && !is_macro_state(atom) &&
-           !section.name.starts_with(".data.rel.ro") &&
-           (rule == nullptr || rule->use == SectionUse::Content);
   }
 
   // Where the image has what the unit calls name, if it is the unit's. The references to a weak
@@ -369,7 +344,55 @@ class NameJudge {
   std::vector<Range> replaced_;
 };
 
+// What the differ found to be new, or gone, of a unit, and holds state.
+template <typename Take>
+void for_each_state(const Unit& unit, DiffStatus status, const Take& take) {
+  const bool is_new = status == DiffStatus::New;
+  const DebugInfo debug(is_new ? *unit.post : *unit.pre);  // reads when it is asked
+  for (const DataDiff& data : unit.diff->data) {
+    const Symbol* symbol = is_new ? data.post : data.pre;
+    if (data.status == status && symbol != nullptr && holds_state(*symbol))
+      take(*symbol, std::pair(state_name(debug, *symbol), symbol->size));
+  }
+}
+
 }  // namespace
+
+std::vector<Refusal> refuse_moved_state(const std::map<std::string, std::vector<Unit>>& targets) {
+  struct From {
+    const std::string* target;
+    const Unit* unit;
+  };
+  std::map<std::pair<std::string, uint64_t>, From> gone;
+  for (const auto& [target, units] : targets)
+    for (const Unit& unit : units)
+      for_each_state(unit, DiffStatus::Removed, [&](const Symbol&, const auto& key) {
+        gone[key] = {&target, &unit};
+      });
+  std::vector<Refusal> refusals;
+  if (gone.empty()) return refusals;
+  for (const auto& [target, units] : targets)
+    for (const Unit& unit : units)
+      for_each_state(unit, DiffStatus::New, [&](const Symbol& symbol, const auto& key) {
+        auto found = gone.find(key);
+        if (found == gone.end() || found->second.unit == &unit) return;
+        const Unit& from = *found->second.unit;
+        const bool is_global =
+            has(unit.diff->new_globals, symbol.name) && has(from.diff->gone_globals, symbol.name);
+        if (is_global && *found->second.target == target) return;  // global_moved
+        Refusal& refusal = refusals.emplace_back();
+        refusal.code = "state_lost";
+        refusal.object = unit.name;
+        refusal.section = symbol.section->name;
+        refusal.symbol = symbol.name;
+        refusal.message = fmt::format(
+            "{} was in {} and is in {} now: what the running kernel keeps in it would "
+            "be lost, and begin anew with the initial value",
+            symbol.name, from.name, unit.name);
+        refusal.advice = fmt::format("keep it in {}, and reach it from there", from.name);
+      });
+  return refusals;
+}
 
 std::vector<Refusal> refuse_moved_names(const std::vector<Unit>& units, const RunImage& image,
                                         const RunImage& vmlinux) {

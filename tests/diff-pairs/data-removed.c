@@ -1,5 +1,6 @@
 // expect: changed function f code
 // expect: removed data y
+// expect: note y is not
 #include "kernel.h"
 
 #ifndef POST

@@ -1,4 +1,4 @@
-// Fixes take variables away and add others.
+// Whether the new one stands for the old one, the types do not say.
 // flags: -g
 // expect: changed function f code
 // expect: changed function g code
@@ -7,6 +7,8 @@
 // expect: removed data old
 // expect: new data ids
 // expect: removed data list
+// expect: refused state_lost ids
+// expect: note old is not
 #include "kernel.h"
 
 struct ida { int lock; void *root; };

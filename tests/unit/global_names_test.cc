@@ -60,7 +60,10 @@ std::string refused(const std::map<std::string, Source>& sources, const std::str
     units.push_back({name + ".o", &each.pre, &each.post, &each.diff, &each.match});
   }
   std::string text;
-  for (const Refusal& refusal : refuse_moved_names(units, image, vmlinux)) {
+  std::vector<Refusal> refusals = refuse_moved_names(units, image, vmlinux);
+  for (Refusal& refusal : refuse_moved_state({{image.target, units}}))
+    refusals.push_back(std::move(refusal));
+  for (const Refusal& refusal : refusals) {
     text += refusal.code + " " + refusal.symbol + "\n";
     EXPECT_NE(refusal.message, "");
     EXPECT_NE(refusal.advice, "");

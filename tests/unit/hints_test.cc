@@ -36,6 +36,8 @@ const Row Rows[] = {
     {"data-grown.c", "data_resized", "an object of another name", "shadow"},
     {"data-device-table.c", "data_resized", "new_id", "shadow"},
     {"type-member-added.c", "type_changed", "shadow variable", nullptr},
+    {"state-packed.c", "state_lost", "--begin-anew=", "shadow"},
+    {"constant-stored.c", "data_changed", "one of another name", "ksplice_apply"},
     {"type-unnamed-variable.c", "type_changed", "one of another name", "shadow"},
 };
 
@@ -121,6 +123,20 @@ TEST(SettleConsent, LeaveOutInitIsProposedWhereItHelps) {
 }
 
 // An object of two modules is two units of one name.
+TEST(SettleConsent, WhatIsSaidToBeAnotherVariableBeginsAnew) {
+  std::deque<ChangedUnit> units;
+  Refusal lost;
+  lost.code = "state_lost", lost.object = "a.o", lost.symbol = "stats", lost.expected = "users";
+  Options options;
+  options.begin_anew = {"other"};
+  std::vector<Refusal> list = {lost};
+  EXPECT_TRUE(settle_consent(options, units, list).empty());
+  EXPECT_EQ(list.size(), 1u);
+  options.begin_anew = {"stats"};
+  EXPECT_EQ(settle_consent(options, units, list).size(), 1u);
+  EXPECT_TRUE(list.empty());
+}
+
 TEST(SettleConsent, ChangesInPlaceInEachModule) {
   std::deque<ChangedUnit> units(2);
   for (ChangedUnit& unit : units) {
