@@ -59,7 +59,8 @@ const btf_type* strip(const btf* types, uint32_t id, std::string* alias = nullpt
 
 const char* word_of(const btf_type* type) { return btf_is_union(type) ? "union" : "struct"; }
 
-// An array of arrays is one array in DWARF; one of a typedef of an array is not.
+// An array of arrays is one array in TypeMember::type, as most writers of BTF make it
+// (Documentation/bpf/btf.rst, BTF_KIND_ARRAY); one of a typedef of an array is not.
 std::pair<uint64_t, uint32_t> flat_array(const btf* types, const btf_type* type) {
   uint64_t count = 1;
   for (int depth = 0; depth < MaxDepth; ++depth) {
@@ -131,6 +132,15 @@ bool is_unnamed(const btf* types, const CoreType& core) {
   return core.type != nullptr && btf_is_composite(core.type) && name_of(types, core.type).empty();
 }
 
+TypeMember member(const std::string& name, uint64_t offset, uint64_t size, std::string type) {
+  TypeMember result;
+  result.name = name;
+  result.offset = offset;
+  result.size = size;
+  result.type = std::move(type);
+  return result;
+}
+
 void add_children(const btf* types, const btf_type* type, uint64_t base, const std::string& name,
                   std::vector<TypeMember>& members, int depth);
 
@@ -142,10 +152,10 @@ void add_member(const btf* types, uint32_t id, const std::string& name, uint64_t
   const bool unnamed = is_unnamed(types, core);
   if (unnamed && !core.indirect)
     return add_children(types, core.type, offset, name, members, depth);
-  members.push_back({name, offset, size_of(types, id) * 8, canonical(types, id), "", ""});
+  members.push_back(member(name, offset, size_of(types, id) * 8, canonical(types, id)));
   if (!unnamed || !core.alias.empty()) return;
   const std::string path = name + (core.pointer ? "->" : "[]");
-  members.push_back({path, 0, core.type->size * uint64_t{8}, "element", "", ""});
+  members.push_back(member(path, 0, core.type->size * uint64_t{8}, "element"));
   add_children(types, core.type, 0, path, members, depth);
 }
 
@@ -159,7 +169,7 @@ void add_children(const btf* types, const btf_type* type, uint64_t base, const s
     const std::string path = name + (dot ? "." : "") + own;
     const uint64_t offset = base + btf_member_bit_offset(type, i);
     if (const uint64_t bits = btf_member_bitfield_size(type, i); bits != 0)
-      members.push_back({path, offset, bits, canonical(types, list[i].type), "", ""});
+      members.push_back(member(path, offset, bits, canonical(types, list[i].type)));
     else
       add_member(types, list[i].type, path, offset, members, depth + 1);
   }

@@ -20,18 +20,24 @@ uint64_t number(Dwarf_Die* die, unsigned name, bool* found = nullptr) {
   return ok ? value : 0;
 }
 
-uint64_t array_count(Dwarf_Die* array) {
-  uint64_t count = 1;
+// 0 for one without a bound.
+std::vector<uint64_t> dimensions_of(Dwarf_Die* array) {
+  std::vector<uint64_t> dimensions;
   Dwarf_Die child;
-  if (dwarf_child(array, &child) != 0) return 0;
+  if (dwarf_child(array, &child) != 0) return {0};
   do {
     if (dwarf_tag(&child) != DW_TAG_subrange_type) continue;
     bool found = false;
     uint64_t value = number(&child, DW_AT_count, &found);
     if (!found) value = number(&child, DW_AT_upper_bound, &found) + 1;
-    if (!found) return 0;
-    count *= value;
+    dimensions.push_back(found ? value : 0);
   } while (dwarf_siblingof(&child, &child) == 0);
+  return dimensions;
+}
+
+uint64_t array_count(Dwarf_Die* array) {
+  uint64_t count = 1;
+  for (const uint64_t dimension : dimensions_of(array)) count *= dimension;
   return count;
 }
 
@@ -39,8 +45,9 @@ const char* tag_word(int tag) {
   return tag == DW_TAG_union_type ? "union" : tag == DW_TAG_enumeration_type ? "enum" : "struct";
 }
 
-// As TypeMember::type.
-std::string canonical(Dwarf_Die type, int depth = 0) {
+// As TypeMember::type, and as TypeMember::array if that is wanted.
+enum class Dimensions { Joined, Each };
+std::string canonical(Dwarf_Die type, Dimensions dimensions = Dimensions::Each, int depth = 0) {
   std::string alias;
   if (depth > MaxDwarfDepth || !strip_qualifiers(&type, &alias)) return "void";
   const int tag = dwarf_tag(&type);
@@ -56,7 +63,13 @@ std::string canonical(Dwarf_Die type, int depth = 0) {
     case DW_TAG_array_type: {
       Dwarf_Die element;
       if (!type_of(&type, &element)) return "array";
-      return fmt::format("array of {} {}", array_count(&type), canonical(element, depth + 1));
+      std::string text = canonical(element, dimensions, depth + 1);
+      if (dimensions == Dimensions::Joined)
+        return fmt::format("array of {} {}", array_count(&type), text);
+      const std::vector<uint64_t> counts = dimensions_of(&type);
+      for (auto count = counts.rbegin(); count != counts.rend(); ++count)
+        text = fmt::format("array of {} {}", *count, text);
+      return text;
     }
     case DW_TAG_structure_type:
     case DW_TAG_union_type: {
@@ -88,9 +101,15 @@ std::string target_of(Dwarf_Die type, std::string* prototype) {
     text = fmt::format("pointer to {}", target_of(type, prototype));
   else if (text == "function" && strip_qualifiers(&type) && prototype != nullptr)
     *prototype = prototype_of(type, 1).text;
-  // Any memory may be looked at as bytes; unnamed structures are looked into by their path.
-  if (text == "void" || text == "int of 1 bytes" || text == "pointer to ") return "";
-  return text.starts_with("struct of ") || text.starts_with("union of ") ? "" : text;
+  // Unnamed structures are looked into by their path.
+  const bool is_unnamed = text.starts_with("struct of ") || text.starts_with("union of ");
+  return text == "void" || is_unnamed ? "" : text;
+}
+
+// The same for callers, who may give any memory as bytes.
+std::string loose_target_of(Dwarf_Die type) {
+  const std::string text = target_of(type, nullptr);
+  return text.ends_with("pointer to ") || text.ends_with("int of 1 bytes") ? "" : text;
 }
 
 std::string written(Dwarf_Die type, int depth) {
@@ -108,7 +127,7 @@ std::string written(Dwarf_Die type, int depth) {
     case DW_TAG_pointer_type:
       return of + (of.ends_with('*') ? "*" : " *");
     case DW_TAG_array_type:
-      return fmt::format("{} [{}]", of, array_count(&type));
+      return fmt::format("{} [{}]", of, fmt::join(dimensions_of(&type), "]["));
     case DW_TAG_const_type:
       return of.ends_with('*') ? of + " const" : "const " + of;
     case DW_TAG_volatile_type:
@@ -214,7 +233,8 @@ const ShapeReader::Shape& ShapeReader::shape_of(Dwarf_Die type) {
   auto [found, is_new] = known_.try_emplace(dwarf_dieoffset(&type));
   Shape& shape = found->second;
   if (!is_new) return shape;
-  shape.leaf.type = canonical(type);
+  shape.leaf.type = canonical(type, Dimensions::Joined);
+  if (shape.leaf.type.starts_with("array")) shape.leaf.array = canonical(type);
   shape.leaf.size = size_of(type) * 8;
   shape.leaf.target = target_of(type, &shape.leaf.prototype);
   std::optional<CoreType> core = core_type(type);
@@ -240,7 +260,10 @@ void ShapeReader::add(Dwarf_Die type, const std::string& name, uint64_t offset, 
   if (!shape.path) return;
   // The size of an element is its stride.
   const std::string path = name + shape.suffix;
-  members_.push_back({path, 0, size_of(shape.path->die) * 8, "element", "", ""});
+  TypeMember& element = members_.emplace_back();
+  element.name = path;
+  element.size = size_of(shape.path->die) * 8;
+  element.type = "element";
   add_children(shape.path->die, path, 0, depth);
 }
 
@@ -285,7 +308,7 @@ std::vector<TypeMember> ShapeReader::members_of(Dwarf_Die type) {
 Prototype prototype_of(Dwarf_Die function, int depth) {
   auto shape = [](Dwarf_Die type) {
     std::string text = canonical(type);
-    return text == "pointer" ? "pointer to " + target_of(type, nullptr) : text;
+    return text == "pointer" ? "pointer to " + loose_target_of(type) : text;
   };
   Prototype result;
   Dwarf_Die type, child;

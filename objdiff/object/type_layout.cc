@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
 
 namespace ksplice {
 
@@ -22,13 +23,28 @@ std::string called(const std::string& name) {
   return name.empty() ? "it" : fmt::format("member {}", name);
 }
 
+const std::string& shown_type(const TypeMember& member) {
+  return member.array.empty() ? member.type : member.array;
+}
+
+// Void is any memory, at each depth. Bytes are not: who indexes them steps by one.
+bool is_same_target(std::string_view pre, std::string_view post) {
+  constexpr std::string_view Pointer = "pointer to ";
+  while (pre.starts_with(Pointer) && post.starts_with(Pointer)) {
+    pre.remove_prefix(Pointer.size());
+    post.remove_prefix(Pointer.size());
+  }
+  return pre == post || pre.empty() || post.empty();
+}
+
 // What differs between a member and the one of its name, at the same place, or "".
 std::string member_difference(const TypeMember& pre, const TypeMember& post) {
-  if (pre.type != post.type)
-    return fmt::format("{} was {} and is {}", called(post.name), pre.type, post.type);
+  const bool other_array = pre.array != post.array && !pre.array.empty() && !post.array.empty();
+  if (pre.type != post.type || other_array)
+    return fmt::format("{} was {} and is {}", called(post.name), shown_type(pre), shown_type(post));
   if (pre.size != post.size)
     return fmt::format("{} was {} bits wide and is {}", called(post.name), pre.size, post.size);
-  if (pre.target != post.target && !pre.target.empty() && !post.target.empty())
+  if (!is_same_target(pre.target, post.target))
     return fmt::format("{} pointed to {} and points to {}", called(post.name), pre.target,
                        post.target);
   return "";

@@ -23,8 +23,11 @@ struct TypeMember {
   uint64_t offset = 0;  // in the type, or in the element or target that its path names
   uint64_t size = 0;    // of the bit field, or of the type
   std::string type;     // canonical: "int of 4 bytes", "pointer", "struct foo", "array of 4 Node"
-  // What a pointer leads to: "struct foo", "int of 4 bytes", "function"; "" if that is bytes, void,
-  // or not known. BTF gives none.
+  // The same of an array with each dimension: "array of 4 array of 16 int of 1 bytes". BTF gives
+  // none: it has their product, as type.
+  std::string array;
+  // What a pointer leads to: "struct foo", "int of 4 bytes", "function", "pointer to struct foo";
+  // "" for void, or where it is not known. BTF gives none.
   std::string target;
   std::string prototype;  // of the function that it leads to
 };
