@@ -127,6 +127,14 @@ void refuse_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout
                 ", "));
 }
 
+void note_meaning(Judgement& j, const TypeLayout& old, const TypeLayout& layout) {
+  const std::vector<std::string> meanings = meaning_differences(old, layout);
+  if (meanings.empty()) return;
+  j.notes.push_back(
+      fmt::format("in {}, {}: in the same place, so that live objects hold what the old one meant",
+                  layout.name, fmt::join(meanings, "; ")));
+}
+
 void judge_layouts(Judgement& j) {
   const Types &pre = j.context.pre_debug.types(), &post = j.context.post_debug.types();
   for (const auto& [name, layout] : post) {
@@ -138,6 +146,7 @@ void judge_layouts(Judgement& j) {
     j.types_differ |= !difference.empty() || !prototypes.empty();
     // Also of one that only local variables seem to have (TypeLayout::only_on_stack).
     if (!difference.empty() && !j.included.empty()) refuse_layout(j, *old, layout, difference);
+    if (difference.empty() && !j.included.empty()) note_meaning(j, *old, layout);
     for (const std::string& text : prototypes)
       j.notes.push_back(fmt::format(
           "in {}, {}: every function that live objects have there must be in the patch, and is "

@@ -112,6 +112,19 @@ std::string loose_target_of(Dwarf_Die type) {
   return text.ends_with("pointer to ") || text.ends_with("int of 1 bytes") ? "" : text;
 }
 
+// As TypeMember::alias.
+std::string alias_of(Dwarf_Die type) {
+  for (int depth = 0; depth < MaxDwarfDepth; ++depth) {
+    const int tag = dwarf_tag(&type);
+    if (tag == DW_TAG_typedef) return name_of(&type);
+    if (tag == DW_TAG_enumeration_type) return tag_name(type);
+    Dwarf_Die next;
+    if (is_aggregate(tag) || tag == DW_TAG_subroutine_type || !type_of(&type, &next)) return "";
+    type = next;
+  }
+  return "";
+}
+
 std::string written(Dwarf_Die type, int depth) {
   if (depth > MaxDwarfDepth) return "...";
   const int tag = dwarf_tag(&type);
@@ -235,6 +248,7 @@ const ShapeReader::Shape& ShapeReader::shape_of(Dwarf_Die type) {
   if (!is_new) return shape;
   shape.leaf.type = canonical(type, Dimensions::Joined);
   if (shape.leaf.type.starts_with("array")) shape.leaf.array = canonical(type);
+  shape.leaf.alias = alias_of(type);
   shape.leaf.size = size_of(type) * 8;
   shape.leaf.target = target_of(type, &shape.leaf.prototype);
   std::optional<CoreType> core = core_type(type);

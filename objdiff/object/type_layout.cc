@@ -50,23 +50,44 @@ std::string member_difference(const TypeMember& pre, const TypeMember& post) {
   return "";
 }
 
-bool has_same_place(const TypeLayout& layout, const TypeMember& member) {
-  return std::any_of(layout.members.begin(), layout.members.end(), [&](const TypeMember& other) {
-    return other.offset == member.offset && member_difference(other, member).empty();
-  });
+// Of the array or pointer in whose elements or target a member lies: "slots" of "slots[].key".
+std::string outer_of(const std::string& name) {
+  const size_t end = std::max(name.rfind("->") + 1, name.rfind("[]") + 1);
+  return end == 0 ? "" : name.substr(0, end - 1);
 }
+
+// Two layouts by the names of their members.
+struct Sides {
+  Sides(const TypeLayout& pre, const TypeLayout& post) : old(by_name(pre)), now(by_name(post)) {}
+
+  // Whether offsets of the members count from the same thing, which may have another name now.
+  bool is_same_outer(const TypeMember& before, const TypeMember& member) const {
+    const std::string was = outer_of(before.name), is = outer_of(member.name);
+    if (was == is) return true;
+    return !was.empty() && !is.empty() && !now.contains(was) && !old.contains(is);
+  }
+  bool is_same_place(const TypeMember& before, const TypeMember& member) const {
+    return before.offset == member.offset && is_same_outer(before, member) &&
+           member_difference(before, member).empty();
+  }
+
+  const Members old, now;
+};
 
 }  // namespace
 
 std::string layout_difference(const TypeLayout& pre, const TypeLayout& post) {
   constexpr size_t Shown = 3;  // of the members that moved: behind one that grew, all do
-  const Members old = by_name(pre), now = by_name(post);
+  const Sides sides(pre, post);
+  const auto& [old, now] = sides;
   std::vector<std::string> words;
   size_t moved = 0;
   for (const auto& [name, member] : now) {
     auto before = old.find(name);
     if (before == old.end()) {
-      if (!has_same_place(pre, *member)) words.push_back(fmt::format("{} was added", called(name)));
+      const bool is_known = std::ranges::any_of(
+          old, [&](const auto& each) { return sides.is_same_place(*each.second, *member); });
+      if (!is_known) words.push_back(fmt::format("{} was added", called(name)));
     } else if (before->second->offset != member->offset) {
       if (++moved <= Shown)
         words.push_back(fmt::format("{} moved from bit {} to bit {}", called(name),
@@ -76,9 +97,12 @@ std::string layout_difference(const TypeLayout& pre, const TypeLayout& post) {
     }
   }
   if (moved > Shown) words.push_back(fmt::format("{} further members moved", moved - Shown));
-  for (const auto& [name, member] : old)
-    if (!now.contains(name) && !has_same_place(post, *member))
-      words.push_back(fmt::format("{} was removed", called(name)));
+  for (const auto& [name, member] : old) {
+    const bool is_kept = now.contains(name) || std::ranges::any_of(now, [&](const auto& each) {
+                           return sides.is_same_place(*member, *each.second);
+                         });
+    if (!is_kept) words.push_back(fmt::format("{} was removed", called(name)));
+  }
   if (pre.size != post.size)
     words.push_back(fmt::format("its size changed from {} to {} bytes", pre.size, post.size));
   return fmt::format("{}", fmt::join(words, "; "));
@@ -88,6 +112,30 @@ std::string alignment_difference(const TypeLayout& pre, const TypeLayout& post) 
   if (pre.alignment == post.alignment || post.name.starts_with("variable ")) return "";
   return fmt::format("the alignment that it asks for changed from {} to {} bytes", pre.alignment,
                      post.alignment);
+}
+
+std::vector<std::string> meaning_differences(const TypeLayout& pre, const TypeLayout& post) {
+  std::vector<std::string> words;
+  const Sides sides(pre, post);
+  auto compare = [&](const TypeMember& before, const TypeMember& member) {
+    if (before.alias != member.alias && before.target == member.target)
+      words.push_back(fmt::format("{} is declared as {}, and was as {}", called(member.name),
+                                  member.alias.empty() ? shown_type(member) : member.alias,
+                                  before.alias.empty() ? shown_type(before) : before.alias));
+  };
+  for (const auto& [name, member] : sides.now) {
+    if (auto before = sides.old.find(name); before != sides.old.end()) {
+      compare(*before->second, *member);
+      continue;
+    }
+    for (const auto& [old_name, before] : sides.old) {
+      if (sides.now.contains(old_name) || !sides.is_same_place(*before, *member)) continue;
+      words.push_back(fmt::format("{} is {} now", called(old_name), called(name)));
+      compare(*before, *member);
+      break;
+    }
+  }
+  return words;
 }
 
 std::vector<std::string> prototype_differences(const TypeLayout& pre, const TypeLayout& post) {

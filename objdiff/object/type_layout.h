@@ -30,6 +30,9 @@ struct TypeMember {
   // "" for void, or where it is not known. BTF gives none.
   std::string target;
   std::string prototype;  // of the function that it leads to
+  // The typedef or enumeration by which it is declared, through pointers and arrays, or "": __be16.
+  // BTF gives none.
+  std::string alias;
 };
 
 constexpr std::string_view LocalTypePrefix = "type of ";
@@ -59,6 +62,10 @@ std::string alignment_difference(const TypeLayout& pre, const TypeLayout& post);
 
 // Members that lead to functions of another prototype now, in words each.
 std::vector<std::string> prototype_differences(const TypeLayout& pre, const TypeLayout& post);
+
+// Members of one place and shape that mean something else, perhaps: another name, another typedef
+// (__be16, u16). In words each.
+std::vector<std::string> meaning_differences(const TypeLayout& pre, const TypeLayout& post);
 
 struct EnumLayout {
   std::string name;      // "enum foo", a typedef's name, or ""

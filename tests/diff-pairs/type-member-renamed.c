@@ -1,6 +1,7 @@
-// a new name for the same place is no change of layout
+// A new name for the same place is no change of layout. What it means may be another thing.
 // flags: -g
 // expect: changed function f code
+// expect: note in struct conn,
 #include "kernel.h"
 
 struct conn {
