@@ -9,12 +9,11 @@
 #include <unordered_map>
 
 #include "objdiff/diff/judge.h"
+#include "objdiff/diff/renamed_types.h"
 
 namespace ksplice {
 
 namespace {
-
-using Types = std::multimap<std::string, TypeLayout>;
 
 // What pre has of that name, in the same function if it has one there.
 std::vector<const TypeLayout*> namesakes(const Types& types, const TypeLayout& layout) {
@@ -80,7 +79,7 @@ std::string advise(const TypeLayout& old, const TypeLayout& layout) {
           ? "pass what is new beside it, in a parameter or a structure of its own: only local "
             "variables are seen to be of this type, but whether one is copied into memory that "
             "stays, or such memory is cast to it, debug information does not show"
-      : old.name.starts_with("variable ")
+      : old.name.starts_with(VariablePrefix)
           ? "keep the layout of the variable, and put what is new into one of another name"
           : "keep the layout that live objects have; attach new data with a shadow variable "
             "(ksplice_shadow_get)";
@@ -115,11 +114,14 @@ std::string advise(const TypeLayout& old, const TypeLayout& layout) {
 void refuse_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout,
                    const std::string& difference) {
   const std::string where = layout.function.empty() ? "" : fmt::format(" of {}()", layout.function);
+  const std::string name =
+      old.name == layout.name ? layout.name + where
+                              : fmt::format("{}, which is {}{} now,", old.name, layout.name, where);
   Refusal& refusal = j.refuse("type_changed", "", layout.name,
-                              fmt::format("{}{} changed: {}", layout.name, where, difference),
-                              advise(old, layout));
+                              fmt::format("{} changed: {}", name, difference), advise(old, layout));
   refusal.expected = fmt::format("{}:{}", old.file, old.line);
   refusal.declared = {layout.file, layout.line};
+  if (layout.users.empty()) return;
   refusal.found = fmt::format(
       "used by {}",
       fmt::join(layout.users.begin(),
@@ -135,24 +137,36 @@ void note_meaning(Judgement& j, const TypeLayout& old, const TypeLayout& layout)
                   layout.name, fmt::join(meanings, "; ")));
 }
 
+// now: layout, by the names that pre has for types.
+void judge_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout,
+                  const TypeLayout& now) {
+  std::string difference = layout_difference(old, now);
+  if (difference.empty()) difference = alignment_difference(old, now);
+  const std::vector<std::string> prototypes = prototype_differences(old, now);
+  j.types_differ |= !difference.empty() || !prototypes.empty();
+  // Also of one that only local variables seem to have (TypeLayout::only_on_stack).
+  if (!difference.empty() && !j.included.empty()) refuse_layout(j, old, layout, difference);
+  if (difference.empty() && !j.included.empty()) note_meaning(j, old, now);
+  for (const std::string& text : prototypes)
+    j.notes.push_back(fmt::format(
+        "in {}, {}: every function that live objects have there must be in the patch, and is "
+        "not looked for",
+        layout.name, text));
+}
+
 void judge_layouts(Judgement& j) {
   const Types &pre = j.context.pre_debug.types(), &post = j.context.post_debug.types();
+  const RenamedTypes renamed(pre, post);
   for (const auto& [name, layout] : post) {
     const TypeLayout* old = partner(pre, post, layout);
     if (old == nullptr) continue;
-    std::string difference = layout_difference(*old, layout);
-    if (difference.empty()) difference = alignment_difference(*old, layout);
-    const std::vector<std::string> prototypes = prototype_differences(*old, layout);
-    j.types_differ |= !difference.empty() || !prototypes.empty();
-    // Also of one that only local variables seem to have (TypeLayout::only_on_stack).
-    if (!difference.empty() && !j.included.empty()) refuse_layout(j, *old, layout, difference);
-    if (difference.empty() && !j.included.empty()) note_meaning(j, *old, layout);
-    for (const std::string& text : prototypes)
-      j.notes.push_back(fmt::format(
-          "in {}, {}: every function that live objects have there must be in the patch, and is "
-          "not looked for",
-          name, text));
+    if (renamed.pairs().empty())
+      judge_layout(j, *old, layout, layout);
+    else
+      judge_layout(j, *old, layout, renamed.by_old_names(layout));
   }
+  for (const auto& [old, layout] : renamed.pairs())
+    judge_layout(j, *old, *layout, renamed.by_old_names(*layout));
 }
 
 // Lists of enumerators by their names and by what they hold.

@@ -81,6 +81,7 @@ struct DebugInfo::Data {
   // What lives on a stack, and what something else holds or points to, by the type's place.
   std::set<Dwarf_Off> on_stack, held;
   std::map<Dwarf_Off, std::set<std::string>> users;
+  std::map<Dwarf_Off, std::set<TypeUse>> uses;
   std::unordered_map<uint64_t, std::string> functions;  // by a variable's address
   std::unordered_map<uint64_t, uint64_t> alignments;    // the same
   std::multimap<std::string, Dwarf_Die> variables;  // with storage of their own, and their types

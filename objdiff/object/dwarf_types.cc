@@ -152,7 +152,7 @@ void DebugInfo::Data::visit_variable(Dwarf_Die* die, const std::string& function
   const bool is_stored = storage_of(die, &address);
   const bool is_static = is_stored || function.empty() || dwarf_hasattr(die, DW_AT_external);
   if (is_static && !name.empty() && !is_constant(type))
-    add_type(die, "variable " + name, function, type);
+    add_type(die, std::string(VariablePrefix) + name, function, type);
   const std::optional<CoreType> core = core_type(type);
   if (!core) return;
   const bool is_unnamed = is_aggregate(core->tag()) && !core->has_name() && core->alias.empty();
@@ -161,6 +161,7 @@ void DebugInfo::Data::visit_variable(Dwarf_Die* die, const std::string& function
     add_type(die, std::string(LocalTypePrefix) + name, function, core->die);
   const Dwarf_Off place = core->place();
   users[place].insert(is_static ? name : function);
+  if (!name.empty()) uses[place].insert({function, name});
   // What a local variable points to may be anywhere; a parameter is the caller's, too.
   if (is_static || (core->pointer && !is_parameter))
     held.insert(place);
@@ -170,8 +171,12 @@ void DebugInfo::Data::visit_variable(Dwarf_Die* die, const std::string& function
 
 void DebugInfo::Data::visit_function(Dwarf_Die* die, int depth) {
   Dwarf_Die type;
-  if (type_of(die, &type))
-    if (auto core = core_type(type); core && core->pointer) held.insert(core->place());
+  if (type_of(die, &type)) {
+    if (auto core = core_type(type)) {
+      if (core->pointer) held.insert(core->place());
+      uses[core->place()].insert({name_of(die), ""});
+    }
+  }
   visit_scope(die, name_of(die), depth + 1);
 }
 
@@ -244,6 +249,8 @@ void DebugInfo::Data::read_types() {
     layout.only_on_stack = on_stack.contains(place) && !held.contains(place);
     if (auto found = users.find(place); place != 0 && found != users.end())
       layout.users.assign(found->second.begin(), found->second.end());
+    if (auto found = uses.find(place); place != 0 && found != uses.end())
+      layout.uses.assign(found->second.begin(), found->second.end());
     const std::string name = layout.name;
     types.emplace(name, std::move(layout));
   }

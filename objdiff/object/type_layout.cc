@@ -109,7 +109,7 @@ std::string layout_difference(const TypeLayout& pre, const TypeLayout& post) {
 }
 
 std::string alignment_difference(const TypeLayout& pre, const TypeLayout& post) {
-  if (pre.alignment == post.alignment || post.name.starts_with("variable ")) return "";
+  if (pre.alignment == post.alignment || post.name.starts_with(VariablePrefix)) return "";
   return fmt::format("the alignment that it asks for changed from {} to {} bytes", pre.alignment,
                      post.alignment);
 }

@@ -9,6 +9,7 @@
 // leads to, goes by that variable if it has no other name ("type of cursor").
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -35,7 +36,14 @@ struct TypeMember {
   std::string alias;
 };
 
-constexpr std::string_view LocalTypePrefix = "type of ";
+constexpr std::string_view VariablePrefix = "variable ", LocalTypePrefix = "type of ";
+
+// A variable or parameter that is of a type, or of pointers to it or arrays of it.
+struct TypeUse {
+  std::string function;  // in which it is declared, or ""
+  std::string variable;  // "" for what the function returns
+  auto operator<=>(const TypeUse&) const = default;
+};
 
 struct TypeLayout {
   std::string name;      // "struct foo", "union bar", "Node", "variable state", "type of cursor"
@@ -50,6 +58,7 @@ struct TypeLayout {
   // (((struct foo *)private)->a) and copies (memcpy()), so that live memory may have one even so.
   bool only_on_stack = false;
   std::vector<std::string> users;  // functions and variables whose declaration uses it, sorted
+  std::vector<TypeUse> uses;       // sorted
 };
 
 // What makes code that was compiled for pre wrong for post, in words, or "". A new name for the

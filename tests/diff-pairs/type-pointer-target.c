@@ -1,4 +1,4 @@
-// What live objects point to is of the old type.
+// What live objects point to is of the old type, whether that is still known or not.
 // flags: -g
 // expect: changed function f code
 // expect: refused type_changed struct conn
@@ -11,4 +11,9 @@ struct conn { struct young *peer; };
 #else
 struct conn { struct old *peer; };
 #endif
-int f(struct conn *c) { return other(c->peer->a); }
+int f(struct conn *c, struct old *old, struct young *young)
+{
+	use(old);
+	use(young);
+	return other(c->peer->a);
+}
