@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+#include <optional>
 #include <set>
 
+#include "create/includes.h"
 #include "objdiff/base/file.h"
 
 namespace ksplice {
@@ -100,6 +103,8 @@ constexpr std::string_view Reachable[] = {
     "arch/x86/entry/vdso/vma.c", "arch/x86/entry/vdso/extable.c",
     "arch/x86/entry/vdso/vdso32-setup.c", "arch/x86/realmode/init.c"};
 
+constexpr const char* NotKernel = "not part of the running kernel's code";
+
 }  // namespace
 
 FileClass classify_file(const std::string& path) {
@@ -108,8 +113,8 @@ FileClass classify_file(const std::string& path) {
       has_suffix(name, {".rst", ".txt", ".md", ".yaml"}) || path.find('/') == std::string::npos)
     return name == "Makefile" || name == "Kbuild" ? FileClass{FileKind::BuildFile, ""}
                                                   : FileClass{FileKind::Ignored, "documentation"};
-  if (has_prefix(path, {"tools/", "samples/", "scripts/", "usr/"}))
-    return {FileKind::Ignored, "not part of the running kernel's code"};
+  if (is_user_code(path))
+    return {has_suffix(name, {".c", ".h"}) ? FileKind::Shared : FileKind::Ignored, NotKernel};
   if (has_prefix(path, {"arch/"}) && !has_prefix(path, {"arch/x86/"}) &&
       path.find('/', 5) != std::string::npos)
     return {FileKind::Ignored, "another architecture"};
@@ -139,7 +144,7 @@ std::vector<std::string> check_files(const std::vector<FileChange>& changes,
     FileClass file = classify_file(change.path);
     if (file.kind == FileKind::Ignored && is_input(source, change.path))
       file = {FileKind::Refused, "is what code of the kernel is made from, by a program"};
-    code = code || file.kind == FileKind::Code;
+    code = code || file.kind == FileKind::Code || file.kind == FileKind::Shared;
     if (file.kind == FileKind::Ignored)
       notes.push_back(fmt::format("{} is ignored: {}", change.path, file.why));
     if (file.kind != FileKind::Refused) continue;
@@ -163,10 +168,10 @@ class Finder {
 
   Affected run(const std::vector<FileChange>& changes) {
     for (const FileChange& change : changes) take(change);
-    for (const std::string& path : included_) add_readers(path, false);
-    // What finds a new header can be told only once it is there.
-    for (const std::string& path : shadows_) add_readers(path, true);
-    while (!made_.empty()) add_readers(made_.extract(made_.begin()).value(), true);
+    for (const auto& [path, is_unit] : included_) add_readers(path, false, is_unit);
+    // What finds a new file can be told only once it is there.
+    for (const std::string& path : shadows_) add_readers(path, true, path.ends_with(".c"));
+    while (!made_.empty()) add_readers(made_.extract(made_.begin()).value(), true, false);
     find_made();
     affected_.outside = find_outside(tree_, changed_, readers_);
     return std::move(affected_);
@@ -174,26 +179,30 @@ class Finder {
 
  private:
   void take(const FileChange& change) {
-    FileKind kind = classify_file(change.path).kind;
-    if (kind == FileKind::BuildFile)
+    const FileClass file = classify_file(change.path);
+    if (file.kind == FileKind::BuildFile)
       affected_.notes.push_back(
           fmt::format("{} counts for the files that the patch adds only", change.path));
-    if (kind != FileKind::Code) return;
+    if (file.kind == FileKind::Shared && !is_read(change.path) && !is_read(change.old_path)) {
+      affected_.notes.push_back(fmt::format("{} is ignored: {}", change.path, file.why));
+      return;
+    }
+    affected_.changes.push_back(change);
+    if (file.kind != FileKind::Code && file.kind != FileKind::Shared) return;
     bool is_c = change.path.ends_with(".c");
     bool is_new = change.kind == ChangeKind::Added || change.kind == ChangeKind::Renamed;
-    if (is_new && !is_c) shadows_.insert(change.path);
+    if (is_new) shadows_.insert(change.path);
     if (change.kind == ChangeKind::Added) {
       if (is_c) add({"", object_of(change.path), true, "", false});
       return;
     }
     changed_.push_back(change.old_path);
     std::optional<ConfiguredUnit> unit;
-    if (change.old_path.ends_with(".c")) unit = table_.find(change.old_path);
-    if (!unit) {
-      included_.insert(change.old_path);
-      return;
-    }
-    for (const std::string& reader : outside_includers(change.old_path)) readers_.insert(reader);
+    if (change.old_path.ends_with(".c") && !is_user_code(change.old_path))
+      unit = table_.find(change.old_path);
+    // A unit's source may be a part of other ones, too: fs/binfmt_elf.c of compat_binfmt_elf.c.
+    included_[change.old_path] = add_by_rule(change.old_path, true) || unit;
+    if (!unit) return;
     if (change.kind == ChangeKind::Deleted)
       affected_.notes.push_back(fmt::format("{} is deleted: its running code stays", change.path));
     else if (change.kind == ChangeKind::Renamed)
@@ -202,22 +211,37 @@ class Finder {
       add({unit->goal, unit->goal, true, target_of(*unit), false});
   }
 
+  // Whether the kernel's build may read a file, as far as its place tells.
+  bool is_read(const std::string& path) {
+    return !path.empty() && (!is_user_code(path) || includes().shared().contains(path));
+  }
+
+  const Includes& includes() {
+    if (includes_) return *includes_;
+    std::vector<std::string> files;
+    const std::vector<std::string> generated = generated_headers(tree_);
+    std::merge(files_.begin(), files_.end(), generated.begin(), generated.end(),
+               std::back_inserter(files));
+    return includes_.emplace(tree_, std::move(files));
+  }
+
   void add(AffectedUnit unit) {
-    if (taken_.insert(unit.post.empty() ? unit.pre : unit.post).second)
+    const std::string& name = unit.post.empty() ? unit.pre : unit.post;
+    const auto [known, is_first] = taken_.emplace(name, affected_.units.size());
+    if (is_first)
       affected_.units.push_back(std::move(unit));
+    else if (unit.certain)
+      affected_.units[known->second].certain = true;
   }
 
   // Units that may include path; certain: they are compiled even if they did not before the change.
-  void add_readers(const std::string& path, bool certain) {
-    std::vector<std::string> files;
-    if (generated_.empty()) generated_ = generated_headers(tree_);
-    std::merge(files_.begin(), files_.end(), generated_.begin(), generated_.end(),
-               std::back_inserter(files));
-    if (certain) files.insert(std::lower_bound(files.begin(), files.end(), path), path);
-    bool used = note_made(path) || certain;
-    for (const std::string& source : find_includers(tree_, files, {path})) {
+  // is_unit: path is the source of a unit itself.
+  void add_readers(const std::string& path, bool certain, bool is_unit) {
+    bool used = note_made(path) || certain || is_unit;
+    for (const std::string& source : includes().readers(path)) {
       readers_.insert(source);
       used = note_made(source) || used;
+      used = add_by_rule(source, certain) || used;
       bool assembly = source.ends_with(".S");
       std::string stem = source.substr(0, source.size() - 2);
       auto unit = table_.all().find(stem + ".c");
@@ -225,12 +249,16 @@ class Finder {
       used = true;
       add({unit->second.goal, unit->second.goal, certain, target_of(unit->second), assembly});
     }
+    if (!is_unit) add_made_units(certain && has_namesake(path));
     if (used || !find_outside(tree_, {path}, readers_).empty()) return;
     if (is_host_program(path))
       affected_.refusals.push_back(
           unreachable(path, "is of a program that makes code of the kernel"));
-    else
+    else if (path.ends_with(".c"))
       affected_.notes.push_back(fmt::format("{} is not part of this configuration", path));
+    else
+      affected_.notes.push_back(
+          fmt::format("no source that this configuration builds reads {}", path));
   }
 
   // The build may make a header of a source, by way of its assembly: asm-offsets.h for all, or one
@@ -247,12 +275,38 @@ class Finder {
     return for_all || for_few;
   }
 
-  // Sources of other programs that include a unit of the kernel.
-  std::set<std::string> outside_includers(const std::string& path) const {
-    std::vector<std::string> files;
-    for (const std::string& file : files_)
-      if (is_outside(file)) files.push_back(file);
-    return find_includers(tree_, files, {path});
+  // Units that are made of a source elsewhere: those of xe of i915's.
+  bool add_by_rule(const std::string& source, bool certain) {
+    bool any = false;
+    if (!source.ends_with(".c")) return any;
+    for (const std::string& object : includes().objects_of(source)) {
+      const std::string place = object.substr(0, object.size() - 2) + ".c";
+      if (has_file(place) || is_outside(place)) continue;
+      const std::optional<ConfiguredUnit> unit = table_.find(place);
+      if (unit) add({unit->goal, unit->goal, certain, target_of(*unit), false});
+      any = any || unit;
+    }
+    return any;
+  }
+
+  // Units whose source is made while the kernel is built. Nothing is known of what they read until
+  // they are compiled.
+  void add_made_units(bool certain) {
+    for (const auto& [source, unit] : table_.all())
+      if (!has_source(source)) add({unit.goal, unit.goal, certain, target_of(unit), false, true});
+  }
+
+  bool has_source(const std::string& source) {
+    const std::string stem = source.substr(0, source.size() - 2);
+    return has_file(source) || has_file(stem + ".S") || !includes().source_of(stem + ".o").empty();
+  }
+
+  // Whether another file has the same name, and may have been read in the place of path.
+  bool has_namesake(const std::string& path) const {
+    const std::string name = "/" + base_name(path);
+    return std::any_of(files_.begin(), files_.end(), [&](const std::string& file) {
+      return file != path && file.ends_with(name);
+    });
   }
 
   // Units whose source a program makes from a file that the patch changes: capflags.c.
@@ -260,8 +314,7 @@ class Finder {
     for (const std::string& path : changed_) {
       if (path.ends_with(".c")) continue;
       for (const auto& [source, unit] : table_.all()) {
-        std::string stem = source.substr(0, source.size() - 2);
-        if (has_file(source) || has_file(stem + ".S")) continue;
+        if (has_source(source)) continue;
         if (names_file(makefile_of(tree_, fs::path(source).parent_path()), path))
           add({unit.goal, unit.goal, true, target_of(unit), false});
       }
@@ -282,8 +335,11 @@ class Finder {
   const fs::path& tree_;
   const std::vector<std::string>& files_;
   Affected affected_;
-  std::vector<std::string> changed_, generated_;
-  std::set<std::string> included_, shadows_, made_, readers_, taken_;
+  std::optional<Includes> includes_;
+  std::vector<std::string> changed_;
+  std::map<std::string, bool> included_;  // path -> is the source of a unit
+  std::set<std::string> shadows_, made_, readers_;
+  std::map<std::string, size_t> taken_;  // name -> place in affected_.units
 };
 
 }  // namespace

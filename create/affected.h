@@ -14,7 +14,8 @@ namespace ksplice {
 enum class FileKind {
   Code,       // part of a unit: .c, or included by one
   BuildFile,  // Makefile, Kbuild: counts only for new .c files
-  Ignored,    // documentation, tools, Kconfig, other architectures
+  Shared,     // source of another program: counts if the kernel reads it
+  Ignored,    // documentation, Kconfig, other architectures
   Refused,    // code that no update can reach: vdso, boot, assembly
 };
 
@@ -38,10 +39,12 @@ struct AffectedUnit {
   bool certain = true;    // false: may turn out not to include what changed
   std::string target;     // "vmlinux" or a module; empty if the unit is new
   bool assembly = false;  // its object must stay as it is
+  bool made = false;      // a program makes its source, and what it reads is not known before
 };
 
 struct Affected {
   std::vector<AffectedUnit> units;
+  std::vector<FileChange> changes;             // those that the kernel's build may read
   std::vector<const OutsideProgram*> outside;  // what else may read the change
   bool makes_headers = false;                  // headers that the build makes may change
   std::vector<Refusal> refusals;

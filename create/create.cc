@@ -142,7 +142,7 @@ std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig&
                   kbuild,
                   affected.units,
                   affected.outside,
-                  applied.changes,
+                  affected.changes,
                   *applied.source,
                   options.cache,
                   build_key(overlay, kernel, toolchain),

@@ -124,8 +124,10 @@ std::vector<AffectedUnit> own_units(const PairInput& input) {
 
 // Whether most of the work is for units that only read a header of the patch.
 bool has_many_readers(const PairInput& input) {
-  constexpr size_t Many = 24;
-  return input.units.size() > own_units(input).size() + Many;
+  constexpr std::ptrdiff_t Many = 24;
+  const std::ptrdiff_t known = std::count_if(input.units.begin(), input.units.end(),
+                                             [](const AffectedUnit& unit) { return !unit.made; });
+  return known > std::ssize(own_units(input)) + Many;
 }
 
 // Does the unit read any of the files that the patch changes.
@@ -142,7 +144,8 @@ std::vector<FileChange> seen_by_kbuild(const std::vector<FileChange>& changes) {
   });
   for (const FileChange& change : changes) {
     FileKind kind = classify_file(change.path).kind;
-    if (kind == FileKind::Code || (kind == FileKind::BuildFile && adds)) seen.push_back(change);
+    if (kind == FileKind::Code || kind == FileKind::Shared || (kind == FileKind::BuildFile && adds))
+      seen.push_back(change);
   }
   return seen;
 }
@@ -326,6 +329,12 @@ void compare_made(const PairInput& input, const std::map<std::string, std::strin
   }
 }
 
+// Whether a program made the unit's assembly: its source tells it only when it is there.
+bool is_made_assembly(const BuiltUnit& built) {
+  return std::any_of(built.generated.begin(), built.generated.end(),
+                     [](const std::string& path) { return path.ends_with(".S"); });
+}
+
 // Assembly cannot be redirected: a change of it is a refusal, and the C half of one no update.
 void compare_assembly(const BuiltUnit& pre, const BuiltUnit& post,
                       const std::vector<FileChange>& changes, std::vector<Refusal>& refusals) {
@@ -367,7 +376,7 @@ std::vector<ObjectPair> build_all(const PairInput& input, Progress& progress) {
   std::vector<const AffectedUnit*> units;  // of pairs, in the same order
   for (const AffectedUnit* unit : chosen) {
     const BuiltUnit& post = built.at(unit->post);
-    if (unit->assembly) {
+    if (unit->assembly || is_made_assembly(post)) {
       compare_assembly(pre[unit->pre], post, input.changes, refusals);
       continue;
     }

@@ -4,12 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
-#include <deque>
 #include <future>
 #include <sstream>
 #include <thread>
-#include <unordered_map>
 
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
@@ -60,80 +57,6 @@ std::string module_name(std::string path) {
 std::string source_of(const std::string& goal) {
   std::string path = fs::path(goal).lexically_normal().string();
   return path.substr(0, path.size() - 2) + ".c";
-}
-
-bool has_includes(const std::string& path) {
-  for (const char* suffix : {".c", ".h", ".S", ".inc", ".inl", ".cinc", ".h_shipped", ".c_shipped"})
-    if (path.ends_with(suffix)) return true;
-  return false;
-}
-
-// The name that stands at place, as "x.h" or <x.h>, with its opening character in front; or "".
-std::string quoted_name(const std::string& text, size_t place) {
-  if (place == std::string::npos || (text[place] != '"' && text[place] != '<')) return "";
-  const size_t close = text.find_first_of("\">\n", place + 1);
-  if (close == std::string::npos || text[close] == '\n') return "";
-  std::string name = text.substr(place + 1, close - place - 1);
-  while (name.starts_with("./")) name.erase(0, 2);
-  return text[place] + name;
-}
-
-// The names in #include lines of text, and those that a macro stands for, which an #include may
-// use: #define GENL_MAGIC_INCLUDE_FILE <linux/drbd_genl.h>.
-std::vector<std::string> included_names(const std::string& text) {
-  std::vector<std::string> names;
-  for (size_t at = text.find('#'); at != std::string::npos; at = text.find('#', at + 1)) {
-    size_t word = text.find_first_not_of(" \t", at + 1);
-    if (word == std::string::npos) break;
-    size_t end = text.find_first_of(" \t\n\"<", word);
-    if (end == std::string::npos) break;
-    const std::string_view directive = std::string_view(text).substr(word, end - word);
-    const bool defines = directive == "define";
-    if (!defines && directive != "include" && directive != "include_next") continue;
-    size_t place = text.find_first_not_of(" \t", end);
-    if (defines && place != std::string::npos) {
-      place = text.find_first_of(" \t\n", place);
-      if (place != std::string::npos) place = text.find_first_not_of(" \t", place);
-    }
-    std::string name = quoted_name(text, place);
-    if (name.empty() || (defines && !name.ends_with(".h") && !name.ends_with(".c"))) continue;
-    names.push_back(std::move(name));
-  }
-  return names;
-}
-
-// What makefiles have the compiler read before a unit, and for the units below which folder:
-// -include $(srctree)/include/linux/kconfig.h.
-std::vector<std::pair<std::string, std::string>> forced_includes(
-    const fs::path& tree, const std::vector<std::string>& files) {
-  std::vector<std::pair<std::string, std::string>> forced;
-  for (const std::string& file : files) {
-    const std::string name = file.substr(file.rfind('/') + 1);
-    if (!name.starts_with("Makefile") && name != "Kbuild") continue;
-    const std::string folder = fs::path(file).parent_path().string();
-    const std::string text = read_text(tree / file);
-    constexpr std::string_view Option = "-include ";
-    for (size_t at = text.find(Option); at != text.npos; at = text.find(Option, at + 1)) {
-      size_t begin = text.find_first_not_of(" \t", at + Option.size());
-      if (begin == text.npos) break;
-      std::string path = text.substr(begin, text.find_first_of(" \t\n\\)'", begin + 10) - begin);
-      for (std::string_view variable : {"$(srctree)/$(src)/", "$(srctree)/", "$(src)/"})
-        if (path.starts_with(variable)) {
-          path = variable == "$(srctree)/" ? path.substr(variable.size())
-                                           : folder + "/" + path.substr(variable.size());
-          break;
-        }
-      const bool for_all = folder.empty() || folder == "scripts";
-      if (has_includes(path)) forced.emplace_back(path, for_all ? "" : folder + "/");
-    }
-  }
-  return forced;
-}
-
-bool is_user_code(const std::string& path) {
-  for (const char* dir : {"tools/", "scripts/", "samples/", "Documentation/", "usr/", "arch/um/"})
-    if (path.starts_with(dir)) return true;
-  return false;
 }
 
 }  // namespace
@@ -261,60 +184,6 @@ void UnitTable::walk() {
     }
   }
   write_file(cache_file_, text);
-}
-
-std::vector<std::string> generated_headers(const fs::path& tree) {
-  std::vector<std::string> headers;
-  std::error_code none;
-  for (const auto& entry : fs::recursive_directory_iterator(tree / "obj", none))
-    if (entry.path().extension() == ".h" && entry.is_regular_file())
-      headers.push_back(entry.path().lexically_relative(tree).string());
-  std::sort(headers.begin(), headers.end());
-  return headers;
-}
-
-std::set<std::string> find_includers(const fs::path& tree, const std::vector<std::string>& files,
-                                     const std::set<std::string>& changed) {
-  // Last component of an included name -> (file that includes, name with its opening character).
-  std::unordered_map<std::string, std::vector<std::pair<const std::string*, std::string>>> table;
-  for (const std::string& file : files) {
-    // What changed is seen already; a file that is new is not there to be read.
-    if (!has_includes(file) || is_user_code(file) || changed.contains(file)) continue;
-    for (std::string& name : included_names(read_text(tree / file)))
-      table[name.substr(name.find_last_of("/\"<") + 1)].emplace_back(&file, std::move(name));
-    check_interrupted();
-  }
-  auto has_file = [&](const fs::path& path) {
-    return std::binary_search(files.begin(), files.end(), path.string());
-  };
-  const auto forced = forced_includes(tree, files);
-  std::set<std::string> seen(changed.begin(), changed.end()), units;
-  std::deque<std::string> queue(changed.begin(), changed.end());
-  while (!queue.empty()) {
-    std::string path = std::move(queue.front());
-    queue.pop_front();
-    for (const auto& [header, folder] : forced) {
-      if (header != path) continue;
-      for (const std::string& file : files)
-        if ((file.ends_with(".c") || file.ends_with(".S")) && file.starts_with(folder) &&
-            !is_user_code(file))
-          seen.insert(file);
-    }
-    for (const auto& [file, name] : table[path.substr(path.rfind('/') + 1)]) {
-      std::string wanted = name.substr(1);
-      fs::path beside = (fs::path(*file).parent_path() / wanted).lexically_normal();
-      // A quoted name means the file beside the includer, if there is one.
-      bool is_beside = name[0] == '"' && has_file(beside);
-      while (wanted.starts_with("../")) wanted.erase(0, 3);
-      bool hit = is_beside ? beside == path : path == wanted || path.ends_with("/" + wanted);
-      if (!hit || !seen.insert(*file).second) continue;
-      queue.push_back(*file);
-    }
-  }
-  for (const std::string& file : seen)
-    if ((file.ends_with(".c") || file.ends_with(".S")) && !changed.contains(file))
-      units.insert(file);
-  return units;
 }
 
 }  // namespace ksplice

@@ -58,17 +58,4 @@ class UnitTable {
   bool complete_ = false;
 };
 
-// The headers that the preparation made, below tree
-// ("obj/arch/x86/include/generated/asm/unaligned.h"): an include may lead through them.
-std::vector<std::string> generated_headers(const std::filesystem::path& tree);
-
-// Source files below tree (files: all of them, sorted) that may include one of changed, directly or
-// through other files, by a macro for the name, or as the build's -include tells. Errs on the side
-// of too many: conditions around an #include are not looked at, and an include of "linux/foo.h" is
-// taken for every file of the tree whose path ends so. Only .c and .S files (assembly, linker
-// scripts) are returned.
-std::set<std::string> find_includers(const std::filesystem::path& tree,
-                                     const std::vector<std::string>& files,
-                                     const std::set<std::string>& changed);
-
 }  // namespace ksplice

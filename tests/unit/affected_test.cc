@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
+#include "create/includes.h"
 #include "create/kbuild.h"
 #include "create/options.h"
 #include "objdiff/base/file.h"
@@ -19,7 +21,8 @@ TEST(ClassifyFile, ByPath) {
   EXPECT_EQ(classify_file("arch/x86/kvm/x86.c").kind, FileKind::Code);
   EXPECT_EQ(classify_file("arch/arm/mm/fault.c").kind, FileKind::Ignored);
   EXPECT_EQ(classify_file("Documentation/x.rst").kind, FileKind::Ignored);
-  EXPECT_EQ(classify_file("tools/testing/selftests/net/a.c").kind, FileKind::Ignored);
+  EXPECT_EQ(classify_file("tools/testing/selftests/net/a.c").kind, FileKind::Shared);
+  EXPECT_EQ(classify_file("tools/testing/selftests/net/a.sh").kind, FileKind::Ignored);
   EXPECT_EQ(classify_file("MAINTAINERS").kind, FileKind::Ignored);
   EXPECT_EQ(classify_file("fs/Kconfig").kind, FileKind::Ignored);
   EXPECT_EQ(classify_file("fs/ext4/Makefile").kind, FileKind::BuildFile);
@@ -44,7 +47,7 @@ TEST(CheckFiles, RefusesByNameAndNamesAll) {
   }
 }
 
-TEST(FindIncluders, FollowsHeadersOfHeaders) {
+TEST(IncludesTest, FollowsHeadersOfHeaders) {
   TempDir tree;
   auto put = [&](const std::string& path, const std::string& text) {
     fs::create_directories((tree.path() / path).parent_path());
@@ -62,13 +65,13 @@ TEST(FindIncluders, FollowsHeadersOfHeaders) {
                                     "fs/two.c",          "fs/local.h",        "fs/three.c",
                                     "mm/local.h",        "mm/four.c"};
   std::sort(files.begin(), files.end());
-  EXPECT_EQ(find_includers(tree.path(), files, {"include/linux/a.h"}),
-            (std::set<std::string>{"fs/one.c", "fs/two.c"}));
-  EXPECT_TRUE(find_includers(tree.path(), files, {"mm/local.h"}).contains("mm/four.c"));
+  const Includes includes(tree.path(), files);
+  EXPECT_EQ(includes.readers("include/linux/a.h"), (std::set<std::string>{"fs/one.c", "fs/two.c"}));
+  EXPECT_TRUE(includes.readers("mm/local.h").contains("mm/four.c"));
 }
 
 // Some ways in which a unit reads a header that no #include of a source names.
-TEST(FindIncluders, FollowsWhatTheBuildAddsAndMacrosName) {
+TEST(IncludesTest, FollowsWhatTheBuildAddsAndMacrosName) {
   TempDir tree;
   std::vector<std::string> files;
   auto put = [&](const std::string& path, const std::string& text) {
@@ -94,7 +97,8 @@ TEST(FindIncluders, FollowsWhatTheBuildAddsAndMacrosName) {
   EXPECT_EQ(made, std::vector<std::string>{"obj/arch/x86/include/generated/asm/unaligned.h"});
   files.insert(files.end(), made.begin(), made.end());
   std::sort(files.begin(), files.end());
-  auto readers = [&](const char* changed) { return find_includers(tree.path(), files, {changed}); };
+  const Includes includes(tree.path(), files);
+  auto readers = [&](const char* changed) { return includes.readers(changed); };
   const std::set<std::string> lib = {"lib/one.c", "lib/two.c", "lib/three.c"};
   std::set<std::string> all = lib;
   all.insert("mm/four.c");
@@ -108,6 +112,10 @@ TEST(FindIncluders, FollowsWhatTheBuildAddsAndMacrosName) {
 // A tree of few files, with units as kbuild would list them.
 class FindAffected : public testing::Test {
  protected:
+  void SetUp() override {
+    for (const char* path : {"fs/one.c", "fs/asm.S", "fs/both.c"}) put(path);
+  }
+
   void put(const std::string& path, const std::string& text = "") {
     fs::create_directories((tree_.path() / path).parent_path());
     write_file(tree_.path() / path, text);
@@ -115,10 +123,9 @@ class FindAffected : public testing::Test {
   }
 
   Affected find(ChangeKind kind, const std::string& path) {
-    std::sort(files_.begin(), files_.end());
-    write_file(tree_.path() / "units",
-               "fs/one.o -\nfs/asm.o fs\nfs/both.o a\nfs/both.o b\nfs/both.o "
-               "a\narch/x86/kernel/cpu/capflags.o -\n");
+    const std::set<std::string> files(files_.begin(), files_.end());
+    files_.assign(files.begin(), files.end());
+    write_file(tree_.path() / "units", units_);
     Kbuild kbuild;
     UnitTable table(kbuild, tree_.path() / "units");
     FileChange change;
@@ -141,6 +148,7 @@ class FindAffected : public testing::Test {
 
   TempDir tree_;
   std::vector<std::string> files_;
+  std::string units_ = "fs/one.o -\nfs/asm.o fs\nfs/both.o a\nfs/both.o b\nfs/both.o a\n";
 };
 
 TEST_F(FindAffected, AssemblyAndTheVdsoReadHeaders) {
@@ -212,11 +220,66 @@ TEST_F(FindAffected, MadeHeadersAndUnitsCount) {
   put("fs/Makefile", "$(obj)/fs-offsets.h: $(obj)/fs-offsets.s FORCE\n");
   put("fs/asm.S", "#include \"fs-offsets.h\"\n");
   EXPECT_EQ(text(find(ChangeKind::Modified, "include/linux/a.h")), "fs/asm.o assembly certain\n");
+  units_ += "arch/x86/kernel/cpu/capflags.o -\n";
   put("arch/x86/include/asm/cpufeatures.h");
   put("arch/x86/kernel/cpu/Makefile", "cpufeature = $(src)/../../include/asm/cpufeatures.h\n");
   EXPECT_EQ(text(find(ChangeKind::Modified, "arch/x86/include/asm/cpufeatures.h")),
             "arch/x86/kernel/cpu/capflags.o certain\n"
-            "arch/x86/include/asm/cpufeatures.h is not part of this configuration\n");
+            "no source that this configuration builds reads arch/x86/include/asm/cpufeatures.h\n");
+}
+
+// As drivers/gpu/drm/xe does with files of i915.
+TEST_F(FindAffected, TwoUnitsMayBeMadeOfOneSource) {
+  units_ += "lib/copy/one.o lib\n";
+  put("include/linux/a.h");
+  put("fs/one.c", "#include <linux/a.h>\n");
+  put("lib/Makefile", "$(obj)/copy/%.o: $(srctree)/fs/%.c FORCE\n");
+  files_.push_back("lib/Makefile");
+  EXPECT_EQ(text(find(ChangeKind::Modified, "fs/one.c")),
+            "lib/copy/one.o certain\nfs/one.o certain\n");
+  EXPECT_EQ(text(find(ChangeKind::Modified, "include/linux/a.h")), "lib/copy/one.o\nfs/one.o\n");
+  EXPECT_EQ(text(find(ChangeKind::Modified, "fs/both.c")), "fs/both.o certain\n");
+}
+
+TEST_F(FindAffected, AUnitMayBeAPartOfOtherOnes) {
+  put("fs/both.c", "#include \"one.c\"\n");
+  EXPECT_EQ(text(find(ChangeKind::Modified, "fs/one.c")), "fs/one.o certain\nfs/both.o\n");
+  EXPECT_EQ(text(find(ChangeKind::Deleted, "fs/one.c")),
+            "fs/both.o\nfs/one.c is deleted: its running code stays\n");
+}
+
+// asn1.c is made of asn1.asn1 by a program: what it reads is known only then.
+TEST_F(FindAffected, AMadeSourceMayReadAnyHeader) {
+  units_ += "lib/x509.asn1.o -\n";
+  put("include/linux/asn1.h");
+  EXPECT_EQ(text(find(ChangeKind::Modified, "include/linux/asn1.h")),
+            "lib/x509.asn1.o\n"
+            "no source that this configuration builds reads include/linux/asn1.h\n");
+  EXPECT_EQ(text(find(ChangeKind::Added, "lib/new.h")), "lib/x509.asn1.o\n");
+  EXPECT_EQ(text(find(ChangeKind::Added, "lib/asn1.h")), "lib/x509.asn1.o certain\n");
+  EXPECT_EQ(text(find(ChangeKind::Modified, "fs/one.c")), "fs/one.o certain\n");
+}
+
+// As kernel/bpf does: 6.1 by a rule in its makefile, 6.12 by sources of one line.
+TEST_F(FindAffected, TheKernelReadsFilesOfOtherPrograms) {
+  units_ += "lib/by_rule.o -\n";
+  put("tools/lib/by_rule.c", "#include \"beside.h\"\n");
+  put("tools/lib/by_line.c", "#include \"beside.h\"\n#include <linux/a.h>\n");
+  put("tools/lib/beside.h");
+  put("tools/lib/not.c", "#include \"beside.h\"\n#include <linux/a.h>\n");
+  put("tools/include/linux/a.h");
+  put("include/linux/a.h");
+  put("lib/Makefile", "$(obj)/by_rule.o: $(srctree)/tools/lib/by_rule.c FORCE\n");
+  files_.push_back("lib/Makefile");
+  put("fs/one.c", "#include \"../tools/lib/by_line.c\"\n");
+  auto units = [&](const char* path) { return text(find(ChangeKind::Modified, path)); };
+  EXPECT_EQ(units("tools/lib/beside.h"), "fs/one.o\nlib/by_rule.o\n");
+  EXPECT_EQ(units("tools/lib/by_line.c"), "fs/one.o\n");
+  EXPECT_EQ(units("include/linux/a.h"), "fs/one.o\n");
+  EXPECT_EQ(units("tools/lib/by_rule.c"), "lib/by_rule.o certain\n");
+  const std::string ignored = " is ignored: not part of the running kernel's code\n";
+  EXPECT_EQ(units("tools/lib/not.c"), "tools/lib/not.c" + ignored);
+  EXPECT_EQ(units("tools/include/linux/a.h"), "tools/include/linux/a.h" + ignored);
 }
 
 TEST_F(FindAffected, RefusesProgramsThatMakeCode) {
