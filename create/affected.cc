@@ -68,6 +68,17 @@ bool names_file(const std::string& makefile, const std::string& path) {
   return false;
 }
 
+// Whether a build file may make something of a file without its name: by a rule for all of its kind
+// ($(obj)/%.S: $(src)/%.pl), or for the object of its stem.
+bool may_make_of(const std::string& makefile, const std::string& path) {
+  const std::string stem = fs::path(path).stem().string(), kind = fs::path(path).extension();
+  for (size_t at = makefile.find(kind); at != makefile.npos; at = makefile.find(kind, at + 1))
+    if (at > 0 && std::strchr("%)*", makefile[at - 1]) != nullptr) return true;
+  for (const char* made : {".o", ".S", ".s", ".c", ".h"})
+    if (names_file(makefile, stem + made)) return true;
+  return false;
+}
+
 // Texts and scripts are not code, but code may be made from them: x86-opcode-map.txt,
 // mkcapflags.sh.
 bool is_input(const fs::path& source, const std::string& path) {
@@ -75,13 +86,20 @@ bool is_input(const fs::path& source, const std::string& path) {
       (has_prefix(path, {"arch/"}) && !has_prefix(path, {"arch/x86/"})) ||
       path.find('/') == path.npos || base_name(path).starts_with("Kconfig"))
     return false;
+  if (has_prefix(path, {"scripts/asn1_compiler.", "scripts/selinux/"})) return true;
   if (path.starts_with("scripts/"))
     return has_suffix(path, {".sh", ".tbl", ".pl", ".py", ".awk"}) &&
            (names_file(makefile_of(source, "."), path) ||
             names_file(makefile_of(source, "arch/x86/entry/syscalls"), path));
+  bool is_first = true;  // of the folders above that have a build file
   for (fs::path folder = fs::path(path).parent_path(); !folder.empty();
-       folder = folder.parent_path())
-    if (names_file(makefile_of(source, folder), path)) return true;
+       folder = folder.parent_path()) {
+    const std::string makefile = makefile_of(source, folder);
+    if (names_file(makefile, path)) return true;
+    if (is_first && has_suffix(path, {".pl", ".py", ".sh", ".awk"}) && may_make_of(makefile, path))
+      return true;
+    is_first = is_first && makefile.empty();
+  }
   return false;
 }
 
@@ -142,7 +160,8 @@ std::vector<std::string> check_files(const std::vector<FileChange>& changes,
   bool code = false;
   for (const FileChange& change : changes) {
     FileClass file = classify_file(change.path);
-    if (file.kind == FileKind::Ignored && is_input(source, change.path))
+    const bool counts = file.kind == FileKind::Ignored || file.kind == FileKind::Shared;
+    if (counts && is_input(source, change.path))
       file = {FileKind::Refused, "is what code of the kernel is made from, by a program"};
     code = code || file.kind == FileKind::Code || file.kind == FileKind::Shared;
     if (file.kind == FileKind::Ignored)
@@ -188,6 +207,9 @@ class Finder {
       return;
     }
     affected_.changes.push_back(change);
+    if (change.path.ends_with(".rs") && has_rust())
+      affected_.refusals.push_back(
+          unreachable(change.path, "is Rust code, of which this kernel has some"));
     if (file.kind != FileKind::Code && file.kind != FileKind::Shared) return;
     bool is_c = change.path.ends_with(".c");
     bool is_new = change.kind == ChangeKind::Added || change.kind == ChangeKind::Renamed;
@@ -319,6 +341,11 @@ class Finder {
           add({unit.goal, unit.goal, true, target_of(unit), false});
       }
     }
+  }
+
+  bool has_rust() const {
+    const fs::path config = tree_ / "obj/.config";
+    return fs::exists(config) && read_text(config).find("\nCONFIG_RUST=y\n") != std::string::npos;
   }
 
   bool is_host_program(const std::string& path) const {

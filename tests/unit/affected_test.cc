@@ -312,6 +312,35 @@ TEST(CheckFiles, RefusesWhatCodeIsMadeFrom) {
   }
 }
 
+// As arch/x86/crypto does with poly1305-x86_64-cryptogams.pl.
+TEST(CheckFiles, RefusesScriptsThatRulesMakeCodeWith) {
+  TempDir tree;
+  fs::create_directories(tree.path() / "crypto/deep");
+  FileChange change;
+  auto code = [&](const char* path, const std::string& makefile) {
+    write_file(tree.path() / "crypto/Makefile", makefile);
+    change.path = path;
+    try {
+      check_files({change}, tree.path());
+      return std::string("none");
+    } catch (const Error& error) {
+      return error.code;
+    }
+  };
+  EXPECT_EQ(code("crypto/sum.pl", "$(obj)/%.S: $(src)/%.pl FORCE\n"), "unsupported_file");
+  EXPECT_EQ(code("crypto/deep/sum.pl", "obj-y += sum.o\n"), "unsupported_file");
+  EXPECT_EQ(code("crypto/sum.sh", "obj-y += sum.o\n"), "unsupported_file");
+  EXPECT_EQ(code("crypto/sum.py", "obj-y += sums.o\n$(obj)/%.S: $(src)/%.pl FORCE\n"), "no_change");
+}
+
+TEST_F(FindAffected, RefusesRustWhereTheKernelHasSome) {
+  put("drivers/a.rs");
+  EXPECT_EQ(text(find(ChangeKind::Modified, "drivers/a.rs")), "");
+  put("obj/.config", "CONFIG_A=y\nCONFIG_RUST=y\n");
+  EXPECT_EQ(text(find(ChangeKind::Modified, "drivers/a.rs")),
+            "drivers/a.rs is Rust code, of which this kernel has some\n");
+}
+
 TEST(ParseCmdFile, ReadsTargetAndDependencies) {
   BuiltUnit unit = parse_cmd_file(
       "savedcmd_fs/a.o := gcc -I../include -DMODULE  -DKBUILD_MODNAME='\"ext4\"' -c -o fs/a.o "
