@@ -7,7 +7,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <sstream>
 
+#include "create/build_files.h"
 #include "create/includes.h"
 #include "objdiff/base/file.h"
 
@@ -121,6 +123,16 @@ constexpr std::string_view Reachable[] = {
     "arch/x86/entry/vdso/vma.c", "arch/x86/entry/vdso/extable.c",
     "arch/x86/entry/vdso/vdso32-setup.c", "arch/x86/realmode/init.c"};
 
+// A stable patch counts the version up.
+std::string without_version(const std::string& makefile) {
+  std::istringstream lines(makefile);
+  std::string text;
+  for (std::string line; std::getline(lines, line);)
+    if (!has_prefix(line, {"VERSION =", "PATCHLEVEL =", "SUBLEVEL =", "EXTRAVERSION =", "NAME ="}))
+      text += line + "\n";
+  return text;
+}
+
 constexpr const char* NotKernel = "not part of the running kernel's code";
 
 }  // namespace
@@ -131,6 +143,7 @@ FileClass classify_file(const std::string& path) {
       has_suffix(name, {".rst", ".txt", ".md", ".yaml"}) || path.find('/') == std::string::npos)
     return name == "Makefile" || name == "Kbuild" ? FileClass{FileKind::BuildFile, ""}
                                                   : FileClass{FileKind::Ignored, "documentation"};
+  if (has_prefix(path, {"scripts/Makefile", "scripts/Kbuild"})) return {FileKind::BuildFile, ""};
   if (is_user_code(path))
     return {has_suffix(name, {".c", ".h"}) ? FileKind::Shared : FileKind::Ignored, NotKernel};
   if (has_prefix(path, {"arch/"}) && !has_prefix(path, {"arch/x86/"}) &&
@@ -163,7 +176,7 @@ std::vector<std::string> check_files(const std::vector<FileChange>& changes,
     const bool counts = file.kind == FileKind::Ignored || file.kind == FileKind::Shared;
     if (counts && is_input(source, change.path))
       file = {FileKind::Refused, "is what code of the kernel is made from, by a program"};
-    code = code || file.kind == FileKind::Code || file.kind == FileKind::Shared;
+    code = code || (file.kind != FileKind::Ignored && file.kind != FileKind::Refused);
     if (file.kind == FileKind::Ignored)
       notes.push_back(fmt::format("{} is ignored: {}", change.path, file.why));
     if (file.kind != FileKind::Refused) continue;
@@ -187,6 +200,7 @@ class Finder {
 
   Affected run(const std::vector<FileChange>& changes) {
     for (const FileChange& change : changes) take(change);
+    for (const FileChange* change : build_files_) take_build_file(*change);
     for (const auto& [path, is_unit] : included_) add_readers(path, false, is_unit);
     // What finds a new file can be told only once it is there.
     for (const std::string& path : shadows_) add_readers(path, true, path.ends_with(".c"));
@@ -199,9 +213,14 @@ class Finder {
  private:
   void take(const FileChange& change) {
     const FileClass file = classify_file(change.path);
-    if (file.kind == FileKind::BuildFile)
-      affected_.notes.push_back(
-          fmt::format("{} counts for the files that the patch adds only", change.path));
+    if (change.kind == ChangeKind::Added || change.kind == ChangeKind::Renamed)
+      new_.insert(change.path);
+    if (change.kind == ChangeKind::Deleted || change.kind == ChangeKind::Renamed)
+      gone_.insert(change.old_path);
+    if (file.kind == FileKind::BuildFile) {
+      build_files_.push_back(&change);
+      return;
+    }
     if (file.kind == FileKind::Shared && !is_read(change.path) && !is_read(change.old_path)) {
       affected_.notes.push_back(fmt::format("{} is ignored: {}", change.path, file.why));
       return;
@@ -231,6 +250,64 @@ class Finder {
       add({unit->goal, object_of(change.path), true, target_of(*unit), false});
     else
       add({unit->goal, unit->goal, true, target_of(*unit), false});
+  }
+
+  // What a makefile of the patch does to units that are there: new flags, for example.
+  void take_build_file(const FileChange& change) {
+    std::string before, after;
+    if (change.kind != ChangeKind::Added) before = read_text(tree_ / change.old_path);
+    if (change.kind != ChangeKind::Deleted) after = read_text(change.content);
+    if (change.path == "Makefile") before = without_version(before), after = without_version(after);
+    const BuildFileDiff diff = compare_build_files(before, after);
+    if (!diff.other && diff.added.empty() && diff.removed.empty()) {
+      affected_.notes.push_back(
+          fmt::format("{} is ignored: no unit is compiled in another way", change.path));
+      return;
+    }
+    affected_.changes.push_back(change);
+    const std::string folder = fs::path(change.path).parent_path().string();
+    for (const std::string& object : diff.added) take_listed(change.path, folder, object);
+    for (const std::string& object : diff.removed)
+      affected_.notes.push_back(
+          fmt::format("{} leaves out {}: its running code stays", change.path, object));
+    if (diff.other) add_governed(change.path, folder, is_deep(before) || is_deep(after));
+  }
+
+  // An object, or a folder, that comes into a list.
+  void take_listed(const std::string& makefile, const std::string& folder,
+                   const std::string& object) {
+    std::string path = (fs::path(folder) / object).lexically_normal().string();
+    if (path.ends_with(".o")) path.resize(path.size() - 1);
+    const bool is_known = std::any_of(files_.begin(), files_.end(), [&](const std::string& file) {
+      return path.ends_with("/") ? file.starts_with(path)
+                                 : file == path + "c" || file == path + "S";
+    });
+    if (is_known)
+      affected_.refusals.push_back(unreachable(
+          makefile, fmt::format("builds {} in another way, and its source is not new", object)));
+  }
+
+  // The units that a makefile may have flags for.
+  void add_governed(const std::string& makefile, const std::string& folder, bool is_deep) {
+    constexpr size_t Most = 300;
+    const std::string name = base_name(makefile);
+    const bool is_wide = folder.empty() || folder == "arch/x86" || folder == "scripts" ||
+                         (name != "Makefile" && name != "Kbuild") || is_outside(makefile);
+    std::vector<std::string> sources;
+    if (!is_wide) sources = governed_sources(tree_, folder, is_deep, table_.all());
+    if (is_wide || sources.size() > Most)
+      affected_.refusals.push_back(unreachable(
+          makefile, "changes by more than lists of objects how much of the kernel is built"));
+    else
+      for (const std::string& source : sources) add_governed_unit(source);
+  }
+
+  void add_governed_unit(const std::string& source) {
+    const ConfiguredUnit& unit = table_.all().at(source);
+    const std::string assembly = source.substr(0, source.size() - 1) + "S";
+    const bool is_assembly = !has_file(source) && has_file(assembly);
+    if (!gone_.contains(is_assembly ? assembly : source))
+      add({unit.goal, unit.goal, true, target_of(unit), is_assembly});
   }
 
   // Whether the kernel's build may read a file, as far as its place tells.
@@ -364,8 +441,9 @@ class Finder {
   Affected affected_;
   std::optional<Includes> includes_;
   std::vector<std::string> changed_;
+  std::vector<const FileChange*> build_files_;
   std::map<std::string, bool> included_;  // path -> is the source of a unit
-  std::set<std::string> shadows_, made_, readers_;
+  std::set<std::string> new_, gone_, shadows_, made_, readers_;
   std::map<std::string, size_t> taken_;  // name -> place in affected_.units
 };
 

@@ -13,7 +13,7 @@ namespace ksplice {
 
 enum class FileKind {
   Code,       // part of a unit: .c, or included by one
-  BuildFile,  // Makefile, Kbuild: counts only for new .c files
+  BuildFile,  // Makefile, Kbuild
   Shared,     // source of another program: counts if the kernel reads it
   Ignored,    // documentation, Kconfig, other architectures
   Refused,    // code that no update can reach: vdso, boot, assembly

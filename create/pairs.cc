@@ -139,13 +139,9 @@ bool reads_change(const BuiltUnit& built, const std::set<std::string>& changed) 
 // The changes that a build can see.
 std::vector<FileChange> seen_by_kbuild(const std::vector<FileChange>& changes) {
   std::vector<FileChange> seen;
-  bool adds = std::any_of(changes.begin(), changes.end(), [](const FileChange& change) {
-    return change.kind == ChangeKind::Added || change.kind == ChangeKind::Renamed;
-  });
   for (const FileChange& change : changes) {
     FileKind kind = classify_file(change.path).kind;
-    if (kind == FileKind::Code || kind == FileKind::Shared || (kind == FileKind::BuildFile && adds))
-      seen.push_back(change);
+    if (kind != FileKind::Ignored && kind != FileKind::Refused) seen.push_back(change);
   }
   return seen;
 }

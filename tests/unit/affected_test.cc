@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "create/build_files.h"
 #include "create/includes.h"
 #include "create/kbuild.h"
 #include "create/options.h"
@@ -132,6 +133,8 @@ class FindAffected : public testing::Test {
     change.kind = kind;
     change.path = path;
     if (kind != ChangeKind::Added) change.old_path = path;
+    change.content = tree_.path() / "content";
+    write_file(change.content, content_);
     return find_affected({change}, table, tree_.path(), files_);
   }
 
@@ -148,6 +151,7 @@ class FindAffected : public testing::Test {
 
   TempDir tree_;
   std::vector<std::string> files_;
+  std::string content_;  // of the file that changes
   std::string units_ = "fs/one.o -\nfs/asm.o fs\nfs/both.o a\nfs/both.o b\nfs/both.o a\n";
 };
 
@@ -331,6 +335,60 @@ TEST(CheckFiles, RefusesScriptsThatRulesMakeCodeWith) {
   EXPECT_EQ(code("crypto/deep/sum.pl", "obj-y += sum.o\n"), "unsupported_file");
   EXPECT_EQ(code("crypto/sum.sh", "obj-y += sum.o\n"), "unsupported_file");
   EXPECT_EQ(code("crypto/sum.py", "obj-y += sums.o\n$(obj)/%.S: $(src)/%.pl FORCE\n"), "no_change");
+}
+
+TEST(CompareBuildFiles, TellsListsFromTheRest) {
+  const std::string before =
+      "# Files\nobj-$(CONFIG_A) += a.o \\\n\tb.o\nifdef CONFIG_B\nobj-y += c.o\nendif\n";
+  auto text = [&](const std::string& after) {
+    const BuildFileDiff diff = compare_build_files(before, after);
+    std::string text = diff.other ? "other" : "";
+    for (const std::string& object : diff.added) text += " +" + object;
+    for (const std::string& object : diff.removed) text += " -" + object;
+    return text;
+  };
+  EXPECT_EQ(text("obj-$(CONFIG_A) += b.o a.o # of A\nifdef CONFIG_B\nobj-y += c.o\nendif\n"), "");
+  EXPECT_EQ(text(before + "obj-m += d.o e/\n"), " +d.o +e/");
+  EXPECT_EQ(text("obj-$(CONFIG_A) += b.o\nifdef CONFIG_B\nobj-y += c.o\nendif\n"), " -a.o");
+  EXPECT_EQ(text("obj-$(CONFIG_A) += a.o b.o\nifdef CONFIG_C\nobj-y += c.o\nendif\n"),
+            " +c.o -c.o");
+  EXPECT_EQ(text(before + "ccflags-y += -DX\n"), "other");
+  EXPECT_EQ(text(before + "CFLAGS_a.o := -DX\n"), "other");
+  EXPECT_EQ(text(before + "$(obj)/a.o: $(obj)/a.h\n"), "other");
+  EXPECT_EQ(text("obj-$(CONFIG_A) := a.o b.o\nifdef CONFIG_B\nobj-y += c.o\nendif\n"), "other");
+}
+
+TEST_F(FindAffected, AMakefileMayChangeItsUnits) {
+  const std::string lists = "obj-y += one.o\n";
+  put("fs/Makefile", lists);
+  put("lib/new.c");
+  auto change = [&](const std::string& after) {
+    content_ = after;
+    return text(find(ChangeKind::Modified, "fs/Makefile"));
+  };
+  units_ += "fs/sub/x.o -\nfs/plain/y.o -\n";
+  put("fs/sub/x.c");
+  put("fs/sub/Makefile");
+  put("fs/plain/y.c");
+  const std::string own =
+      "fs/asm.o assembly certain\nfs/both.o certain\nfs/one.o certain\nfs/plain/y.o certain\n";
+  EXPECT_EQ(change("ccflags-y += -DX\n" + lists), own);
+  EXPECT_EQ(change("subdir-ccflags-y += -DX\n" + lists), own + "fs/sub/x.o certain\n");
+  EXPECT_EQ(change("# a\nobj-y += one.o\n"),
+            "fs/Makefile is ignored: no unit is compiled in another way\n");
+  EXPECT_EQ(change("obj-y += one.o new.o newer/\n"), "");
+  EXPECT_EQ(change("obj-y += one.o both.o\n"),
+            "fs/Makefile builds both.o in another way, and its source is not new\n");
+  EXPECT_EQ(change("obj-y += one.o ../lib/\n"),
+            "fs/Makefile builds ../lib/ in another way, and its source is not new\n");
+  EXPECT_EQ(change(""), "fs/Makefile leaves out one.o: its running code stays\n");
+  put("Makefile", "SUBLEVEL = 1\n");
+  content_ = "SUBLEVEL = 2\n";
+  EXPECT_EQ(text(find(ChangeKind::Modified, "Makefile")),
+            "Makefile is ignored: no unit is compiled in another way\n");
+  content_ = "SUBLEVEL = 2\nKBUILD_CFLAGS += -DX\n";
+  EXPECT_EQ(text(find(ChangeKind::Modified, "Makefile")),
+            "Makefile changes by more than lists of objects how much of the kernel is built\n");
 }
 
 TEST_F(FindAffected, RefusesRustWhereTheKernelHasSome) {
