@@ -51,8 +51,13 @@ std::set<std::string> functions_of(const TypeLayout& layout) {
   return result;
 }
 
-bool share_function(const TypeLayout& old, const TypeLayout& now) {
+// A unit sees no more of a header than it uses: what is gone from there may only be unused. Then a
+// function must have gone from the one to the other. Of what no function has a variable or pointer,
+// the static variables are judged (judge_state.cc).
+bool may_be_one(const TypeLayout& old, const TypeLayout& now) {
   const std::set<std::string> before = functions_of(old), after = functions_of(now);
+  if (old.file != now.file || before.empty() || after.empty()) return false;
+  if (!old.file.ends_with(".h")) return true;
   return std::ranges::any_of(after, [&](const auto& each) { return before.contains(each); });
 }
 
@@ -71,7 +76,7 @@ RenamedTypes::RenamedTypes(const Types& pre, const Types& post)
     return from;
   };
   const size_t done = follow(0);
-  pair_by_functions();
+  pair_by_files();
   follow(done);
 }
 
@@ -104,7 +109,7 @@ void RenamedTypes::pair_by_members(const TypeLayout& old, const TypeLayout& now)
   }
 }
 
-void RenamedTypes::pair_by_functions() {
+void RenamedTypes::pair_by_files() {
   std::set<std::string> known;
   for (const auto& [old, now] : pairs_) known.insert({old->name, now->name});
   for (const auto& [old_name, layouts] : gone_) {
@@ -112,8 +117,7 @@ void RenamedTypes::pair_by_functions() {
     const TypeLayout& old = *layouts.front();
     std::vector<const TypeLayout*> candidates;
     for (const auto& [name, others] : fresh_)
-      if (!known.contains(name) && others.front()->file == old.file &&
-          share_function(old, *others.front()))
+      if (!known.contains(name) && may_be_one(old, *others.front()))
         candidates.push_back(others.front());
     if (candidates.empty()) continue;
     // Of several, one that is the same but for its name is it.

@@ -16,8 +16,8 @@ using Types = std::multimap<std::string, TypeLayout>;
 class RenamedTypes {
  public:
   // One that is gone and one that is new are one if a variable of a function or a member was of the
-  // one type and is of the other, or, where nothing like that is known of both, a function used the
-  // one and uses the other and both are declared in one file.
+  // one type and is of the other; or, where nothing like that is known of both, if they are
+  // declared in one file and functions have them, in a header the same function.
   RenamedTypes(const Types& pre, const Types& post);
 
   // Each with its layout in pre and in post.
@@ -31,7 +31,7 @@ class RenamedTypes {
   void add(const TypeLayout& old, const TypeLayout& now);
   void pair_by_variables();
   void pair_by_members(const TypeLayout& old, const TypeLayout& now);
-  void pair_by_functions();
+  void pair_by_files();
 
   Names gone_, fresh_;
   std::vector<Pair> pairs_;
