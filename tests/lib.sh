@@ -108,11 +108,11 @@ kernel_make() {
   root=$(realpath "$CONFIG/root")
   bwrap --die-with-parent --unshare-net --ro-bind "$root/usr" /usr --symlink usr/bin /bin --symlink usr/lib /lib \
     --symlink usr/lib64 /lib64 --ro-bind "$root/etc" /etc --proc /proc --dev /dev --tmpfs /tmp \
-    --ro-bind "$SOURCE_TREE" "$SOURCE_TREE" --bind "$CACHE" "$CACHE" --bind "$WORK" "$WORK" make "$@"
+    --ro-bind "$SOURCE_TREE" "$SOURCE_TREE" --bind "$CACHE" "$CACHE" --ro-bind "$CACHE/kernels" "$CACHE/kernels" --bind "$WORK" "$WORK" make "$@"
 }
 
 # build_module FOLDER: a copy of it in $WORK, built there as its author would, against the kernel's headers,
-# which name their common part by an absolute path and are only unpacked here.
+# which name their common part, and since 7.3 their own place, by an absolute path and are only unpacked here.
 build_module() {
   local headers file copy
   headers=$(realpath "$CONFIG/build")
@@ -121,7 +121,8 @@ build_module() {
   mkdir "$WORK/headers"
   for file in "$headers"/* "$headers"/.[a-z]*; do ln -s "$(realpath "$file")" "$WORK/headers/"; done
   rm "$WORK/headers/Makefile"
-  sed "s|/usr/src/|$(dirname "$headers")/|" "$headers/Makefile" >"$WORK/headers/Makefile"
+  # A build that is called from another folder than it knows builds there, through the links.
+  sed "s|^KBUILD_OUTPUT=.*|KBUILD_OUTPUT=$WORK/headers|; s|/usr/src/|$(dirname "$headers")/|" "$headers/Makefile" >"$WORK/headers/Makefile"
   cp -r "$1" "$copy"
   kernel_make -s -C "$WORK/headers" M="$copy" CC="$kernel_gcc" modules >"$WORK/make" 2>&1 || fail "$(cat "$WORK/make")"
 }
