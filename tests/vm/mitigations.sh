@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# What a kernel writes over its code differs by the processor and by the mitigations that it chooses: two units are
+# What a kernel writes over its code differs by the processor and by the mitigations that it chooses: units are
 # compared with the running kernel, and a function is replaced and given back. A call is counted (retbleed=stuff) by
 # an instruction before the function: another one there is noticed. MACHINES=all does all of them, MACHINES="..." has
 # lines of one's own, each a QEMU processor and words for the kernel's command line. On 6.12, or on what SERIES names.
+# Two units, or those of tests/whole/live.units, some thousand functions of the kernel and of modules, with UNITS=all.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 all='
@@ -23,10 +24,14 @@ EPYC retbleed=ibpb
 EPYC-Rome spec_rstack_overflow=safe-ret
 EPYC-Milan spec_rstack_overflow=ibpb
 EPYC-Genoa
+max ibt=off
 max mitigations=off
 max nosmp'
 machines=${MACHINES:-Skylake-Server retbleed=stuff}
 [ "$machines" != all ] || machines=$all
+
+units=(fs/read_write.o net/ipv4/udp.o)
+[ "${UNITS:-}" != all ] || units=(--list "$SOURCE_TREE/tests/whole/live.units")
 
 qemu-system-x86_64 -cpu help >"$WORK/models"
 cat >"$WORK/guest" <<'EOS'
@@ -39,6 +44,7 @@ check() {
   case "$status$code" in 0 | 3code_busy) return 0 ;; esac
   return 1
 }
+for module in $(cat modules); do must modprobe "$module"; done
 must check
 original=$(cat /proc/cmdline)
 must ksplice-apply -q ksplice-other.tar.gz
@@ -68,7 +74,7 @@ try() { # MODEL WORD...: boots it, if this QEMU has it
     echo "$RELEASE | $model | $* | not tried: this QEMU has no such processor"
     return
   fi
-  boot_vm --single --cpu "$model" --append "$*" --file "$WORK/ksplice-check.tar.gz" --file "$WORK/ksplice-other.tar.gz" \
+  boot_vm --single --cpu "$model" --append "$*" "${files[@]}" --file "$WORK/ksplice-check.tar.gz" --file "$WORK/ksplice-other.tar.gz" \
     --file "$WORK/poke/poke.ko" <"$WORK/guest" >"$WORK/transcript" || fail "$model $* on $RELEASE: $(cat "$WORK/transcript")"
   [ "$(tail -n 1 "$WORK/transcript")" = "== done" ] || fail "the transcript is not whole"
   echo "$RELEASE | $model | $* | $(sed -n 's/^found: //; s/,$//p' "$WORK/transcript" | head -n 1)"
@@ -77,7 +83,10 @@ try() { # MODEL WORD...: boots it, if this QEMU has it
 for series in ${SERIES:-6.12}; do
   get_kernel --series "$series"
   "$BUILD/tests/check_tarball" --config "$CONFIG" --source "$SOURCE" --cache "$CACHE" --id check --output "$WORK" \
-    fs/read_write.o net/ipv4/udp.o
+    "${units[@]}"
+  awk '$2 != "vmlinux" { print $2 }' "$WORK/functions" | sort -u >"$WORK/modules"
+  files=(--file "$WORK/modules")
+  while read -r module; do files+=(--module "$module"); done <"$WORK/modules"
   make_patch fs/proc/cmdline.c "s/seq_putc(m, '.n');/seq_puts(m, \" other\\\\n\");/"
   "$create" --patch="$WORK/patch" --config="$CONFIG" --id=other --output="$WORK" -q "$SOURCE"
   make_module "$SOURCE_TREE/tests/whole/poke"

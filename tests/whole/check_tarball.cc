@@ -1,23 +1,25 @@
 // Makes an update that replaces nothing and proves much: `ksplice-apply --check` of it compares
 // every matched function of the given units with the running kernel.
 //
-//   check_tarball --config DIR --source SRC --cache DIR [--built DIR] [--target NAME]... UNIT...
+//   check_tarball --config DIR --source SRC --cache DIR [--list FILE] UNIT...
 //
-// A UNIT is named as kbuild does, "net/ipv4/tcp_input.o". It is compiled as ksplice-create compiles
-// it, or taken from the folder --built, as tests/whole/whole-kernel leaves it. Units of other
-// targets than the named ones (vmlinux, without any) are left out. Prints how many functions of how
-// many units the update names, and writes their names, with the units, to OUTPUT/functions.
+// A UNIT is named as kbuild does, "net/ipv4/tcp_input.o", and compiled as ksplice-create compiles
+// it, or taken from its cache, where it stays for the next time. FILE has further ones, one a line;
+// what a configuration has not is left out, and named. Prints how many functions of how many units
+// of how many targets the update names, and writes the functions, with their targets, to
+// OUTPUT/functions.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <deque>
-#include <set>
+#include <sstream>
 
 #include "create/config_dir.h"
 #include "create/fleet.h"
 #include "create/kbuild.h"
 #include "create/overlay.h"
+#include "create/pre_cache.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/tool.h"
 #include "objdiff/object/atoms.h"
@@ -29,10 +31,9 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  fs::path config, source, output = ".", cache, built;
+  fs::path config, source, output = ".", cache, list;
   std::string id = "check";
   std::vector<std::string> units;
-  std::set<std::string> targets;
 };
 
 // The units of each target, with all that make_check_object needs; addresses must stay.
@@ -42,21 +43,48 @@ struct CheckTarget {
   std::vector<Unit> units;
 };
 
-std::vector<BuiltUnit> find_units(const Options& options, const Kbuild& kbuild) {
-  if (options.built.empty()) {
-    BuildResult result = build_units(kbuild, options.units);
-    if (result.built.size() != options.units.size())
-      throw Error("compile_failed", "not all units were compiled:\n" + result.output);
-    return result.built;
+// What is compiled stays in the cache, twenty units after twenty: an interrupted run is not lost.
+void compile(const Kbuild& kbuild, PreCache& cache, const Overlay& overlay,
+             const std::vector<std::string>& units, std::vector<BuiltUnit>& built) {
+  constexpr size_t AtOnce = 20;
+  for (size_t start = 0; start < units.size(); start += AtOnce) {
+    const size_t end = std::min(units.size(), start + AtOnce);
+    BuildResult result = build_units(kbuild, {units.begin() + start, units.begin() + end});
+    if (!result.failed.empty())
+      throw Error("compile_failed", result.failed.front() + " was not compiled:\n" + result.output);
+    for (const std::string& unit : result.no_rule) fmt::print("left out: {}\n", unit);
+    for (BuiltUnit& unit : result.built) {
+      cache.store(unit);
+      fs::path kept = overlay.work("2-pre") / flat_name(unit.name);
+      fs::copy_file(unit.object, kept, fs::copy_options::overwrite_existing);
+      unit.object = kept;
+      built.push_back(std::move(unit));
+    }
   }
-  std::vector<BuiltUnit> units;
-  for (const std::string& name : options.units) {
-    fs::path object = options.built / name;
-    fs::path cmd = object.parent_path() / ("." + object.filename().string() + ".cmd");
-    units.push_back(parse_cmd_file(read_text(cmd), name));
-    units.back().object = object;
+}
+
+std::vector<BuiltUnit> find_units(const Options& options, const Kbuild& kbuild,
+                                  const Overlay& overlay, const std::string& key) {
+  std::vector<std::string> names = options.units, missing;
+  if (!options.list.empty()) {
+    std::istringstream lines(read_text(options.list));
+    for (std::string line; std::getline(lines, line);)
+      if (!line.empty() && !line.starts_with('#')) names.push_back(line);
   }
-  return units;
+  SourceFiles files(overlay.source());
+  PreCache cache(options.cache, key, files);
+  std::vector<BuiltUnit> built;
+  for (const std::string& name : names) {
+    BuiltUnit unit;
+    if (cache.load(name, overlay.work("2-pre") / flat_name(name), unit))
+      built.push_back(std::move(unit));
+    else
+      missing.push_back(name);
+  }
+  compile(kbuild, cache, overlay, missing, built);
+  std::sort(built.begin(), built.end(),
+            [](const BuiltUnit& a, const BuiltUnit& b) { return a.name < b.name; });
+  return built;
 }
 
 void add_unit(CheckTarget& target, const BuiltUnit& built, const RunImage& image) {
@@ -92,19 +120,19 @@ int make(const Options& options) {
   Images images(kernel, options.cache / "images", overlay.work("4-images"), lowers);
 
   std::map<std::string, CheckTarget> targets;
-  size_t nr_units = 0;
-  for (const BuiltUnit& built : find_units(options, kbuild)) {
-    if (!options.targets.contains(built.target)) continue;
-    add_unit(targets[built.target], built, images.get(built.target));
-    nr_units++;
+  const std::string key = build_key(overlay, kernel, toolchain);
+  const std::vector<BuiltUnit> units = find_units(options, kbuild, overlay, key);
+  for (const BuiltUnit& built : units) {
+    std::istringstream names(built.target);  // "a:b": the object is in both
+    for (std::string name; std::getline(names, name, ':');)
+      add_unit(targets[name], built, images.get(name));
   }
   std::string functions;
   std::vector<TargetUpdate> updates = make_updates(targets, images, options.id, functions);
   write_file(options.output / "functions", functions);
 
   BuiltModules modules =
-      build_modules(kbuild, updates, overlay.work() / "5-modules", options.cache / "core",
-                    build_key(overlay, kernel, toolchain));
+      build_modules(kbuild, updates, overlay.work() / "5-modules", options.cache / "core", key);
   Package package;
   package.id = options.id;
   package.description = "compares the running kernel with what was compiled";
@@ -116,7 +144,7 @@ int make(const Options& options) {
            package);
   write_package(package, options.output.string());
   fmt::print("{} functions of {} units in {} targets\n",
-             std::count(functions.begin(), functions.end(), '\n'), nr_units, targets.size());
+             std::count(functions.begin(), functions.end(), '\n'), units.size(), targets.size());
   return ExitDone;
 }
 
@@ -125,17 +153,14 @@ int make(const Options& options) {
 
 int main(int argc, char** argv) {
   ksplice::Options options;
-  std::vector<std::string> targets = {"vmlinux"};
   CLI::App app("Makes an update that only compares.", "check_tarball");
   app.add_option("--config", options.config, "of the kernel")->required();
   app.add_option("--source", options.source, "of the kernel")->required();
   app.add_option("--cache", options.cache, "of ksplice-create")->required();
-  app.add_option("--built", options.built, "folder with the compiled units");
-  app.add_option("--target", targets, "whose units to take");
+  app.add_option("--list", options.list, "file with further units");
   app.add_option("--id", options.id, "of the update");
   app.add_option("--output", options.output, "folder for the tarball");
-  app.add_option("UNIT", options.units, "as kbuild names it")->required();
+  app.add_option("UNIT", options.units, "as kbuild names it");
   CLI11_PARSE(app, argc, argv);
-  options.targets = {targets.begin(), targets.end()};
   return ksplice::run_tool("check_tarball", [&] { return ksplice::make(options); });
 }
