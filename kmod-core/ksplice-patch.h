@@ -56,7 +56,8 @@
 
 /*
  * Shadow variables: size bytes of zeroed, 8-byte aligned data, found by object and id. init and
- * done run with a spin lock held and interrupts off; if init does not return 0 nothing is attached.
+ * done run with a raw spin lock held and interrupts off, also on PREEMPT_RT: there they may take raw
+ * ones only. If init does not return 0 nothing is attached.
  */
 typedef int (*ksplice_shadow_init_t)(const void *object, void *data, void *argument);
 typedef void (*ksplice_shadow_done_t)(const void *object, void *data);

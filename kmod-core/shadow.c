@@ -28,8 +28,11 @@ struct ksplice_shadow {
 };
 
 static DEFINE_HASHTABLE(ksplice_shadows, 12);
-/* Guards changes of the table; look-ups use RCU. */
-static DEFINE_SPINLOCK(ksplice_shadow_lock);
+/*
+ * Guards changes of the table; look-ups use RCU. Raw, as hooks free entries while the machine is
+ * stopped: on PREEMPT_RT another lock's owner may be a task that waits for its turn then.
+ */
+static DEFINE_RAW_SPINLOCK(ksplice_shadow_lock);
 
 static struct ksplice_shadow *ksplice_shadow_find(const void *object, unsigned long id)
 {
@@ -69,15 +72,15 @@ static void *ksplice_shadow_add(const void *object, unsigned long id, size_t siz
 		return NULL;
 	shadow->object = object;
 	shadow->id = id;
-	spin_lock_irqsave(&ksplice_shadow_lock, flags);
+	raw_spin_lock_irqsave(&ksplice_shadow_lock, flags);
 	old = ksplice_shadow_find(object, id);
 	if (old || (init && init(object, shadow->data, argument))) {
-		spin_unlock_irqrestore(&ksplice_shadow_lock, flags);
+		raw_spin_unlock_irqrestore(&ksplice_shadow_lock, flags);
 		kfree(shadow);
 		return old && reuse ? old->data : NULL;
 	}
 	hash_add_rcu(ksplice_shadows, &shadow->node, (unsigned long)object);
-	spin_unlock_irqrestore(&ksplice_shadow_lock, flags);
+	raw_spin_unlock_irqrestore(&ksplice_shadow_lock, flags);
 	return shadow->data;
 }
 
@@ -108,11 +111,11 @@ void ksplice_shadow_free(const void *object, unsigned long id, ksplice_shadow_do
 	struct ksplice_shadow *shadow;
 	unsigned long flags;
 
-	spin_lock_irqsave(&ksplice_shadow_lock, flags);
+	raw_spin_lock_irqsave(&ksplice_shadow_lock, flags);
 	shadow = ksplice_shadow_find(object, id);
 	if (shadow)
 		ksplice_shadow_remove(shadow, done);
-	spin_unlock_irqrestore(&ksplice_shadow_lock, flags);
+	raw_spin_unlock_irqrestore(&ksplice_shadow_lock, flags);
 }
 EXPORT_SYMBOL_GPL(ksplice_shadow_free);
 
@@ -123,11 +126,11 @@ void ksplice_shadow_free_all(unsigned long id, ksplice_shadow_done_t done)
 	unsigned long flags;
 	int i;
 
-	spin_lock_irqsave(&ksplice_shadow_lock, flags);
+	raw_spin_lock_irqsave(&ksplice_shadow_lock, flags);
 	hash_for_each_safe(ksplice_shadows, i, next, shadow, node)
 		if (shadow->id == id)
 			ksplice_shadow_remove(shadow, done);
-	spin_unlock_irqrestore(&ksplice_shadow_lock, flags);
+	raw_spin_unlock_irqrestore(&ksplice_shadow_lock, flags);
 }
 EXPORT_SYMBOL_GPL(ksplice_shadow_free_all);
 

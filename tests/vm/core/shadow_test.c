@@ -12,8 +12,16 @@ static int objects[3];
 static unsigned int nr_done;
 static long first_done, sum_done;
 
+/* With PREEMPT_RT a lock that is not raw leaves them on, and its owner can be interrupted. */
+static void check_interrupts(const char *what)
+{
+	if (!irqs_disabled())
+		pr_info("shadow %s: interrupts are on\n", what);
+}
+
 static int set(const void *object, void *data, void *argument)
 {
+	check_interrupts("init");
 	*(int *)data = *(int *)argument;
 	return 0;
 }
@@ -25,6 +33,7 @@ static int refuse(const void *object, void *data, void *argument)
 
 static void done(const void *object, void *data)
 {
+	check_interrupts("done");
 	/* For all objects, in the order of the hash table. */
 	if (!nr_done++)
 		first_done = (const int *)object - objects;
