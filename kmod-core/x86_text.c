@@ -9,8 +9,8 @@
  *			returns 0: xor %eax,%eax; if it is __WARN_trap: ud1 (%edx),%rdi; if it is the
  *			native unlock: movb $0,(%rdi)
  *	paravirt	e8 to the function in the pv_ops slot, or nops if that does nothing
- *	retpoline	[cs] call/jmp thunk of the register; [lfence] call/jmp *%reg; call/jmp to an
- *			ITS thunk
+ *	retpoline	[cs] call/jmp thunk of the register; [lfence] call/jmp *%reg, in 7.3 with up to
+ *			three cs before a call to fill it up; call/jmp to an ITS thunk
  *	return thunk	ret, int3...; jmp to one of the kernel's return thunks
  *	runtime const	the value of a variable (arch/x86/include/asm/runtime-const.h), or what another
  *			place in code holds
@@ -349,7 +349,7 @@ static bool ksplice_match_retpoline(const struct ksplice_range *range, unsigned 
 	const u8 *original = (const u8 *)(unsigned long)range->variants + 1;
 	bool jmp = range->param & 0x100, jcc = range->param & 0x200;
 	unsigned int reg = range->param & 15;
-	unsigned int n = range->length, i = 0, length;
+	unsigned int n = range->length, i = 0, length, first;
 	unsigned long target;
 	u8 bytes[3];
 
@@ -361,16 +361,15 @@ static bool ksplice_match_retpoline(const struct ksplice_range *range, unsigned 
 		i = 2;
 		jmp = true;
 	}
-	if (i < n && live[i] == 0x2e)
-		i++;
-	target = ksplice_target(live + i, n - i, jmp ? 0xe9 : 0xe8, addr + i);
+	first = i < n && live[i] == 0x2e ? i + 1 : i;
+	target = ksplice_target(live + first, n - first, jmp ? 0xe9 : 0xe8, addr + first);
 	if (target)
-		return ksplice_is_padding(live + i + 5, n - i - 5) &&
+		return ksplice_is_padding(live + first + 5, n - first - 5) &&
 		       ksplice_is_thunk(target, reg);
 	if (n - i >= 3 && live[i] == 0x0f && live[i + 1] == 0xae && live[i + 2] == 0xe8)
 		i += 3;
-	if (i < n && live[i] == 0x2e)
-		i++;
+	for (first = i; i < n && i < first + 3 && live[i] == 0x2e; i++)
+		;
 	length = ksplice_indirect(bytes, reg, jmp);
 	return ksplice_match_bytes(live + i, n - i, bytes, length, addr + i);
 }
