@@ -78,6 +78,18 @@ TEST(LostOptions, AreThoseThatChangeTheKernel) {
   EXPECT_TRUE(lost_options(wanted, wanted).empty());
 }
 
+TEST(LostOptions, AreNotThoseOfDriversInRust) {
+  const std::string wanted =
+      "CONFIG_AMCC_QT2025_PHY=m\nCONFIG_DRM_PANIC_SCREEN_QR_CODE=y\nCONFIG_HAVE_RUST=y\n"
+      "CONFIG_HID_THRUSTMASTER=m\nCONFIG_RUST=y\nCONFIG_RUST_PHYLIB_ABSTRACTIONS=y\n"
+      "CONFIG_SECONDARY_TRUSTED_KEYRING=y\n";
+  EXPECT_EQ(lost_options(wanted, ""),
+            (std::vector<std::string>{"HID_THRUSTMASTER", "SECONDARY_TRUSTED_KEYRING"}));
+  EXPECT_EQ(lost_options(wanted, "CONFIG_RUST=y\nCONFIG_HID_THRUSTMASTER=m\n"),
+            (std::vector<std::string>{"AMCC_QT2025_PHY", "DRM_PANIC_SCREEN_QR_CODE",
+                                      "SECONDARY_TRUSTED_KEYRING"}));
+}
+
 TEST(UnknownOptions, AreInNoKconfigFile) {
   TempDir tree;
   std::filesystem::create_directories(tree.path() / "lib");
