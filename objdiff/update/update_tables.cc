@@ -386,9 +386,11 @@ UpdateObject UpdateBuilder::build_check(const std::vector<Unit>& units) {
   for (const Unit& unit : units)
     for (const FunctionMatch& match : unit.match->functions) {
       const std::string& section = match.pre->section->name;
-      // The trampolines of static calls are the kernel's to write, and no patch changes them.
+      // The trampolines of static calls and what stands before functions (where calls are counted)
+      // are the kernel's to write, and no patch changes them.
       if (match.status != MatchStatus::Matched || match.run.bytes.empty() ||
-          is_init_section(section) || section == ".static_call.text")
+          is_init_section(section) || section == ".static_call.text" ||
+          is_call_padding_name(match.pre->name))
         continue;
       add_run(match);
       out_.replaced.push_back(match.pre->name);
