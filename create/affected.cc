@@ -382,7 +382,7 @@ class Finder {
       const std::string place = object.substr(0, object.size() - 2) + ".c";
       if (has_file(place) || is_outside(place)) continue;
       const std::optional<ConfiguredUnit> unit = table_.find(place);
-      if (unit) add({unit->goal, unit->goal, certain, target_of(*unit), false});
+      if (unit) add({unit->goal, unit->goal, certain, target_of(*unit), false, false, true});
       any = any || unit;
     }
     return any;

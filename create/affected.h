@@ -40,6 +40,7 @@ struct AffectedUnit {
   std::string target;     // "vmlinux" or a module; empty if the unit is new
   bool assembly = false;  // its object must stay as it is
   bool made = false;      // a program makes its source, and what it reads is not known before
+  bool by_rule = false;   // kbuild names its module wrong to the compiler: by its stem
 };
 
 struct Affected {

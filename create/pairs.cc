@@ -379,6 +379,7 @@ std::vector<ObjectPair> build_all(const PairInput& input, Progress& progress) {
     ObjectPair pair;
     pair.unit = fs::path(post.name).lexically_normal().string();
     pair.target = unit->pre.empty() ? post.target : pre[unit->pre].target;
+    if (unit->by_rule) pair.target = unit->target;
     if (!unit->pre.empty()) pair.pre = pre[unit->pre].object;
     pair.checksums = {pre[unit->pre].checksums, post.checksums};
     pair.post = post.object;

@@ -243,6 +243,9 @@ TEST_F(FindAffected, TwoUnitsMayBeMadeOfOneSource) {
             "lib/copy/one.o certain\nfs/one.o certain\n");
   EXPECT_EQ(text(find(ChangeKind::Modified, "include/linux/a.h")), "lib/copy/one.o\nfs/one.o\n");
   EXPECT_EQ(text(find(ChangeKind::Modified, "fs/both.c")), "fs/both.o certain\n");
+  const Affected affected = find(ChangeKind::Modified, "fs/one.c");
+  EXPECT_TRUE(affected.units[0].by_rule);
+  EXPECT_EQ(affected.units[0].target, "lib");
 }
 
 TEST_F(FindAffected, AUnitMayBeAPartOfOtherOnes) {
