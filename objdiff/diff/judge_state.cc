@@ -51,10 +51,7 @@ bool may_be_one(const Judgement& j, const Atom& pre, const Atom& post) {
   const TypeLayout* was = type_of(j.context.pre_debug, pre);
   const TypeLayout* is = type_of(j.context.post_debug, post);
   if (was == nullptr || is == nullptr) return true;
-  return std::ranges::equal(was->members, is->members, [](const auto& a, const auto& b) {
-    return a.name == b.name && a.offset == b.offset && a.size == b.size && a.type == b.type &&
-           a.target == b.target;
-  });
+  return layout_difference(*was, *is).empty();
 }
 
 std::set<const Atom*> used_by(const Uses& uses, const Atom& function) {
