@@ -74,6 +74,10 @@ try() { # MODEL WORD...: boots it, if this QEMU has it
     echo "$RELEASE | $model | $* | not tried: this QEMU has no such processor"
     return
   fi
+  if [[ $RELEASE == 6.1.* && $* == *retbleed=stuff* ]]; then
+    echo "$RELEASE | $model | $* | not tried: calls are counted since 6.2"
+    return
+  fi
   boot_vm --single --cpu "$model" --append "$*" "${files[@]}" --file "$WORK/ksplice-check.tar.gz" --file "$WORK/ksplice-other.tar.gz" \
     --file "$WORK/poke/poke.ko" <"$WORK/guest" >"$WORK/transcript" || fail "$model $* on $RELEASE: $(cat "$WORK/transcript")"
   [ "$(tail -n 1 "$WORK/transcript")" = "== done" ] || fail "the transcript is not whole"
