@@ -1,8 +1,11 @@
 #include "create/includes.h"
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
+#include <future>
 #include <sstream>
+#include <thread>
 
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
@@ -121,16 +124,41 @@ bool is_user_code(const std::string& path) {
 
 Includes::Includes(const fs::path& tree, std::vector<std::string> files)
     : tree_(tree), files_(std::move(files)) {
-  for (const std::string& file : files_) {
+  std::vector<std::vector<std::string>> names = read_names();
+  for (size_t i = 0; i < files_.size(); ++i) {
+    const std::string& file = files_[i];
     const bool is_users = is_user_code(file);
     if (is_makefile(file) && (!is_users || file.starts_with("scripts/"))) read_makefile(file);
-    if (has_includes(file) && !is_users) read(file);
-    check_interrupted();
+    if (has_includes(file) && !is_users) take(file, std::move(names[i]));
   }
 }
 
+// What each of the kernel's files includes, in their order. Most of the time is for opening them,
+// and all processors do that.
+std::vector<std::vector<std::string>> Includes::read_names() const {
+  std::vector<std::vector<std::string>> names(files_.size());
+  std::atomic<size_t> next = 0;
+  auto work = [&] {
+    for (size_t i = next++; i < files_.size(); i = next++) {
+      if (has_includes(files_[i]) && !is_user_code(files_[i]))
+        names[i] = included_names(read_text(tree_ / files_[i]));
+      check_interrupted();
+    }
+  };
+  std::vector<std::future<void>> workers;
+  for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency(), 1U, 8U); ++i)
+    workers.push_back(std::async(std::launch::async, work));
+  for (std::future<void>& worker : workers) worker.wait();
+  for (std::future<void>& worker : workers) worker.get();
+  return names;
+}
+
 void Includes::read(const std::string& file) {
-  for (std::string& name : included_names(read_text(tree_ / file))) {
+  take(file, included_names(read_text(tree_ / file)));
+}
+
+void Includes::take(const std::string& file, std::vector<std::string> names) {
+  for (std::string& name : names) {
     if (is_user_code(file) || name.find("../") != name.npos) share(beside(file, name));
     share(below(name));
     named_[name.substr(name.find_last_of("/\"<") + 1)].emplace_back(file, std::move(name));

@@ -48,7 +48,9 @@ class Includes {
   struct Rule {
     std::string object, source;  // paths below tree; % stands for the same in both
   };
+  std::vector<std::vector<std::string>> read_names() const;
   void read(const std::string& file);
+  void take(const std::string& file, std::vector<std::string> names);
   void share(const std::string& path);
   void read_makefile(const std::string& file);
   void read_rule(const std::string& line, const std::string& folder);
