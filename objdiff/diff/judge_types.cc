@@ -51,7 +51,8 @@ const TypeLayout* partner_of_local(const Types& pre, const Types& post, const Ty
 
 // Of several of one name and function, the one in the same place.
 const TypeLayout* partner(const Types& pre, const Types& post, const TypeLayout& layout) {
-  if (layout.name.starts_with(LocalTypePrefix)) return partner_of_local(pre, post, layout);
+  if (layout.name.starts_with(LocalTypePrefix) || layout.name.starts_with(LocalPointerPrefix))
+    return partner_of_local(pre, post, layout);
   const std::vector<const TypeLayout*> old = namesakes(pre, layout), now = namesakes(post, layout);
   if (old.empty()) return nullptr;
   const auto place = std::find(now.begin(), now.end(), &layout) - now.begin();
@@ -137,10 +138,21 @@ void note_meaning(Judgement& j, const TypeLayout& old, const TypeLayout& layout)
                   layout.name, fmt::join(meanings, "; ")));
 }
 
+// A local pointer may lead to live memory, which is laid out as before, or to what new code makes.
+void note_pointer(Judgement& j, const TypeLayout& layout, const std::string& difference) {
+  const bool is_included = std::any_of(
+      j.included.begin(), j.included.end(),
+      [&](const Atom* function) { return function->name.starts_with(layout.function); });
+  if (difference.empty() || !is_included) return;
+  j.notes.push_back(fmt::format("{} of {}(), {}: live memory that it reaches is as it was",
+                                layout.name, layout.function, difference));
+}
+
 // now: layout, by the names that pre has for types.
 void judge_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout,
                   const TypeLayout& now) {
   std::string difference = layout_difference(old, now);
+  if (layout.name.starts_with(LocalPointerPrefix)) return note_pointer(j, layout, difference);
   if (difference.empty()) difference = alignment_difference(old, now);
   const std::vector<std::string> prototypes = prototype_differences(old, now);
   j.types_differ |= !difference.empty() || !prototypes.empty();

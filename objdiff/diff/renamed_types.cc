@@ -10,7 +10,8 @@ namespace {
 
 // Variables are judged as such.
 bool is_type(const std::string& name) {
-  return !name.starts_with(VariablePrefix) && !name.starts_with(LocalTypePrefix);
+  return !name.starts_with(VariablePrefix) && !name.starts_with(LocalTypePrefix) &&
+         !name.starts_with(LocalPointerPrefix);
 }
 
 std::map<std::string, std::vector<const TypeLayout*>> only_in(const Types& types,

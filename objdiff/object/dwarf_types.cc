@@ -74,6 +74,10 @@ bool storage_of(Dwarf_Die* variable, uint64_t* address) {
          dwarf_formaddr(&listed, address) == 0;
 }
 
+bool is_pointer(Dwarf_Die type) {
+  return strip_qualifiers(&type) && dwarf_tag(&type) == DW_TAG_pointer_type;
+}
+
 // Of a variable, which may be declared elsewhere.
 uint64_t own_alignment(Dwarf_Die* variable) {
   Dwarf_Attribute attribute;
@@ -154,11 +158,16 @@ void DebugInfo::Data::visit_variable(Dwarf_Die* die, const std::string& function
   if (is_static && !name.empty() && !is_constant(type))
     add_type(die, std::string(VariablePrefix) + name, function, type);
   const std::optional<CoreType> core = core_type(type);
-  if (!core) return;
-  const bool is_unnamed = is_aggregate(core->tag()) && !core->has_name() && core->alias.empty();
+  const bool is_unnamed =
+      core && is_aggregate(core->tag()) && !core->has_name() && core->alias.empty();
   // An inlined function's are seen where it is declared.
-  if (is_unnamed && !is_static && !name.empty() && !dwarf_hasattr(die, DW_AT_abstract_origin))
+  const bool is_own = !is_static && !name.empty() && !dwarf_hasattr(die, DW_AT_abstract_origin);
+  if (is_own && is_unnamed)
     add_type(die, std::string(LocalTypePrefix) + name, function, core->die);
+  else if (is_own && !is_parameter && is_pointer(type) &&
+           tidy_path(dwarf_decl_file(die)).ends_with(".c"))
+    add_type(die, std::string(LocalPointerPrefix) + name, function, type);
+  if (!core) return;
   const Dwarf_Off place = core->place();
   users[place].insert(is_static ? name : function);
   if (!name.empty()) uses[place].insert({function, name});

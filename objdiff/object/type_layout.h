@@ -6,7 +6,8 @@
 // "slots[].key", and what a pointer to one leads to is "cursor->at". A typedef of an unnamed
 // structure is a type of its own by the typedef's name ("Node"), and a variable has the layout of
 // its type ("variable state"). What a local variable without storage of its own is made of, or
-// leads to, goes by that variable if it has no other name ("type of cursor").
+// leads to, goes by that variable if it has no other name ("type of cursor"); if that is a pointer
+// of a function in a .c file, it has a layout, too ("pointer cursor"), which tells to what.
 #pragma once
 
 #include <compare>
@@ -36,7 +37,8 @@ struct TypeMember {
   std::string alias;
 };
 
-constexpr std::string_view VariablePrefix = "variable ", LocalTypePrefix = "type of ";
+constexpr std::string_view VariablePrefix = "variable ", LocalTypePrefix = "type of ",
+                           LocalPointerPrefix = "pointer ";
 
 // A variable or parameter that is of a type, or of pointers to it or arrays of it.
 struct TypeUse {
