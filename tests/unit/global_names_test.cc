@@ -21,9 +21,10 @@ struct Source {
 };
 
 // A kernel of these sources and of stays, which the patch does not touch; then "CODE SYMBOL" of all
-// that is refused.
+// that is refused. apart: each source is of a module of its own, as far as state is judged.
 std::string refused(const std::map<std::string, Source>& sources, const std::string& stays = "",
-                    const std::set<std::string>& exports = {}, bool module = false) {
+                    const std::set<std::string>& exports = {}, bool module = false,
+                    bool apart = false) {
   const TempDir dir;
   std::vector<std::string> link = {
       "ld",      "-Ttext=0xffffffff81000000", "--defsym=_text=0xffffffff81000000", "-e", "0", "-o",
@@ -61,8 +62,9 @@ std::string refused(const std::map<std::string, Source>& sources, const std::str
   }
   std::string text;
   std::vector<Refusal> refusals = refuse_moved_names(units, image, vmlinux);
-  for (Refusal& refusal : refuse_moved_state({{image.target, units}}))
-    refusals.push_back(std::move(refusal));
+  std::map<std::string, std::vector<Unit>> targets;
+  for (const Unit& unit : units) targets[apart ? unit.name : image.target].push_back(unit);
+  for (Refusal& refusal : refuse_moved_state(targets)) refusals.push_back(std::move(refusal));
   for (const Refusal& refusal : refusals) {
     text += refusal.code + " " + refusal.symbol + "\n";
     EXPECT_NE(refusal.message, "");
@@ -199,6 +201,7 @@ TEST(GlobalNames, VariableThatMovesIsRefused) {
   };
   EXPECT_EQ(refused(units("")), "global_moved state\n");
   EXPECT_EQ(refused(units("static")), "state_lost state\n");
+  EXPECT_EQ(refused(units("static"), "", {}, false, true), "state_lost state\n");
 }
 
 }  // namespace
