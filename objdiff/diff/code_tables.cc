@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <optional>
+
+#include "objdiff/arch/registers.h"
 #include "objdiff/diff/compare.h"
 #include "objdiff/diff/correlate.h"
 #include "objdiff/diff/diff_refusals.h"
@@ -20,10 +23,14 @@ std::string whole_function(const Atom& code) {
 // address: lea, or an immediate.
 bool reads_from(const Atoms& atoms, const Section& code, uint64_t offset) {
   const Instruction* instruction = atoms.code(code)->at(offset);
-  constexpr uint8_t Lea = 0x8d;
-  return instruction != nullptr && instruction->disp_size == 4 &&
-         offset == instruction->offset + instruction->disp_offset &&
-         code.data[instruction->offset + instruction->opcode_offset] != Lea;
+  if (instruction == nullptr || instruction->disp_size != 4 ||
+      offset != instruction->offset + instruction->disp_offset)
+    return false;
+  if (instruction->kind == InstructionKind::IndirectCall ||
+      instruction->kind == InstructionKind::IndirectJump)
+    return true;
+  const std::optional<RegisterUse> use = register_use(code.data, *instruction);
+  return use && !use->is_address;
 }
 
 }  // namespace

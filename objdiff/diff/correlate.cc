@@ -47,16 +47,10 @@ bool is_numbered(const Atom& atom) { return plain_name(atom.name) != atom.name; 
 // Data may move between sections of one access class; anything else makes it another thing.
 bool may_be_same(const Atom& pre, const Atom& post) { return pre.kind == post.kind; }
 
-// Where one state must not become another's. Allocation tags only count.
-bool holds_state(const Atom& atom) {
-  return atom.kind == AtomKind::Data && atom.section->is_write() && atom.size > 0 &&
-         atom.section->name != "alloc_tags" && atom.section->name != "__tracepoint_str";
-}
-
 // Constants that the compiler and macros make anew with every compilation: with another content it
 // is another thing. An author's constant of such a name is not numbered.
 bool is_remade(const Atom& atom) {
-  if (atom.kind != AtomKind::Data || holds_state(atom)) return false;
+  if (atom.kind != AtomKind::Data || keeps_state(atom)) return false;
   const std::string name = plain_name(atom.name);
   if (name.starts_with("switch.table.") || name == "__unnamed") return true;
   const size_t dot = name.rfind('.');  // clang: "function.__msg"
@@ -78,10 +72,10 @@ class Correlator {
         pre_uses_(pre, pre_tables),
         post_uses_(post, post_tables),
         pre_debug_(pre_debug),
-        post_debug_(post_debug) {}
+        post_debug_(post_debug),
+        alike_(find_alike(pre, post, pre_debug, post_debug)) {}
 
   Correlation run() {
-    find_alike();
     by_unique_name();
     group_rest();
     identical_functions();
@@ -109,7 +103,7 @@ class Correlator {
 
   bool join(const Atom* pre, const Atom* post) {
     if (!open_pre(pre) || !open_post(post) || !may_be_same(*pre, *post)) return false;
-    if (holds_state(*pre) && declared_elsewhere(*pre, *post)) return false;
+    if (keeps_state(*pre) && declared_elsewhere(*pre, *post)) return false;
     result_.add(pre, post);
     return true;
   }
@@ -126,40 +120,6 @@ class Correlator {
     for (const Atom& atom : atoms.all())
       if (is_grouped(atom)) result[atom.name].push_back(&atom);
     return result;
-  }
-
-  // Several static variables of one name in one function, of either object: nothing but their uses
-  // tells them apart.
-  void find_alike() {
-    std::map<std::string, Group> by_name;
-    auto add = [&](const Atoms& atoms, auto member) {
-      for (const Atom& atom : atoms.all())
-        if (is_named(atom) && holds_state(atom) && atom.symbol->bind == STB_LOCAL)
-          (by_name[source_name(atom)].*member).push_back(&atom);
-    };
-    add(pre_, &Group::pre);
-    add(post_, &Group::post);
-    for (const auto& [name, group] : by_name) {
-      if (group.pre.size() < 2 && group.post.size() < 2) continue;
-      std::map<std::string, Group> by_function;
-      for (const Atom* atom : group.pre)
-        by_function[pre_debug_.function_of_variable(atom->section, atom->offset)].pre.push_back(
-            atom);
-      for (const Atom* atom : group.post)
-        by_function[post_debug_.function_of_variable(atom->section, atom->offset)].post.push_back(
-            atom);
-      for (const auto& [function, alike] : by_function) {
-        if (function.empty() || (alike.pre.size() < 2 && alike.post.size() < 2)) continue;
-        alike_.insert(alike.pre.begin(), alike.pre.end());
-        alike_.insert(alike.post.begin(), alike.post.end());
-      }
-    }
-  }
-
-  // "count" of "count.3", and of clang's "function.count".
-  static std::string source_name(const Atom& atom) {
-    const std::string name = plain_name(atom.name);
-    return name.substr(name.rfind('.') + 1);
   }
 
   void by_unique_name() {
@@ -285,7 +245,7 @@ class Correlator {
   std::vector<const Atom*> open_state(const std::vector<const Atom*>& atoms, bool post) const {
     std::vector<const Atom*> result;
     for (const Atom* atom : atoms)
-      if (holds_state(*atom) && (post ? open_post(atom) : open_pre(atom))) result.push_back(atom);
+      if (keeps_state(*atom) && (post ? open_post(atom) : open_pre(atom))) result.push_back(atom);
     return result;
   }
 
@@ -444,7 +404,7 @@ class Correlator {
             auto other_pre = [&](const Atom* other) {
               return other != pre && open_pre(other) && fits(level, *other, *post);
             };
-            if (holds_state(*post) &&
+            if (keeps_state(*post) &&
                 (std::any_of(group.post.begin(), group.post.end(), other_post) ||
                  std::any_of(group.pre.begin(), group.pre.end(), other_pre)))
               break;
@@ -460,7 +420,7 @@ class Correlator {
     for (auto& [name, group] : groups_) {
       for (const Atom* post : group.post)
         for (const Atom* pre : group.pre)
-          if (open_post(post) && open_pre(pre) && similar(*pre, *post) && !holds_state(*pre))
+          if (open_post(post) && open_pre(pre) && similar(*pre, *post) && !keeps_state(*pre))
             join(pre, post);
       std::vector<const Atom*> pre, post;
       for (const Atom* atom : group.pre)
@@ -498,9 +458,9 @@ class Correlator {
   const Uses post_uses_;
   const DebugInfo& pre_debug_;
   const DebugInfo& post_debug_;
+  const std::set<const Atom*> alike_;
   Correlation result_;
   std::map<std::string, Group> groups_;
-  std::set<const Atom*> alike_;
 };
 
 }  // namespace

@@ -338,6 +338,49 @@ bool is_macro_state(const Atom& atom) {
   return is_once(atom) || std::find(Names.begin(), Names.end(), name) != Names.end();
 }
 
+bool keeps_state(const Atom& atom) {
+  return atom.kind == AtomKind::Data && atom.section->is_write() && atom.size > 0 &&
+         atom.section->name != "alloc_tags" && atom.section->name != "__tracepoint_str";
+}
+
+std::string source_name(const Atom& atom) {
+  const std::string name = plain_name(atom.name);
+  return name.substr(name.rfind('.') + 1);
+}
+
+std::set<const Atom*> find_alike(const Atoms& pre, const Atoms& post, const DebugInfo& pre_debug,
+                                 const DebugInfo& post_debug) {
+  using Group = std::pair<std::vector<const Atom*>, std::vector<const Atom*>>;  // of pre, of post
+  auto is_several = [](const Group& group) {
+    return group.first.size() > 1 || group.second.size() > 1;
+  };
+  std::map<std::string, Group> by_name;
+  auto add = [&](const Atoms& atoms, auto member) {
+    for (const Atom& atom : atoms.all())
+      if (atom.symbol != nullptr && keeps_state(atom) && atom.symbol->bind == STB_LOCAL)
+        (by_name[source_name(atom)].*member).push_back(&atom);
+  };
+  add(pre, &Group::first);
+  add(post, &Group::second);
+  std::set<const Atom*> alike;
+  for (const auto& [name, group] : by_name) {
+    if (!is_several(group)) continue;
+    std::map<std::string, Group> by_function;
+    for (const Atom* atom : group.first)
+      by_function[pre_debug.function_of_variable(atom->section, atom->offset)].first.push_back(
+          atom);
+    for (const Atom* atom : group.second)
+      by_function[post_debug.function_of_variable(atom->section, atom->offset)].second.push_back(
+          atom);
+    for (const auto& [function, own] : by_function) {
+      if (function.empty() || !is_several(own)) continue;
+      alike.insert(own.first.begin(), own.first.end());
+      alike.insert(own.second.begin(), own.second.end());
+    }
+  }
+  return alike;
+}
+
 std::vector<const Atom*> correlate_macro_state(const StateContext& context,
                                                Correlation& correlation) {
   return StateCorrelator(context, correlation).run();

@@ -34,6 +34,17 @@ namespace ksplice {
 // A static local variable whose name a macro chose, and that holds state.
 bool is_macro_state(const Atom& atom);
 
+// Where one state must not become another's. Allocation tags only count.
+bool keeps_state(const Atom& atom);
+
+// "count" of "count.3", and of clang's "function.count".
+std::string source_name(const Atom& atom);
+
+// Several static variables of one name in one function, of either object: nothing but their uses
+// tells them apart.
+std::set<const Atom*> find_alike(const Atoms& pre, const Atoms& post, const DebugInfo& pre_debug,
+                                 const DebugInfo& post_debug);
+
 struct StateContext {
   const Uses& pre;
   const Uses& post;

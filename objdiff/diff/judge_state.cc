@@ -31,12 +31,6 @@ bool holds_state(const Atom& atom) {
 
 bool is_percpu(const Atom& atom) { return atom.section->name.find("percpu") != std::string::npos; }
 
-// "count" of "count.3", and of clang's "function.count".
-std::string source_name(const Atom& atom) {
-  const std::string name = plain_name(atom.name);
-  return name.substr(name.rfind('.') + 1);
-}
-
 const TypeLayout* type_of(const DebugInfo& debug, const Atom& atom) {
   const std::string function = debug.function_of_variable(atom.section, atom.offset);
   const auto [begin, end] = debug.types().equal_range("variable " + source_name(atom));

@@ -21,7 +21,7 @@ find_wrong() {
   foreign create/package 'create/package/|objdiff/(base|arch)/[^/]*$'
   foreign apply 'apply/|create/package/|objdiff/base/|objdiff/(image/run_image|update/finalize)\.h|kmod-core/ksplice_abi\.h'
   find objdiff create apply -path objdiff/arch -prune -o \( -name '*.cc' -o -name '*.h' \) -print0 |
-    xargs -0 grep -nHE 'R_X86_64|EM_X86|capstone|cs_[a-z]+\(|\b0x(0f|1f|90|66|cc|e8|e9|eb|c3|f3|68|6a)\b' |
+    xargs -0 grep -nHE 'R_X86_64|EM_X86|capstone|cs_[a-z]+\(|\b0x(0f|1f|90|66|8d|cc|e8|e9|eb|c3|f3|68|6a)\b' |
     grep -vE '0x1f.*0x8b|0xd6, 0xc3' || true # the heads of gzip and VCDIFF
 }
 
