@@ -11,6 +11,7 @@
 
 #include "create/build_files.h"
 #include "create/includes.h"
+#include "create/kconfig.h"
 #include "objdiff/base/file.h"
 
 namespace ksplice {
@@ -86,7 +87,7 @@ bool may_make_of(const std::string& makefile, const std::string& path) {
 bool is_input(const fs::path& source, const std::string& path) {
   if (has_prefix(path, {"Documentation/", "LICENSES/", "tools/", "samples/", "usr/"}) ||
       (has_prefix(path, {"arch/"}) && !has_prefix(path, {"arch/x86/"})) ||
-      path.find('/') == path.npos || base_name(path).starts_with("Kconfig"))
+      path.find('/') == path.npos || is_kconfig(path))
     return false;
   if (has_prefix(path, {"scripts/asn1_compiler.", "scripts/selinux/"})) return true;
   if (path.starts_with("scripts/"))
@@ -150,7 +151,7 @@ FileClass classify_file(const std::string& path) {
       path.find('/', 5) != std::string::npos)
     return {FileKind::Ignored, "another architecture"};
   if (has_prefix(path, {"arch/x86/um/"})) return {FileKind::Ignored, "another architecture"};
-  if (name.starts_with("Kconfig")) return {FileKind::Ignored, "the configuration stays as it is"};
+  if (is_kconfig(path)) return {FileKind::Ignored, "the configuration stays as it is"};
   if (name.starts_with("Makefile") || name.starts_with("Kbuild")) return {FileKind::BuildFile, ""};
   const bool is_kernels =
       std::find(std::begin(Reachable), std::end(Reachable), path) != std::end(Reachable);

@@ -25,6 +25,7 @@
 #include "create/hints.h"
 #include "create/job.h"
 #include "create/kbuild.h"
+#include "create/kconfig.h"
 #include "create/leave_out.h"
 #include "create/neighbours.h"
 #include "create/origin.h"
@@ -127,6 +128,7 @@ std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig&
                                      const Toolchain& toolchain, const AppliedPatch& applied,
                                      Overlay& overlay, const Kbuild& kbuild,
                                      const EarlyJudge& judge, Progress& progress) {
+  check_options(overlay, kbuild, applied.changes);
   progress.stage("find the units that the patch touches");
   UnitTable table(kbuild, overlay.template_folder() / ".ksplice-units");
   Affected affected = find_affected(applied.changes, table, overlay.tree(), overlay.files());

@@ -1,5 +1,6 @@
 // What is kept of kbuild's preparation, where the source is a Makefile that plays kbuild.
 #include "create/kbuild.h"
+#include "create/kconfig.h"
 
 #include <gtest/gtest.h>
 
@@ -61,6 +62,15 @@ TEST(RunMake, GetsNoSettingsFromTheEnvironment) {
   EXPECT_EQ(text.find("/nowhere"), text.npos) << text;
   EXPECT_NE(text.find("CCACHE_DIR=/some/cache\n"), text.npos);
   EXPECT_NE(text.find("\nPATH="), text.npos);
+}
+
+TEST(ChangedOptions, AreThoseThatAreSetOtherwise) {
+  const std::string before =
+      "#\n# Comment\nCONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\nCONFIG_D=3\n";
+  EXPECT_TRUE(changed_options(before, before + "# CONFIG_E is not set\n").empty());
+  EXPECT_TRUE(changed_options(before, "CONFIG_D=3\nCONFIG_B=m\nCONFIG_A=y\n").empty());
+  EXPECT_EQ(changed_options(before, "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=y\nCONFIG_D=4\n"),
+            (std::vector<std::string>{"CONFIG_C=y", "CONFIG_D=4", "CONFIG_B"}));
 }
 
 }  // namespace
