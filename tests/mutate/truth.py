@@ -186,7 +186,8 @@ class Object:
             return "replacement"  # its code is compared with the entry that it belongs to
         if to.flags & SHF_ALLOC and to.type != 8 and not to.flags & SHF_WRITE:
             return "constant:" + self.constant(piece, to, offset)
-        return f"{to.name}+{offset}"
+        # A variable of no size, a lock's class without lockdep, is a section with its name: .bss.__key.15.
+        return f"{to.name if to.size else base_name(to.name)}+{offset}"
 
     def stable_name(self, found):
         """Numbers of static locals depend on what else is in the unit: the content of constants stands for them. That
