@@ -15,8 +15,8 @@
 #include <set>
 
 #include "create/moved.h"
+#include "create/object_cache.h"
 #include "create/package/manifest.h"
-#include "create/pre_cache.h"
 #include "create/update_module.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
@@ -83,7 +83,7 @@ BuildResult build_in_turns(const Kbuild& kbuild, const std::vector<std::string>&
 std::map<std::string, BuiltUnit> build_pre(const PairInput& input, Progress& progress) {
   std::map<std::string, BuiltUnit> pre;
   std::vector<std::string> todo;
-  PreCache cache(input.cache, input.key, input.files);
+  ObjectCache cache(input.cache, input.key, input.files);
   for (const AffectedUnit& unit : input.units) {
     BuiltUnit built;
     if (unit.pre.empty()) continue;
@@ -266,7 +266,7 @@ std::map<std::string, BuiltUnit> build_post(const PairInput& input,
   std::map<std::string, BuiltUnit> post;
   std::vector<std::string> todo;
   const bool is_kept = has_many_readers(input);
-  PreCache cache(input.cache, is_kept ? post_key(input) : "", input.files);
+  ObjectCache cache(input.cache, is_kept ? post_key(input) : "", input.files);
   for (const AffectedUnit* unit : chosen) {
     BuiltUnit built;
     if (is_kept && !unit->pre.empty() &&

@@ -19,7 +19,7 @@
 #include "create/fleet.h"
 #include "create/kbuild.h"
 #include "create/overlay.h"
-#include "create/pre_cache.h"
+#include "create/object_cache.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/tool.h"
 #include "objdiff/object/atoms.h"
@@ -44,7 +44,7 @@ struct CheckTarget {
 };
 
 // What is compiled stays in the cache, twenty units after twenty: an interrupted run is not lost.
-void compile(const Kbuild& kbuild, PreCache& cache, const Overlay& overlay,
+void compile(const Kbuild& kbuild, ObjectCache& cache, const Overlay& overlay,
              const std::vector<std::string>& units, std::vector<BuiltUnit>& built) {
   constexpr size_t AtOnce = 20;
   for (size_t start = 0; start < units.size(); start += AtOnce) {
@@ -72,7 +72,7 @@ std::vector<BuiltUnit> find_units(const Options& options, const Kbuild& kbuild,
       if (!line.empty() && !line.starts_with('#')) names.push_back(line);
   }
   SourceFiles files(overlay.source());
-  PreCache cache(options.cache, key, files);
+  ObjectCache cache(options.cache, key, files);
   std::vector<BuiltUnit> built;
   for (const std::string& name : names) {
     BuiltUnit unit;

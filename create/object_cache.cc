@@ -1,4 +1,4 @@
-#include "create/pre_cache.h"
+#include "create/object_cache.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -30,14 +30,14 @@ bool is_made_by_unit(const std::string& generated) {
          !generated.starts_with("arch/x86/include/generated/");
 }
 
-PreCache::PreCache(fs::path folder, std::string key, SourceFiles& files)
+ObjectCache::ObjectCache(fs::path folder, std::string key, SourceFiles& files)
     : folder_(folder / "pre"), key_(std::move(key)), files_(files) {}
 
-fs::path PreCache::entry_of(const std::string& unit) const {
+fs::path ObjectCache::entry_of(const std::string& unit) const {
   return folder_ / hash_text(key_ + '\n' + unit);
 }
 
-bool PreCache::load(const std::string& unit, const fs::path& kept, BuiltUnit& built) {
+bool ObjectCache::load(const std::string& unit, const fs::path& kept, BuiltUnit& built) {
   const fs::path entry = entry_of(unit);
   std::error_code gone;
   if (!fs::exists(entry / "unit.json", gone)) return false;
@@ -63,7 +63,7 @@ bool PreCache::load(const std::string& unit, const fs::path& kept, BuiltUnit& bu
   }
 }
 
-void PreCache::store(const BuiltUnit& built) {
+void ObjectCache::store(const BuiltUnit& built) {
   // What these were made from stands in no list of sources.
   if (std::any_of(built.generated.begin(), built.generated.end(), is_made_by_unit)) return;
   json data = {{"unit", built.name},

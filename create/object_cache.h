@@ -1,4 +1,4 @@
-// Units of the original source, kept from one create to the next.
+// Objects of units, as the source is and as a patch makes it, kept from one create to the next.
 //
 //   CACHE/pre/KEY/unit.json    what the object was made from, by content, and its digest
 //                /object.o
@@ -21,10 +21,10 @@ namespace ksplice {
 // preparation.
 bool is_made_by_unit(const std::string& generated);
 
-class PreCache {
+class ObjectCache {
  public:
   // folder is the user's cache; key is what objects depend on beside their sources (build_key).
-  PreCache(std::filesystem::path folder, std::string key, SourceFiles& files);
+  ObjectCache(std::filesystem::path folder, std::string key, SourceFiles& files);
 
   // The unit as it was compiled before, if all that it was made from is unchanged; its object is
   // then at kept, which must be on the cache's file system for that to be fast. Else false.

@@ -1,4 +1,4 @@
-#include "create/pre_cache.h"
+#include "create/object_cache.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -25,13 +25,13 @@ std::string code_of(const std::function<void()>& act) {
   return "";
 }
 
-struct PreCacheTest : testing::Test {
+struct ObjectCacheTest : testing::Test {
   TempDir top;
   fs::path source = top.path() / "source", object = top.path() / "built.o",
            kept = top.path() / "kept.o";
   BuiltUnit unit, loaded;
 
-  PreCacheTest() {
+  ObjectCacheTest() {
     write("fs/a.c", "int a = 1;");
     write("include/a.h", "int a;");
     unit.name = "fs/a.o";
@@ -52,16 +52,16 @@ struct PreCacheTest : testing::Test {
 
   void store() const {
     SourceFiles files(source);
-    PreCache(top.path() / "cache", "key", files).store(unit);
+    ObjectCache(top.path() / "cache", "key", files).store(unit);
   }
   bool load(const std::string& key = "key") {
     SourceFiles files(source);
-    return PreCache(top.path() / "cache", key, files).load("fs/a.o", kept, loaded);
+    return ObjectCache(top.path() / "cache", key, files).load("fs/a.o", kept, loaded);
   }
   fs::path entry() const { return *fs::directory_iterator(top.path() / "cache/pre"); }
 };
 
-TEST_F(PreCacheTest, GivesWhatWasStored) {
+TEST_F(ObjectCacheTest, GivesWhatWasStored) {
   EXPECT_FALSE(load());
   store();
   ASSERT_TRUE(load());
@@ -73,7 +73,7 @@ TEST_F(PreCacheTest, GivesWhatWasStored) {
   EXPECT_FALSE(load("another key"));
 }
 
-TEST_F(PreCacheTest, ComparesContentAndNotSizeAndTime) {
+TEST_F(ObjectCacheTest, ComparesContentAndNotSizeAndTime) {
   store();
   struct stat st = {};
   ASSERT_EQ(::stat((source / "include/a.h").c_str(), &st), 0);
@@ -91,7 +91,7 @@ TEST_F(PreCacheTest, ComparesContentAndNotSizeAndTime) {
 }
 
 // As when another create puts its own entry there between the reading of the two files.
-TEST_F(PreCacheTest, TakesNoOtherObjectThanTheDescribedOne) {
+TEST_F(ObjectCacheTest, TakesNoOtherObjectThanTheDescribedOne) {
   store();
   write_file(entry() / "object.o", "of b too");
   EXPECT_FALSE(load());
@@ -103,7 +103,7 @@ TEST_F(PreCacheTest, TakesNoOtherObjectThanTheDescribedOne) {
   EXPECT_FALSE(load());
 }
 
-TEST_F(PreCacheTest, AnObjectInUseOutlivesItsEntry) {
+TEST_F(ObjectCacheTest, AnObjectInUseOutlivesItsEntry) {
   store();
   ASSERT_TRUE(load());
   write_file(object, "pre of b");
@@ -113,7 +113,7 @@ TEST_F(PreCacheTest, AnObjectInUseOutlivesItsEntry) {
   EXPECT_EQ(read_text(kept), "pre of b");
 }
 
-TEST_F(PreCacheTest, AFileThatIsWrittenMeanwhileIsNamed) {
+TEST_F(ObjectCacheTest, AFileThatIsWrittenMeanwhileIsNamed) {
   SourceFiles files(source);
   EXPECT_EQ(code_of([&] { files.check("fs/a.c"); }), "");
   EXPECT_EQ(code_of([&] { files.check("fs/none.c"); }), "");
@@ -126,12 +126,12 @@ TEST_F(PreCacheTest, AFileThatIsWrittenMeanwhileIsNamed) {
 
 // Digests that a failed load remembers say nothing of a file that is written before the unit is
 // compiled.
-TEST_F(PreCacheTest, StoresNothingOfAFileThatWasWrittenMeanwhile) {
+TEST_F(ObjectCacheTest, StoresNothingOfAFileThatWasWrittenMeanwhile) {
   store();
   write("include/a.h", "int b;");
   settle();
   SourceFiles files(source);
-  PreCache cache(top.path() / "cache", "key", files);
+  ObjectCache cache(top.path() / "cache", "key", files);
   EXPECT_FALSE(cache.load("fs/a.o", kept, loaded));
   settle();
   write("fs/a.c", "int a = 2;");
@@ -143,7 +143,7 @@ TEST_F(PreCacheTest, StoresNothingOfAFileThatWasWrittenMeanwhile) {
 }
 
 // mv keeps the time of the last write.
-TEST_F(PreCacheTest, AnOldFileThatIsPutThereMeanwhileIsNamed) {
+TEST_F(ObjectCacheTest, AnOldFileThatIsPutThereMeanwhileIsNamed) {
   write("fs/old.c", "int a = 2;");
   settle();
   SourceFiles files(source);
