@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "objdiff/diff/align.h"
+#include "objdiff/object/section_rules.h"
 
 namespace ksplice {
 
@@ -336,6 +337,13 @@ bool is_macro_state(const Atom& atom) {
   static constexpr std::array Names = {"_rs"sv, "__key"sv};
   const std::string name = last_name(atom);
   return is_once(atom) || std::find(Names.begin(), Names.end(), name) != Names.end();
+}
+
+bool is_state(const Atom& atom) {
+  const SectionRule* rule = section_rule(atom.section->name);
+  return atom.section->is_write() && atom.size != 0 && !is_macro_state(atom) &&
+         !atom.section->name.starts_with(".data.rel.ro") &&
+         (rule == nullptr || rule->use == SectionUse::Content);
 }
 
 bool keeps_state(const Atom& atom) {

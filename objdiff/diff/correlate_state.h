@@ -34,6 +34,9 @@ namespace ksplice {
 // A static local variable whose name a macro chose, and that holds state.
 bool is_macro_state(const Atom& atom);
 
+// A variable that an author named and that the running kernel keeps something in, beyond the start.
+bool is_state(const Atom& atom);
+
 // Where one state must not become another's. Allocation tags only count.
 bool keeps_state(const Atom& atom);
 

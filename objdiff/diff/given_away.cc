@@ -12,14 +12,13 @@
 //
 //   call, jmp                  nowhere: the frame is on the stack, and the core looks there
 //   load, store, compare       nowhere: the address is used and forgotten. What is loaded from a
-//   table
-//                              of the update that holds such addresses is one of them, and is
+//                              table of the update that holds such addresses is one of them, and is
 //                              followed
 //   kept in a register, in     followed. What is somewhere in the frame is in every value that is
-//   read the frame                  from the frame, and in the hands of whoever is called and not
-//   known argument of a call         given away, unless the callee is the update's own (followed
-//   there) or is
-//                              known to keep no pointer (harmless.cc)
+//   the frame                  read from the frame, and in the hands of whoever is called and not
+//                              known
+//   argument of a call         given away, unless the callee is the update's own (followed there)
+//                              or is known to keep no pointer (harmless.cc)
 //   stored, returned, lost     given away
 //
 // A pointer that is switched in place is taken back by the undo, and its consent

@@ -15,25 +15,17 @@
 #include "objdiff/diff/correlate_state.h"
 #include "objdiff/diff/judge.h"
 #include "objdiff/diff/uses.h"
-#include "objdiff/object/section_rules.h"
 
 namespace ksplice {
 
 namespace {
 
-bool holds_state(const Atom& atom) {
-  const std::string& name = atom.section->name;
-  const SectionRule* rule = section_rule(name);
-  return atom.section->is_write() && atom.size != 0 && !is_macro_state(atom) &&
-         !name.starts_with(".data.rel.ro") && !is_init_section(name) &&
-         (rule == nullptr || rule->use == SectionUse::Content);
-}
-
 bool is_percpu(const Atom& atom) { return atom.section->name.find("percpu") != std::string::npos; }
 
 const TypeLayout* type_of(const DebugInfo& debug, const Atom& atom) {
   const std::string function = debug.function_of_variable(atom.section, atom.offset);
-  const auto [begin, end] = debug.types().equal_range("variable " + source_name(atom));
+  const auto [begin, end] =
+      debug.types().equal_range(std::string(VariablePrefix) + source_name(atom));
   auto found = std::find_if(begin, end, [&](const auto& each) {
     return each.second.function == function && each.second.size == atom.size;
   });
@@ -143,7 +135,7 @@ void judge_state(Judgement& j) {
     if (!is_new && data.status != DiffStatus::Removed) continue;
     const Atom* atom = is_new ? j.context.post.of(data.post) : j.context.pre.of(data.pre);
     if (std::find(ambiguous.begin(), ambiguous.end(), atom) != ambiguous.end()) continue;
-    if (atom != nullptr && holds_state(*atom)) (is_new ? added : gone).push_back(atom);
+    if (atom != nullptr && is_state(*atom)) (is_new ? added : gone).push_back(atom);
   }
   if (!gone.empty() && !added.empty()) {
     judge_users(j, gone, added);

@@ -65,15 +65,11 @@ bool is_in(const std::vector<Range>& ranges, uint64_t addr) {
                      [&](const Range& range) { return addr >= range.begin && addr < range.end; });
 }
 
-bool holds_state(const Symbol& symbol) {
-  const Section& section = *symbol.section;
+bool is_state(const Symbol& symbol) {
   Atom atom;
-  atom.kind = AtomKind::Data, atom.section = &section, atom.symbol = &symbol;
+  atom.kind = AtomKind::Data, atom.section = symbol.section, atom.symbol = &symbol;
   atom.name = symbol.name, atom.size = symbol.size;
-  const SectionRule* rule = section_rule(section.name);
-  return section.is_write() && symbol.size != 0 && !is_macro_state(atom) &&
-         !section.name.starts_with(".data.rel.ro") &&
-         (rule == nullptr || rule->use == SectionUse::Content);
+  return is_state(atom);
 }
 
 // Names of variables, a function's own with that of the function.
@@ -351,7 +347,7 @@ void for_each_state(const Unit& unit, DiffStatus status, const Take& take) {
   const DebugInfo debug(is_new ? *unit.post : *unit.pre);  // reads when it is asked
   for (const DataDiff& data : unit.diff->data) {
     const Symbol* symbol = is_new ? data.post : data.pre;
-    if (data.status == status && symbol != nullptr && holds_state(*symbol))
+    if (data.status == status && symbol != nullptr && is_state(*symbol))
       take(*symbol, std::pair(state_name(debug, *symbol), symbol->size));
   }
 }
