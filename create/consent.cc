@@ -100,6 +100,16 @@ std::vector<std::string> settle_consent(const Options& options, std::deque<Chang
       notes.push_back(fmt::format("{} begins with its initial value, whatever {} holds",
                                   refusal.symbol, refusal.expected));
       return true;
+    } else if (refusal.option == "--not-live") {
+      if (is_in(options.not_live, refusal.symbol)) {
+        notes.push_back(fmt::format("not in live memory, as --not-live says: {}, of which {}",
+                                    refusal.symbol, refusal.message));
+        return true;
+      }
+      refusal.advice += fmt::format(
+          "; or, if no memory that outlives a call is laid out as the old one, use "
+          "--not-live='{}'",
+          refusal.symbol);
     } else if (DataDiff* data = find_changeable(units, refusal)) {
       const std::vector<std::string> lacking = lacking_options(options, *data);
       if (lacking.empty()) {

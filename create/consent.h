@@ -1,5 +1,6 @@
 // What the differ reports, and the user may take on: told by --leave-out-init,
-// --allow-busy, --change-pointers, --change-values and --begin-anew.
+// --allow-busy, --change-pointers, --change-values, --begin-anew and
+// --not-live.
 #pragma once
 
 #include <deque>

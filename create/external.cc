@@ -157,7 +157,7 @@ ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild, const
     pair.target = is_new ? unit.target : pre[name].target;
     if (!is_new) pair.pre = kept[name];
     if (auto third = moved.find(name); !is_new && third != moved.end()) pair.moved = third->second;
-    if (!is_new) pair.checksums = {pre[name].checksums, unit.checksums};
+    if (!is_new) pair.facts = {{pre[name].checksums, unit.checksums}, paths_before(changes)};
     pair.post = keep(overlay, "3-post", name, unit.object);
     result.pairs.push_back(std::move(pair));
   }

@@ -68,6 +68,8 @@ void add_input_options(CLI::App& app, Options& options) {
             "switch the numbers and texts in it that the patch changes; may be repeated");
   group.add("--begin-anew", options.begin_anew, "VARIABLE",
             "it is new, and begins with its initial value instead of another's; may be repeated");
+  group.add("--not-live", options.not_live, "TYPE",
+            "no memory that outlives a call has the old layout of it; may be repeated");
   group.add("--module-source", options.module_source, "DIR",
             "the change is to the out-of-tree module in DIR");
   group.flag("--build-modules", options.build_modules,

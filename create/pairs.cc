@@ -230,8 +230,8 @@ PairObjects compare_pair(const ObjectPair& pair) {
   objects.post = read(pair.post);
   Object moved;
   if (!pair.moved.empty()) moved = read(pair.moved);
-  objects.diff = diff_objects(objects.pre, objects.post, pair.moved.empty() ? nullptr : &moved,
-                              pair.checksums);
+  objects.diff =
+      diff_objects(objects.pre, objects.post, pair.moved.empty() ? nullptr : &moved, pair.facts);
   return objects;
 }
 
@@ -240,9 +240,7 @@ namespace {
 // The units that read the change, in the order of input.
 std::vector<const AffectedUnit*> choose(const PairInput& input,
                                         std::map<std::string, BuiltUnit>& pre) {
-  std::set<std::string> changed;
-  for (const FileChange& change : input.changes)
-    if (!change.old_path.empty()) changed.insert(change.old_path);
+  const std::set<std::string> changed = paths_before(input.changes);
   std::vector<const AffectedUnit*> chosen;
   for (const AffectedUnit& unit : input.units)
     if (unit.certain || reads_change(pre[unit.pre], changed)) chosen.push_back(&unit);
@@ -381,7 +379,7 @@ std::vector<ObjectPair> build_all(const PairInput& input, Progress& progress) {
     pair.target = unit->pre.empty() ? post.target : pre[unit->pre].target;
     if (unit->by_rule) pair.target = unit->target;
     if (!unit->pre.empty()) pair.pre = pre[unit->pre].object;
-    pair.checksums = {pre[unit->pre].checksums, post.checksums};
+    pair.facts = {{pre[unit->pre].checksums, post.checksums}, paths_before(input.changes)};
     pair.post = post.object;
     pairs.push_back(std::move(pair));
     units.push_back(unit);

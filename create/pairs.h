@@ -25,7 +25,7 @@ struct ObjectPair {
   std::filesystem::path moved;     // empty where no line moves
   bool same = false;               // pre and post were compared and are the same; there is no moved
   std::vector<std::string> notes;  // of that comparison
-  ChecksumPair checksums;          // of what it exports
+  PairFacts facts;
 };
 
 // Looks at the pairs of the files that the patch changes, before the many units are compiled that

@@ -156,6 +156,13 @@ std::optional<FileChange> find_change(const fs::path& source, const fs::path& st
 
 }  // namespace
 
+std::set<std::string> paths_before(const std::vector<FileChange>& changes) {
+  std::set<std::string> paths;
+  for (const FileChange& change : changes)
+    if (!change.old_path.empty()) paths.insert(change.old_path);
+  return paths;
+}
+
 AppliedPatch apply_patches(const std::vector<Patch>& patches,
                            const std::vector<std::string>& patch_options, const fs::path& source,
                            const fs::path& staging) {

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,9 @@ struct FileChange {
   std::string old_path;           // before the change; empty for Added
   std::filesystem::path content;  // the new content; empty for Deleted
 };
+
+// The paths, before the change, of what was there.
+std::set<std::string> paths_before(const std::vector<FileChange>& changes);
 
 struct AppliedPatch {
   std::vector<FileChange> changes;      // sorted by path; only files whose bytes changed

@@ -57,8 +57,9 @@ struct Refusal {
   std::string message;   // lower-case sentence without a final stop
   std::string expected;  // evidence; may be several lines
   std::string found;
-  std::string advice;           // what to do next
-  Declaration declared;         // what it is about, after the change
+  std::string advice;    // what to do next
+  std::string option;    // "--not-live": that of create by which its user takes it on, if one does
+  Declaration declared;  // what it is about, after the change
   std::vector<Origin> origins;  // what of a patch it comes from, if that is known
   std::string follows;          // "CODE of SYMBOL": nothing but that refusal is known to cause it
 };

@@ -21,7 +21,7 @@ struct DiffContext {
   const SpecialTables& post_tables;
   const DebugInfo& pre_debug;
   const DebugInfo& post_debug;
-  const ChecksumPair& checksums;
+  const PairFacts& facts;
   const ObjectDiff& diff;
 };
 

@@ -42,7 +42,7 @@ void judge_type_of_export(Judgement& j, const std::string& name) {
   const DebugInfo &before = j.context.pre_debug, &after = j.context.post_debug;
   const std::optional<Prototype> old = before.prototype(name), now = after.prototype(name);
   const bool differs = old && now && old->shape != now->shape;
-  const ChecksumPair& sums = j.context.checksums;
+  const ChecksumPair& sums = j.context.facts.checksums;
   const auto old_sum = sums.pre.find(name), now_sum = sums.post.find(name);
   const bool known = old_sum != sums.pre.end() && now_sum != sums.post.end();
   const bool other_sum = known && old_sum->second != now_sum->second;

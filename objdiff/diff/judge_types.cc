@@ -70,6 +70,9 @@ std::string elements_of(const std::string& type) {
   return number == std::string::npos ? "" : type.substr(number);
 }
 
+// By which whoever knows better says that no memory that stays has a type.
+constexpr const char* NotLive = "--not-live";
+
 // How the patch can be written so that the layout stays. What is only gone, a member or the end of
 // an array, can be left where it is: nothing moves then, and what new code allocates is large
 // enough for old code, which runs again after an undo.
@@ -77,9 +80,9 @@ std::string advise(const TypeLayout& old, const TypeLayout& layout) {
   // There is one of a variable, and no object to attach anything to.
   const std::string general =
       old.only_on_stack && layout.only_on_stack
-          ? "pass what is new beside it, in a parameter or a structure of its own: only local "
-            "variables are seen to be of this type, but whether one is copied into memory that "
-            "stays, or such memory is cast to it, debug information does not show"
+          ? "only local variables are seen to be of this type, but whether one is copied into "
+            "memory that stays, or such memory is cast to it, debug information does not show: "
+            "pass what is new beside it, in a parameter or a structure of its own"
       : old.name.starts_with(VariablePrefix)
           ? "keep the layout of the variable, and put what is new into one of another name"
           : "keep the layout that live objects have; attach new data with a shadow variable "
@@ -112,8 +115,9 @@ std::string advise(const TypeLayout& old, const TypeLayout& layout) {
   return advice + ": the layout stays as live objects and the old code have it";
 }
 
+// is_certain: where live memory has the old one, new code looks for the new one.
 void refuse_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout,
-                   const std::string& difference) {
+                   const std::string& difference, bool is_certain) {
   const std::string where = layout.function.empty() ? "" : fmt::format(" of {}()", layout.function);
   const std::string name =
       old.name == layout.name ? layout.name + where
@@ -122,6 +126,7 @@ void refuse_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout
                               fmt::format("{} changed: {}", name, difference), advise(old, layout));
   refusal.expected = fmt::format("{}:{}", old.file, old.line);
   refusal.declared = {layout.file, layout.line};
+  if (!is_certain || (old.only_on_stack && layout.only_on_stack)) refusal.option = NotLive;
   if (layout.users.empty()) return;
   refusal.found = fmt::format(
       "used by {}",
@@ -150,14 +155,15 @@ void note_pointer(Judgement& j, const TypeLayout& layout, const std::string& dif
 
 // now: layout, by the names that pre has for types.
 void judge_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout,
-                  const TypeLayout& now) {
+                  const TypeLayout& now, bool is_certain) {
   std::string difference = layout_difference(old, now);
   if (layout.name.starts_with(LocalPointerPrefix)) return note_pointer(j, layout, difference);
   if (difference.empty()) difference = alignment_difference(old, now);
   const std::vector<std::string> prototypes = prototype_differences(old, now);
   j.types_differ |= !difference.empty() || !prototypes.empty();
   // Also of one that only local variables seem to have (TypeLayout::only_on_stack).
-  if (!difference.empty() && !j.included.empty()) refuse_layout(j, old, layout, difference);
+  if (!difference.empty() && !j.included.empty())
+    refuse_layout(j, old, layout, difference, is_certain);
   if (difference.empty() && !j.included.empty()) note_meaning(j, old, now);
   for (const std::string& text : prototypes)
     j.notes.push_back(fmt::format(
@@ -168,17 +174,17 @@ void judge_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout,
 
 void judge_layouts(Judgement& j) {
   const Types &pre = j.context.pre_debug.types(), &post = j.context.post_debug.types();
-  const RenamedTypes renamed(pre, post);
+  const RenamedTypes renamed(pre, post, j.context.facts.patched_files);
   for (const auto& [name, layout] : post) {
     const TypeLayout* old = partner(pre, post, layout);
     if (old == nullptr) continue;
     if (renamed.pairs().empty())
-      judge_layout(j, *old, layout, layout);
+      judge_layout(j, *old, layout, layout, true);
     else
-      judge_layout(j, *old, layout, renamed.by_old_names(layout));
+      judge_layout(j, *old, layout, renamed.by_old_names(layout), true);
   }
-  for (const auto& [old, layout] : renamed.pairs())
-    judge_layout(j, *old, *layout, renamed.by_old_names(*layout));
+  for (const auto& [old, layout, is_certain] : renamed.pairs())
+    judge_layout(j, *old, *layout, renamed.by_old_names(*layout), is_certain);
 }
 
 // Lists of enumerators by their names and by what they hold.
@@ -249,7 +255,7 @@ void judge_types(Judgement& j) {
   if (!j.context.pre_debug.present() || !j.context.post_debug.present()) return;
   // Reading all types takes longer than all else. Without new code only an export's checksum
   // asks for them.
-  if (j.included.empty() && !checksum_changed(j.context.checksums)) return;
+  if (j.included.empty() && !checksum_changed(j.context.facts.checksums)) return;
   judge_layouts(j);
   judge_enums(j);
 }

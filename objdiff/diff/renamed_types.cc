@@ -8,17 +8,29 @@ namespace ksplice {
 
 namespace {
 
-// Variables are judged as such.
+// Variables are judged as such, and what a local pointer leads to by its type.
 bool is_type(const std::string& name) {
-  return !name.starts_with(VariablePrefix) && !name.starts_with(LocalTypePrefix) &&
-         !name.starts_with(LocalPointerPrefix);
+  return !name.starts_with(VariablePrefix) && !name.starts_with(LocalPointerPrefix);
+}
+
+// What goes by a variable's name is the same only in the same function.
+bool is_namesake(const TypeLayout& one, const TypeLayout& other) {
+  for (std::string_view prefix : {VariablePrefix, LocalTypePrefix, LocalPointerPrefix})
+    if (one.name.starts_with(prefix)) return one.function == other.function;
+  return true;
+}
+
+bool contains(const Types& types, const TypeLayout& layout) {
+  const auto [first, last] = types.equal_range(layout.name);
+  return std::any_of(first, last,
+                     [&](const auto& each) { return is_namesake(layout, each.second); });
 }
 
 std::map<std::string, std::vector<const TypeLayout*>> only_in(const Types& types,
                                                               const Types& other) {
   std::map<std::string, std::vector<const TypeLayout*>> result;
   for (const auto& [name, layout] : types)
-    if (is_type(name) && !other.contains(name)) result[name].push_back(&layout);
+    if (is_type(name) && !contains(other, layout)) result[name].push_back(&layout);
   return result;
 }
 
@@ -52,38 +64,52 @@ std::set<std::string> functions_of(const TypeLayout& layout) {
   return result;
 }
 
+// Whether what is gone from the file is no longer declared there, as far as can be known.
+bool may_lose(const std::string& file, const std::set<std::string>& patched) {
+  return patched.empty() || std::ranges::any_of(patched, [&](const std::string& each) {
+           return file == each || file.ends_with("/" + each);
+         });
+}
+
 // A unit sees no more of a header than it uses: what is gone from there may only be unused. Then a
 // function must have gone from the one to the other. Of what no function has a variable or pointer,
 // the static variables are judged (judge_state.cc).
 bool may_be_one(const TypeLayout& old, const TypeLayout& now) {
   const std::set<std::string> before = functions_of(old), after = functions_of(now);
-  if (old.file != now.file || before.empty() || after.empty()) return false;
-  if (!old.file.ends_with(".h")) return true;
+  if (before.empty() || after.empty()) return false;
+  if (old.file == now.file && !old.file.ends_with(".h")) return true;
   return std::ranges::any_of(after, [&](const auto& each) { return before.contains(each); });
 }
 
 }  // namespace
 
-RenamedTypes::RenamedTypes(const Types& pre, const Types& post)
+RenamedTypes::RenamedTypes(const Types& pre, const Types& post,
+                           const std::set<std::string>& patched)
     : gone_(only_in(pre, post)), fresh_(only_in(post, pre)) {
   if (gone_.empty() || fresh_.empty()) return;
-  pair_by_variables();
   for (const auto& [name, layout] : post) {
     const auto [first, last] = pre.equal_range(name);
-    for (auto it = first; it != last; ++it) pair_by_members(it->second, layout);
+    for (auto it = first; it != last; ++it)
+      if (is_namesake(it->second, layout))
+        pair_by_members(it->second, layout, !name.starts_with(LocalPointerPrefix));
   }
+  pair_by_variables();
   auto follow = [&](size_t from) {
-    for (; from < pairs_.size(); ++from) pair_by_members(*pairs_[from].first, *pairs_[from].second);
+    for (; from < pairs_.size(); ++from) {
+      const Pair pair = pairs_[from];
+      pair_by_members(*pair.old, *pair.now, pair.is_certain);
+    }
     return from;
   };
   const size_t done = follow(0);
-  pair_by_files();
+  pair_by_functions(patched);
   follow(done);
 }
 
-void RenamedTypes::add(const TypeLayout& old, const TypeLayout& now) {
-  if (std::ranges::find(pairs_, Pair(&old, &now)) != pairs_.end()) return;
-  pairs_.emplace_back(&old, &now);
+void RenamedTypes::add(const TypeLayout& old, const TypeLayout& now, bool is_certain) {
+  const Pair pair{&old, &now, is_certain};
+  if (std::ranges::find(pairs_, pair) != pairs_.end()) return;
+  pairs_.push_back(pair);
   old_names_.emplace(now.name, old.name);
 }
 
@@ -95,10 +121,11 @@ void RenamedTypes::pair_by_variables() {
   for (const auto& [name, layouts] : fresh_)
     for (const TypeLayout* layout : layouts)
       for (const TypeUse& use : layout->uses)
-        if (auto found = before.find(use); found != before.end()) add(*found->second, *layout);
+        if (auto found = before.find(use); found != before.end())
+          add(*found->second, *layout, use.function.empty());
 }
 
-void RenamedTypes::pair_by_members(const TypeLayout& old, const TypeLayout& now) {
+void RenamedTypes::pair_by_members(const TypeLayout& old, const TypeLayout& now, bool is_certain) {
   std::map<std::string_view, const TypeMember*> before;
   for (const TypeMember& member : old.members) before.emplace(member.name, &member);
   for (const TypeMember& member : now.members) {
@@ -106,26 +133,29 @@ void RenamedTypes::pair_by_members(const TypeLayout& old, const TypeLayout& now)
     if (found == before.end()) continue;
     auto was = gone_.find(core_type_of(*found->second));
     auto is = fresh_.find(core_type_of(member));
-    if (was != gone_.end() && is != fresh_.end()) add(*was->second.front(), *is->second.front());
+    if (was != gone_.end() && is != fresh_.end())
+      add(*was->second.front(), *is->second.front(), is_certain);
   }
 }
 
-void RenamedTypes::pair_by_files() {
+void RenamedTypes::pair_by_functions(const std::set<std::string>& patched) {
   std::set<std::string> known;
-  for (const auto& [old, now] : pairs_) known.insert({old->name, now->name});
+  for (const Pair& pair : pairs_) known.insert({pair.old->name, pair.now->name});
   for (const auto& [old_name, layouts] : gone_) {
     if (known.contains(old_name)) continue;
     const TypeLayout& old = *layouts.front();
+    if (!may_lose(old.file, patched)) continue;
     std::vector<const TypeLayout*> candidates;
     for (const auto& [name, others] : fresh_)
-      if (!known.contains(name) && may_be_one(old, *others.front()))
+      if (!known.contains(name) && (!patched.empty() || others.front()->file == old.file) &&
+          may_be_one(old, *others.front()))
         candidates.push_back(others.front());
     if (candidates.empty()) continue;
     // Of several, one that is the same but for its name is it.
     auto same = std::ranges::find_if(candidates, [&](const TypeLayout* each) {
       return layout_difference(old, by_old_names(*each)).empty();
     });
-    add(old, same == candidates.end() ? *candidates.front() : **same);
+    add(old, same == candidates.end() ? *candidates.front() : **same, false);
   }
 }
 

@@ -47,7 +47,7 @@ class Differ {
         comparer_(pre_, post_, correlation_, pre_tables_, post_tables_, pre_code_tables_,
                   post_code_tables_) {}
 
-  ObjectDiff run(const ChecksumPair& checksums) {
+  ObjectDiff run(const PairFacts& facts) {
     compare_functions();
     compare_data();
     users_of_changed_constants();
@@ -59,7 +59,7 @@ class Differ {
     explain();
     correlate_symbols();
     DiffContext context{pre_,       post_,       correlation_, pre_tables_, post_tables_,
-                        pre_debug_, post_debug_, checksums,    diff_};
+                        pre_debug_, post_debug_, facts,        diff_};
     Findings findings = find_refusals(context);
     diff_.refusals = std::move(findings.refusals);
     diff_.notes = std::move(findings.notes);
@@ -455,8 +455,8 @@ bool is_made_global(const Symbol& pre, const Symbol& post) {
 }
 
 ObjectDiff diff_objects(const Object& pre, const Object& post, const Object* moved,
-                        const ChecksumPair& checksums) {
-  if (moved == nullptr) return Differ(pre, post).run(checksums);
+                        const PairFacts& facts) {
+  if (moved == nullptr) return Differ(pre, post).run(facts);
   const PreSymbols symbols(pre, *moved);
   ObjectDiff diff;
   if (symbols.refusal()) {
@@ -464,7 +464,7 @@ ObjectDiff diff_objects(const Object& pre, const Object& post, const Object* mov
     diff.refusals.push_back(*symbols.refusal());
     return diff;
   }
-  diff = Differ(*moved, post).run(checksums);
+  diff = Differ(*moved, post).run(facts);
   for (FunctionDiff& function : diff.functions) {
     if (function.post == nullptr) function.name = symbols.of(function.pre)->name;
     function.pre = symbols.of(function.pre);

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -93,12 +94,20 @@ struct ChecksumPair {
   ExportChecksums pre, post;
 };
 
+// What only whoever compiled a pair knows.
+struct PairFacts {
+  ChecksumPair checksums;
+  // The source files that the patch changes, as their paths end. What another one declares is not
+  // gone from it, whatever an object shows. Empty: not known, it may be any.
+  std::set<std::string> patched_files;
+};
+
 // moved, if not null, is the original source with the line numbers of post: then exactly what
 // differs between it and post is reported, in terms of pre. Without it a line number that moved is
 // a difference like any other. pre and moved not being of one source is a refusal, and nothing else
 // is said.
 ObjectDiff diff_objects(const Object& pre, const Object& post, const Object* moved = nullptr,
-                        const ChecksumPair& checksums = {});
+                        const PairFacts& facts = {});
 
 // The JSON of `ksplice-objdiff diff --json` (only entries that are not Same), see its man page.
 // explain adds source line and offset to every reason.

@@ -137,6 +137,22 @@ TEST(SettleConsent, WhatIsSaidToBeAnotherVariableBeginsAnew) {
   EXPECT_TRUE(list.empty());
 }
 
+TEST(SettleConsent, WhatIsSaidNotToLiveMayChange) {
+  std::deque<ChangedUnit> units;
+  Refusal live, stack;
+  live.code = stack.code = "type_changed", live.symbol = stack.symbol = "struct walk";
+  stack.option = "--not-live";
+  Options options;
+  std::vector<Refusal> list = {live, stack};
+  EXPECT_TRUE(settle_consent(options, units, list).empty());
+  ASSERT_EQ(list.size(), 2u);
+  EXPECT_EQ(list[0].advice.find("--not-live"), std::string::npos);
+  EXPECT_NE(list[1].advice.find("--not-live='struct walk'"), std::string::npos);
+  options.not_live = {"struct walk"};
+  EXPECT_EQ(settle_consent(options, units, list).size(), 1u);
+  EXPECT_EQ(list.size(), 1u);
+}
+
 TEST(SettleConsent, ChangesInPlaceInEachModule) {
   std::deque<ChangedUnit> units(2);
   for (ChangedUnit& unit : units) {

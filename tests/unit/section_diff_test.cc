@@ -72,6 +72,20 @@ TEST(SectionDiff, ProposesTheCallersOfAFunctionThatCannotBeRedirected) {
   EXPECT_NE(diff.refusals[0].advice.find("g, h"), std::string::npos) << diff.refusals[0].advice;
 }
 
+// One of another header is it only if the patch took it from there.
+TEST(SectionDiff, TakesATypeForAnotherOnlyWhereThePatchCanHaveRemovedIt) {
+  const Object pre = object_of("type-replaced.c", false, true);
+  const Object post = object_of("type-replaced.c", true, true);
+  const auto refusals = [&](const std::string& patched) {
+    return diff_objects(pre, post, nullptr, {{}, {patched}}).refusals;
+  };
+  EXPECT_TRUE(refusals("young.h").empty());
+  ASSERT_EQ(refusals("include/old.h").size(), 0u);
+  ASSERT_EQ(refusals("old.h").size(), 1u);
+  EXPECT_EQ(refusals("old.h")[0].symbol, "struct young");
+  EXPECT_EQ(refusals("old.h")[0].option, "--not-live");
+}
+
 TEST(SectionDiff, ProposesToLeaveWhatIsOnlyGone) {
   auto advice = [](const std::string& name) {
     const ObjectDiff diff = diff_objects(object_of(name, false, true), object_of(name, true, true));
@@ -124,7 +138,7 @@ TEST(SectionDiff, ExplainsByWhatChangedNotByTheJumpOverIt) {
 // Two units that differ by a condition, with an export.
 ObjectDiff diff_with_checksums(const ChecksumPair& checksums, bool debug) {
   return diff_objects(object_of("export-same.c", false, debug),
-                      object_of("export-same.c", true, debug), nullptr, checksums);
+                      object_of("export-same.c", true, debug), nullptr, {checksums, {}});
 }
 
 TEST(SectionDiff, AnotherChecksumOfAnExportIsRefused) {
