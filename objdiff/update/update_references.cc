@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "objdiff/arch/series.h"
 #include "objdiff/object/special_tables.h"
 #include "objdiff/update/update_builder.h"
 
@@ -19,7 +20,30 @@ std::pair<Symbol*, int64_t> UpdateBuilder::meaning(UnitState& unit, const Sectio
   return {target.symbol, addend};
 }
 
+namespace {
+
+// Of an entry of .altinstructions whose replacement relocation names, the site's relocation if the
+// replacement is empty, else null. An entry's lengths are its last bytes.
+const Relocation* site_without_replacement(const Section& from, const Relocation& relocation) {
+  constexpr uint64_t Replacement = 4;
+  if (from.name != ".altinstructions") return nullptr;
+  const uint64_t size = table_entry_size(from);
+  if (find_alternative_layout(size) == nullptr) return nullptr;
+  const uint64_t entry = relocation.offset - relocation.offset % size;
+  if (relocation.offset != entry + Replacement || from.data.at(entry + size - 1) != 0)
+    return nullptr;
+  auto site = std::ranges::find(from.relocations, entry, &Relocation::offset);
+  return site == from.relocations.end() ? nullptr : &*site;
+}
+
+}  // namespace
+
 Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Relocation& relocation) {
+  // It stands where the next replacement begins, which may be another function's. Nobody reads it:
+  // the begin of its own will do.
+  if (const Relocation* site = site_without_replacement(from, relocation))
+    return {resolve(unit, from, *site).symbol,
+            relocation.addend + static_cast<int64_t>(relocation.symbol->value)};
   Reference reference = unit.atoms->resolve(from, relocation);
   if (refuse_freed(unit, from, relocation, reference)) return {};
   if (reference.symbol != nullptr) {

@@ -51,5 +51,25 @@ TEST(UpdateSpecial, EntryOfATrapThatIsCutOffIsRefused) {
   EXPECT_NE(text.find("unnamed_data"), std::string::npos) << text;
 }
 
+// The replacement of `other`, which begins where the empty one of `target` does, jumps into
+// `other`.
+std::string with_empty_replacement(int number) {
+  return fmt::format(
+      R"(#define ALTERNATIVE(code, replacement, length) asm volatile( \
+  "1: " code "\n2: .pushsection .altinstructions, \"a\"; .long 1b - ., 3f - .; .short 5;" \
+  " .byte 2b - 1b, " length "; .popsection; .pushsection .altinstr_replacement, \"ax\"; 3: " \
+  replacement "; .popsection; 4:")
+int target(int x) {{ ALTERNATIVE("nop", "", "0"); return x * {}; }}
+int other(int x) {{ ALTERNATIVE(".byte 0x0f, 0x1f, 0x44, 0, 0", "jmp 4f", "5"); return x - 1; }})",
+      number);
+}
+
+TEST(UpdateSpecial, AnEmptyReplacementBringsNoneOfAnother) {
+  const Made made = make(with_empty_replacement(7), with_empty_replacement(3));
+  EXPECT_TRUE(made.update.refusals.empty()) << made.update.refusals.front().message;
+  for (const auto& section : made.update.object.sections)
+    EXPECT_FALSE(section->name.starts_with(".altinstr_replacement")) << section->name;
+}
+
 }  // namespace
 }  // namespace ksplice
