@@ -78,8 +78,13 @@ exercise() {
 }
 
 listed() { ksplice-view -q | grep -qx "$id"; }
-unlisted() { ! listed; }
-no_module() { ! grep ksplice /proc/modules; }
+kept() { ksplice-view | grep -q "^$id: .*(reversed, kept)\$"; }
+gone_or_kept() { ! listed || kept; }
+# The core stays for what any of the updates before has kept.
+no_module() {
+  kept && return
+  ! grep "ksplice_${id}_" /proc/modules && { ksplice-view | grep -q '(reversed, kept)$' || ! grep ksplice /proc/modules; }
+}
 
 # What a target asks for only through request_module(), whose absence its self-test warns of.
 load_targets() {
@@ -104,14 +109,15 @@ one_update() {
   step again ksplice-apply "$tarball" || return
   step exercise_again exercise "$source"
   step undo_again ksplice-undo "$id" || return
-  step unlisted unlisted
+  step gone_or_kept gone_or_kept
+  kept && report "kept yes"
   step no_module no_module
 }
 
 while read -r line; do
   # shellcheck disable=SC2086  # the line is words
   one_update $line </dev/null
-  if ksplice-view -q | grep -qx "$id"; then step clean_up ksplice-undo "$id"; fi
+  if listed && ! kept; then step clean_up ksplice-undo "$id"; fi
   report "taint $(cat /proc/sys/kernel/tainted)"
   report end
 done <updates
