@@ -80,9 +80,9 @@ std::string advise(const TypeLayout& old, const TypeLayout& layout) {
   // There is one of a variable, and no object to attach anything to.
   const std::string general =
       old.only_on_stack && layout.only_on_stack
-          ? "only local variables are seen to be of this type, but whether one is copied into "
-            "memory that stays, or such memory is cast to it, debug information does not show: "
-            "pass what is new beside it, in a parameter or a structure of its own"
+          ? "only local variables are seen to be of this type, but whether they point to memory "
+            "that stays, or one is copied there, debug information does not show: pass what is new "
+            "beside it, in a parameter or a structure of its own"
       : old.name.starts_with(VariablePrefix)
           ? "keep the layout of the variable, and put what is new into one of another name"
           : "keep the layout that live objects have; attach new data with a shadow variable "

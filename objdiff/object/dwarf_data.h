@@ -79,7 +79,7 @@ struct DebugInfo::Data {
   std::map<std::string, Dwarf_Die> bodies;                // of functions
   ShapeReader shapes;
   // What lives on a stack, and what something else holds or points to, by the type's place.
-  std::set<Dwarf_Off> on_stack, held;
+  std::set<Dwarf_Off> on_stack, pointed_to, held;  // pointed_to: by local variables
   std::map<Dwarf_Off, std::set<std::string>> users;
   std::map<Dwarf_Off, std::set<TypeUse>> uses;
   std::unordered_map<uint64_t, std::string> functions;  // by a variable's address

@@ -171,11 +171,10 @@ void DebugInfo::Data::visit_variable(Dwarf_Die* die, const std::string& function
   const Dwarf_Off place = core->place();
   users[place].insert(is_static ? name : function);
   if (!name.empty()) uses[place].insert({function, name});
-  // What a local variable points to may be anywhere; a parameter is the caller's, too.
-  if (is_static || (core->pointer && !is_parameter))
+  if (is_static)
     held.insert(place);
-  else if (!core->indirect)
-    on_stack.insert(place);
+  else
+    (core->indirect ? pointed_to : on_stack).insert(place);
 }
 
 void DebugInfo::Data::visit_function(Dwarf_Die* die, int depth) {
@@ -268,7 +267,7 @@ void DebugInfo::Data::read_types() {
     if (auto found = enum_names.find(enum_places[i]); found != enum_names.end())
       enums[i].name = found->second;
     enums[i].is_type = !enums[i].name.empty() || held.contains(enum_places[i]) ||
-                       on_stack.contains(enum_places[i]);
+                       on_stack.contains(enum_places[i]) || pointed_to.contains(enum_places[i]);
   }
 }
 

@@ -56,8 +56,9 @@ struct TypeLayout {
   uint64_t alignment = 0;  // bytes that the source asks for, 0 if it does not; BTF gives none
   std::vector<TypeMember> members;
   // As far as debug information shows, some function has one on its stack, and nothing else
-  // contains one, points to one or returns a pointer to one, but parameters. It does not show casts
-  // (((struct foo *)private)->a) and copies (memcpy()), so that live memory may have one even so.
+  // contains one, points to one or returns a pointer to one, but parameters and local variables. It
+  // does not show where these point to (a list's nodes), casts (((struct foo *)private)->a) and
+  // copies (memcpy()), so that live memory may have one even so.
   bool only_on_stack = false;
   std::vector<std::string> users;  // functions and variables whose declaration uses it, sorted
   std::vector<TypeUse> uses;       // sorted
