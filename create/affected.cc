@@ -196,8 +196,9 @@ namespace {
 
 class Finder {
  public:
-  Finder(UnitTable& table, const fs::path& tree, const std::vector<std::string>& files)
-      : table_(table), tree_(tree), files_(files) {}
+  Finder(UnitTable& table, const fs::path& tree, const std::vector<std::string>& files,
+         const fs::path& cache)
+      : table_(table), tree_(tree), files_(files), cache_(cache) {}
 
   Affected run(const std::vector<FileChange>& changes) {
     for (const FileChange& change : changes) take(change);
@@ -322,7 +323,7 @@ class Finder {
     const std::vector<std::string> generated = generated_headers(tree_);
     std::merge(files_.begin(), files_.end(), generated.begin(), generated.end(),
                std::back_inserter(files));
-    return includes_.emplace(tree_, std::move(files));
+    return includes_.emplace(tree_, std::move(files), cache_);
   }
 
   void add(AffectedUnit unit) {
@@ -439,6 +440,7 @@ class Finder {
   UnitTable& table_;
   const fs::path& tree_;
   const std::vector<std::string>& files_;
+  const fs::path cache_;
   Affected affected_;
   std::optional<Includes> includes_;
   std::vector<std::string> changed_;
@@ -451,8 +453,9 @@ class Finder {
 }  // namespace
 
 Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
-                       const fs::path& tree, const std::vector<std::string>& files) {
-  return Finder(table, tree, files).run(changes);
+                       const fs::path& tree, const std::vector<std::string>& files,
+                       const fs::path& cache) {
+  return Finder(table, tree, files, cache).run(changes);
 }
 
 }  // namespace ksplice

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "create/outside.h"
+#include "create/overlay.h"
 #include "create/patch.h"
 #include "create/units.h"
 #include "objdiff/base/error.h"
@@ -55,7 +56,14 @@ struct Affected {
 // table is of the tree before the change. New .c files are not in it: they get post only, and the
 // caller must check that the changed Makefiles build them. A header that is new may be found now in
 // the place of another one of its name, by units that are not changed.
+// tree has files, sorted; cache is the file in which it is kept what each of them includes, or
+// empty.
 Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
-                       const std::filesystem::path& tree, const std::vector<std::string>& files);
+                       const std::filesystem::path& tree, const std::vector<std::string>& files,
+                       const std::filesystem::path& cache = {});
+inline Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
+                              const Overlay& overlay) {
+  return find_affected(changes, table, overlay.tree(), overlay.files(), overlay.includes());
+}
 
 }  // namespace ksplice

@@ -131,7 +131,7 @@ std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig&
   check_options(overlay, kbuild, applied.changes);
   progress.stage("find the units that the patch touches");
   UnitTable table(kbuild, overlay.template_folder() / ".ksplice-units");
-  Affected affected = find_affected(applied.changes, table, overlay.tree(), overlay.files());
+  Affected affected = find_affected(applied.changes, table, overlay);
   progress.result(counted(affected.units.size(), "unit"));
   progress.notes(affected.notes);
   if (!affected.refusals.empty()) throw Refused(affected.refusals);

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <thread>
 
+#include "create/include_cache.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
 
@@ -60,6 +61,9 @@ bool is_makefile(const std::string& path) {
   const std::string name = path.substr(path.rfind('/') + 1);
   return name.starts_with("Makefile") || name == "Kbuild";
 }
+
+// Its preparation makes it anew each time.
+bool is_generated(const std::string& path) { return path.starts_with("obj/"); }
 
 bool is_unit_source(const std::string& path) {
   return path.ends_with(".c") || path.ends_with(".S");
@@ -122,9 +126,9 @@ bool is_user_code(const std::string& path) {
   return false;
 }
 
-Includes::Includes(const fs::path& tree, std::vector<std::string> files)
+Includes::Includes(const fs::path& tree, std::vector<std::string> files, const fs::path& cache)
     : tree_(tree), files_(std::move(files)) {
-  std::vector<std::vector<std::string>> names = read_names();
+  std::vector<std::vector<std::string>> names = read_names(cache);
   for (size_t i = 0; i < files_.size(); ++i) {
     const std::string& file = files_[i];
     const bool is_users = is_user_code(file);
@@ -135,13 +139,26 @@ Includes::Includes(const fs::path& tree, std::vector<std::string> files)
 
 // What each of the kernel's files includes, in their order. Most of the time is for opening them,
 // and all processors do that.
-std::vector<std::vector<std::string>> Includes::read_names() const {
-  std::vector<std::vector<std::string>> names(files_.size());
-  std::atomic<size_t> next = 0;
+std::vector<std::vector<std::string>> Includes::read_names(const fs::path& cache) const {
+  IncludeCache known(cache);
+  std::vector<IncludeCache::Entry> entries(files_.size());
+  std::atomic<size_t> next = 0, fresh = 0;
   auto work = [&] {
     for (size_t i = next++; i < files_.size(); i = next++) {
-      if (has_includes(files_[i]) && !is_user_code(files_[i]))
-        names[i] = included_names(read_text(tree_ / files_[i]));
+      const std::string& file = files_[i];
+      if (!has_includes(file) || is_user_code(file)) continue;
+      IncludeCache::Entry& entry = entries[i];
+      const bool may_keep = !cache.empty() && !is_generated(file);
+      entry.file = file;
+      if (may_keep) entry.stamp = IncludeCache::stamp(tree_ / file);
+      if (const std::vector<std::string>* names = known.find(file, entry.stamp)) {
+        entry.names = *names;
+        continue;
+      }
+      entry.names = included_names(read_text(tree_ / file));
+      // It was written while it was read.
+      if (may_keep && IncludeCache::stamp(tree_ / file) != entry.stamp) entry.stamp.clear();
+      fresh += entry.stamp.empty() ? 0 : 1;
       check_interrupted();
     }
   };
@@ -150,6 +167,9 @@ std::vector<std::vector<std::string>> Includes::read_names() const {
     workers.push_back(std::async(std::launch::async, work));
   for (std::future<void>& worker : workers) worker.wait();
   for (std::future<void>& worker : workers) worker.get();
+  if (fresh != 0) known.store(entries);
+  std::vector<std::vector<std::string>> names;
+  for (IncludeCache::Entry& entry : entries) names.push_back(std::move(entry.names));
   return names;
 }
 

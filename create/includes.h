@@ -27,7 +27,9 @@ bool is_user_code(const std::string& path);
 class Includes {
  public:
   // Reads all of files, paths below tree, sorted, but of other programs only what the kernel reads.
-  Includes(const std::filesystem::path& tree, std::vector<std::string> files);
+  // What is known of them is kept in the file cache, if that is not empty (include_cache.h).
+  Includes(const std::filesystem::path& tree, std::vector<std::string> files,
+           const std::filesystem::path& cache = {});
 
   // The .c and .S files (assembly, linker scripts) that may include path, directly or through other
   // files, by a macro for the name, or as the build's -include tells. An include of "linux/foo.h"
@@ -48,7 +50,7 @@ class Includes {
   struct Rule {
     std::string object, source;  // paths below tree; % stands for the same in both
   };
-  std::vector<std::vector<std::string>> read_names() const;
+  std::vector<std::vector<std::string>> read_names(const std::filesystem::path& cache) const;
   void read(const std::string& file);
   void take(const std::string& file, std::vector<std::string> names);
   void share(const std::string& path);

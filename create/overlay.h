@@ -12,6 +12,7 @@
 //                         /tree/obj/  output folder
 //                         /template/  obj as it was after the preparation; appears by rename
 //                         /work/      numbered folders of the stages
+//                         /includes   what each source file includes (include_cache.h)
 //
 // A killed create leaves a slot in any state. The next one that gets it brings tree in line with
 // the source again, makes obj from template, and empties work: nothing else is trusted.
@@ -45,6 +46,7 @@ class Overlay {
   // The folder of a stage, made on first use: "2-pre".
   std::filesystem::path work(const std::string& stage) const;
   std::filesystem::path work() const { return slot_ / "work"; }
+  std::filesystem::path includes() const { return slot_ / "includes"; }
   std::filesystem::path template_folder() const { return slot_ / "template"; }
 
   // Hash over path, size and time of every file that the preparation may read.

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <set>
+#include <thread>
 
 #include "create/build_files.h"
+#include "create/include_cache.h"
 #include "create/includes.h"
 #include "create/kbuild.h"
 #include "create/options.h"
@@ -69,6 +72,38 @@ TEST(IncludesTest, FollowsHeadersOfHeaders) {
   const Includes includes(tree.path(), files);
   EXPECT_EQ(includes.readers("include/linux/a.h"), (std::set<std::string>{"fs/one.c", "fs/two.c"}));
   EXPECT_TRUE(includes.readers("mm/local.h").contains("mm/four.c"));
+}
+
+// A file that is written counts again, also within one of the steps in which times advance.
+TEST(IncludesTest, KeepsWhatFilesInclude) {
+  TempDir tree;
+  const fs::path cache = tree.path() / "cache", one = tree.path() / "one.c";
+  const std::vector<std::string> files = {"a.h", "b.h", "one.c"};
+  auto readers = [&](const char* header) {
+    return Includes(tree.path(), files, cache).readers(header);
+  };
+  write_file(tree.path() / "a.h", "");
+  write_file(tree.path() / "b.h", "");
+  write_file(one, "#include \"a.h\"\n");
+  EXPECT_EQ(readers("a.h"), std::set<std::string>{"one.c"});
+  EXPECT_FALSE(fs::exists(cache));
+  write_file(one, "#include \"b.h\"\n");
+  EXPECT_EQ(readers("b.h"), std::set<std::string>{"one.c"});
+
+  std::this_thread::sleep_for(std::chrono::seconds(3));
+  EXPECT_EQ(readers("b.h"), std::set<std::string>{"one.c"});
+  ASSERT_TRUE(fs::exists(cache));
+  // What the cache says is taken while the file is as it was, and nothing that is damaged.
+  IncludeCache liar(cache);
+  liar.store({{"one.c", IncludeCache::stamp(one), {"\"a.h"}}});
+  EXPECT_EQ(readers("a.h"), std::set<std::string>{"one.c"});
+  std::string text = read_text(cache);
+  text[text.size() - 3] ^= 1;
+  write_file(cache, text);
+  EXPECT_EQ(readers("b.h"), std::set<std::string>{"one.c"});
+  liar.store({{"one.c", IncludeCache::stamp(one), {"\"a.h"}}});
+  write_file(one, "#include \"b.h\"\n");
+  EXPECT_EQ(readers("b.h"), std::set<std::string>{"one.c"});
 }
 
 // Some ways in which a unit reads a header that no #include of a source names.
