@@ -1,8 +1,10 @@
 // kbuild builds an external module in its own folder, so a copy of that folder is built twice:
-// first as it is; then the patched files are put in, newer than every object, and make compiles
-// again what depends on them. Where the patch moves lines, there is a pass between the two: the
-// original files with the patched ones' line numbers (moved.h). All passes have the same path,
-// flags and configuration.
+// first as it is; then a new copy with the patched files, at the same place. make is not trusted to
+// know what to compile again: it does not see that a header is gone, or that a new one stands
+// before another, and no rule of a module's own has to name what it reads. Where the patch moves
+// lines, there is a pass between the two, over what the first left: the original files with the
+// patched ones' line numbers (moved.h), newer than every object; what make does not compile then is
+// as it was, and only a difference more. All passes have the same path, flags and configuration.
 //
 // __FILE__ in such a module is the absolute path it was built at, and ends up in WARN() and the
 // like: it is mapped to the folder that the user named, where the module is most likely from.
@@ -71,6 +73,12 @@ void put_file(const fs::path& target, const fs::path& content) {
   fs::last_write_time(target, fs::file_time_type::clock::now());
 }
 
+// The folder as it was copied, with nothing that was built.
+void begin_anew(const ModuleCopy& copy, const fs::path& pristine) {
+  fs::remove_all(copy.root);
+  copy_tree(pristine, copy.root);
+}
+
 void put_changes(const fs::path& folder, const std::vector<FileChange>& changes) {
   for (const FileChange& change : changes) {
     if (change.kind == ChangeKind::Deleted || change.kind == ChangeKind::Renamed)
@@ -133,6 +141,8 @@ ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild, const
                                    const std::vector<FileChange>& changes, Progress& progress) {
   const fs::path original = fs::canonical(folder);
   const ModuleCopy copy = copy_module(original, overlay.work() / "module");
+  const fs::path pristine = overlay.work() / "module-source";
+  copy_tree(copy.root, pristine);
   overlay.replace("include/ksplice-patch.h", core_source_folder() / "ksplice-patch.h");
   progress.stage("compile the module as its source is");
   std::map<std::string, BuiltUnit> pre = make_modules(kbuild, copy, PreFailed, progress);
@@ -145,6 +155,7 @@ ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild, const
                   !pre.empty() && fs::path(pre.begin()->second.name).is_relative(), progress);
 
   progress.stage("compile the module with the patch");
+  begin_anew(copy, pristine);
   put_changes(copy.folder, changes);
   std::map<std::string, BuiltUnit> post = make_modules(kbuild, copy, PostFailed, progress);
   ExternalPairs result;

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# An out-of-tree module: what its make does not see or record is seen all the same. A header that the patch
+# takes away, or puts before another, changes every unit that would read it.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+get_kernel
+mkdir -p "$WORK/src/pair/common"
+cd "$WORK/src/pair"
+cat >Kbuild <<'EOF'
+obj-m := pair.o
+pair-y := main.o other.o
+ccflags-y := -I$(src)/common
+EOF
+echo '#define LIMIT 5' >limit.h
+echo '#define LIMIT 1' >common/limit.h
+cat >main.c <<'EOF'
+#include <linux/module.h>
+#include "limit.h"
+
+int other(int x);
+static int limit_set(const char *value, const struct kernel_param *param)
+{
+	pr_info("%s of %d, %d\n", value, LIMIT, other(1));
+	return 0;
+}
+module_param_call(limit, limit_set, NULL, NULL, 0200);
+MODULE_LICENSE("GPL");
+EOF
+cat >other.c <<'EOF'
+int other(int x);
+int other(int x)
+{
+	return x + 40;
+}
+EOF
+cd "$WORK"
+build_module "$WORK/src/pair"
+
+# patch_pair COMMAND: what it makes of a copy of the module's sources, as a patch.
+patch_pair() {
+  rm -rf "$WORK/a" "$WORK/b"
+  cp -r "$WORK/src/pair" "$WORK/a"
+  cp -r "$WORK/src/pair" "$WORK/b"
+  (cd "$WORK/b" && eval "$1")
+  (cd "$WORK" && diff -uprN a b >"$WORK/patch") || true
+}
+# replaces FUNCTIONS: the update replaces exactly these.
+replaces() {
+  rm -f "$WORK/ksplice-pair.tar.gz"
+  "$create" --config="$CONFIG" --module-source="$WORK/pair" --patch="$WORK/patch" --id=pair --output="$WORK" \
+    "$SOURCE" >"$WORK/err" 2>&1 || fail "$(cat "$WORK/err")"
+  expect "^replaces .* of pair: $1\$" "$WORK/err"
+}
+
+patch_pair 'rm limit.h; sed -i s/40/50/ other.c'
+replaces 'limit_set, other'
+rm -r "$WORK/pair" "$WORK/src/pair/limit.h"
+build_module "$WORK/src/pair"
+patch_pair 'echo "#define LIMIT 5" >limit.h; sed -i s/40/50/ other.c'
+replaces 'limit_set, other'
