@@ -158,8 +158,7 @@ std::vector<ObjectPair> compile_external(const Options& options, const AppliedPa
   ExternalPairs external =
       build_external_pairs(overlay, kbuild, options.module_source, applied.changes, progress);
   kbuild.symvers = external.folder / "Module.symvers";
-  for (const std::string& path : external.unbuilt)
-    progress.note(path + " is part of no module in this configuration");
+  progress.notes(external.notes);
   return std::move(external.pairs);
 }
 

@@ -18,6 +18,7 @@
 #include <set>
 
 #include "create/module_copy.h"
+#include "create/module_parts.h"
 #include "create/moved.h"
 #include "create/update_module.h"
 #include "objdiff/base/error.h"
@@ -40,8 +41,14 @@ constexpr Failure MovedFailed = {"moved_failed", " without the patch and with it
                                  "without these it does, so the numbers mean something to it"};
 constexpr Failure PostFailed = {"compile_failed", " with the patch", "without the patch it does"};
 
-std::map<std::string, BuiltUnit> make_modules(const Kbuild& kbuild, const ModuleCopy& copy,
-                                              const Failure& failure, Progress& progress) {
+// What a make left.
+struct MadeModules {
+  std::map<std::string, BuiltUnit> units;
+  std::map<std::string, OtherPart> others;  // parts of modules, of which kbuild tells no more
+};
+
+MadeModules make_modules(const Kbuild& kbuild, const ModuleCopy& copy, const Failure& failure,
+                         Progress& progress) {
   std::string flags;
   for (const std::string& word : kbuild.words)
     if (word.starts_with("KCFLAGS=")) flags = word;
@@ -55,7 +62,14 @@ std::map<std::string, BuiltUnit> make_modules(const Kbuild& kbuild, const Module
                 fmt::format("the module in {} does not compile{}:\n{}", copy.source.string(),
                             failure.how, without_chatter(run.output)),
                 failure.hint);
-  return find_external_units(copy.folder, copy.root);
+  MadeModules built;
+  built.units = find_external_units(copy.folder, copy.root);
+  const std::map<std::string, std::string> parts = list_module_parts(copy.folder, copy.root);
+  // What is compiled and linked into nothing cannot run.
+  std::erase_if(built.units, [&](const auto& unit) { return !parts.contains(unit.first); });
+  for (const auto& [part, module] : parts_beside(parts, built.units))
+    built.others[part] = {module, copy.folder / part};
+  return built;
 }
 
 fs::path keep(const Overlay& overlay, const std::string& stage, const std::string& name,
@@ -63,6 +77,45 @@ fs::path keep(const Overlay& overlay, const std::string& stage, const std::strin
   fs::path kept = overlay.work(stage) / flat_name(name);
   fs::copy_file(object, kept);
   return kept;
+}
+
+// The objects and other parts, out of the next make's reach.
+void keep_all(const Overlay& overlay, const std::string& stage, MadeModules& built) {
+  for (auto& [name, unit] : built.units) unit.object = keep(overlay, stage, name, unit.object);
+  for (auto& [name, part] : built.others) part.kept = keep(overlay, stage, name, part.kept);
+}
+
+// Whether the unit was compiled from a file of the module's folder.
+bool reads(const BuiltUnit& unit, const fs::path& folder, const std::string& path) {
+  const std::string whole = (folder / path).lexically_normal().string();
+  auto has = [](const std::vector<std::string>& paths, const std::string& wanted) {
+    return std::find(paths.begin(), paths.end(), wanted) != paths.end();
+  };
+  // By their absolute paths up to 6.12, and as seen from the folder since 6.13.
+  return has(unit.outside, whole) || has(unit.generated, path);
+}
+
+// About changed .c files that no unit was compiled from. What else there is in the modules is the
+// same with the patch.
+std::vector<std::string> describe_unbuilt(const MadeModules& post, const fs::path& folder,
+                                          const std::vector<FileChange>& changes) {
+  std::string others;
+  for (const auto& [part, other] : post.others)
+    others += fmt::format("{}{}", others.empty() ? "" : ", ", part);
+  std::vector<std::string> notes;
+  for (const FileChange& change : changes) {
+    if (!change.path.ends_with(".c") || change.kind == ChangeKind::Deleted) continue;
+    if (std::any_of(post.units.begin(), post.units.end(),
+                    [&](const auto& unit) { return reads(unit.second, folder, change.path); }))
+      continue;
+    notes.push_back(
+        others.empty()
+            ? change.path + " is part of no module in this configuration"
+            : fmt::format("kbuild compiles nothing from {}; {}, which rules of the module's own "
+                          "make, {} the same with the patch",
+                          change.path, others, post.others.size() == 1 ? "is" : "are"));
+  }
+  return notes;
 }
 
 // Newer than every object.
@@ -100,7 +153,7 @@ std::map<std::string, fs::path> build_moved(const Overlay& overlay, const Kbuild
   if (files.empty()) return moved;
   progress.stage("compile the module as its source is, with the patch's line numbers");
   for (const MovedFile& file : files) put_file(copy.folder / file.path, file.content);
-  for (const auto& [name, unit] : make_modules(kbuild, copy, MovedFailed, progress))
+  for (const auto& [name, unit] : make_modules(kbuild, copy, MovedFailed, progress).units)
     moved[name] = keep(overlay, "2-moved", name, unit.object);
   return moved;
 }
@@ -145,39 +198,41 @@ ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild, const
   copy_tree(copy.root, pristine);
   overlay.replace("include/ksplice-patch.h", core_source_folder() / "ksplice-patch.h");
   progress.stage("compile the module as its source is");
-  std::map<std::string, BuiltUnit> pre = make_modules(kbuild, copy, PreFailed, progress);
-  progress.result(fmt::format("{} units", pre.size()));
-  std::map<std::string, fs::path> kept;
-  for (const auto& [name, unit] : pre) kept[name] = keep(overlay, "2-pre", name, unit.object);
+  MadeModules pre = make_modules(kbuild, copy, PreFailed, progress);
+  progress.result(fmt::format("{} units", pre.units.size()));
+  keep_all(overlay, "2-pre", pre);
 
-  const std::map<std::string, fs::path> moved =
-      build_moved(overlay, kbuild, copy, original, changes,
-                  !pre.empty() && fs::path(pre.begin()->second.name).is_relative(), progress);
+  const std::map<std::string, fs::path> moved = build_moved(
+      overlay, kbuild, copy, original, changes,
+      !pre.units.empty() && fs::path(pre.units.begin()->second.name).is_relative(), progress);
 
   progress.stage("compile the module with the patch");
   begin_anew(copy, pristine);
   put_changes(copy.folder, changes);
-  std::map<std::string, BuiltUnit> post = make_modules(kbuild, copy, PostFailed, progress);
+  MadeModules post = make_modules(kbuild, copy, PostFailed, progress);
+  keep_all(overlay, "3-post", post);
+  std::vector<Refusal> refusals = compare_other_parts(pre.others, post.others);
+  if (!refusals.empty()) throw Refused(refusals);
   ExternalPairs result;
   result.folder = copy.folder;
-  for (const auto& [name, unit] : post) {
-    bool is_new = !pre.contains(name);
-    if (!is_new && read_file(unit.object) == read_file(kept[name])) continue;
+  for (const auto& [name, unit] : post.units) {
     ObjectPair pair;
     pair.unit = name;
-    pair.target = is_new ? unit.target : pre[name].target;
-    if (!is_new) pair.pre = kept[name];
-    if (auto third = moved.find(name); !is_new && third != moved.end()) pair.moved = third->second;
-    if (!is_new) pair.facts = {{pre[name].checksums, unit.checksums}, paths_before(changes)};
-    pair.post = keep(overlay, "3-post", name, unit.object);
+    pair.target = unit.target;
+    pair.post = unit.object;
+    if (const auto found = pre.units.find(name); found != pre.units.end()) {
+      const BuiltUnit& before = found->second;
+      if (read_file(unit.object) == read_file(before.object)) continue;
+      pair.target = before.target;
+      pair.pre = before.object;
+      pair.facts = {{before.checksums, unit.checksums}, paths_before(changes)};
+      if (const auto third = moved.find(name); third != moved.end()) pair.moved = third->second;
+    }
     result.pairs.push_back(std::move(pair));
   }
   split_by_target(result.pairs);
-  for (const FileChange& change : changes)
-    if (change.path.ends_with(".c") && change.kind != ChangeKind::Deleted &&
-        !post.contains(change.path.substr(0, change.path.size() - 2) + ".o"))
-      result.unbuilt.push_back(change.path);
-  progress.result(fmt::format("{} of {} objects differ", result.pairs.size(), post.size()));
+  result.notes = describe_unbuilt(post, copy.folder, changes);
+  progress.result(fmt::format("{} of {} objects differ", result.pairs.size(), post.units.size()));
   return result;
 }
 

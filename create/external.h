@@ -15,9 +15,9 @@
 namespace ksplice {
 
 struct ExternalPairs {
-  std::vector<ObjectPair> pairs;     // units whose objects differ
-  std::filesystem::path folder;      // the patched copy; Module.symvers has what it exports
-  std::vector<std::string> unbuilt;  // changed .c files that are part of no module
+  std::vector<ObjectPair> pairs;   // units whose objects differ
+  std::filesystem::path folder;    // the patched copy; Module.symvers has what it exports
+  std::vector<std::string> notes;  // about changed .c files that are part of no unit
 };
 
 // The units that a make in folder left in root, which it lies in, by path relative to folder
@@ -31,7 +31,7 @@ void check_module_source(const std::filesystem::path& folder);
 
 // Builds the modules in a copy of folder, as they are and with changes, in the prepared kbuild. The
 // whole folder is built, so Makefiles, headers and new files count as they would for its author.
-// Throws like build_pairs.
+// Throws like build_pairs, and Refused where the patch changes a part of a module that is no unit.
 ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild,
                                    const std::filesystem::path& folder,
                                    const std::vector<FileChange>& changes, Progress& progress);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # An out-of-tree module: what its make does not see or record is seen all the same. A header that the patch
-# takes away, or puts before another, changes every unit that would read it.
+# takes away, or puts before another, changes every unit that would read it; what a rule of the module's
+# own makes, of which kbuild records nothing, may not differ.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 get_kernel
@@ -58,3 +59,29 @@ rm -r "$WORK/pair" "$WORK/src/pair/limit.h"
 build_module "$WORK/src/pair"
 patch_pair 'echo "#define LIMIT 5" >limit.h; sed -i s/40/50/ other.c'
 replaces 'limit_set, other'
+
+# The same with the patch, and not. A file that only another one includes is no unit either.
+cd "$WORK/src/pair"
+cat >>Kbuild <<'EOF'
+pair-y += helper.o
+quiet_cmd_fast = CC [fast] $@
+      cmd_fast = $(CC) $(c_flags) -O3 -c -o $@ $<
+$(obj)/helper.o: $(src)/helper.c FORCE
+	$(call if_changed,fast)
+EOF
+sed 's/other/helper/' other.c >helper.c
+echo 'int part(int x); int part(int x) { return x + 1; }' >part.c
+echo '#include "part.c"' >>other.c
+cd "$WORK"
+rm -r "$WORK/pair"
+build_module "$WORK/src/pair"
+patch_pair 'sed -i s/40/50/ other.c; sed -i "s/.*/& /" helper.c; sed -i "s/x + 1/x + 2/" part.c'
+replaces 'other, part'
+expect 'nothing from helper\.c; helper\.o, which rules of .* own make, is the same' "$WORK/err"
+expect_no '(note|from) .*part\.c' "$WORK/err"
+patch_pair 'sed -i s/40/50/ other.c helper.c'
+refused_create 3 unsupported_file --module-source="$WORK/pair" --patch="$WORK/patch" "$SOURCE"
+expect 'helper\.o differs with the patch: it is a part of module pair' "$WORK/err"
+patch_pair 'sed -i s/40/50/ other.c; sed -i "/^pair-y += helper/d" Kbuild'
+refused_create 3 unsupported_file --module-source="$WORK/pair" --patch="$WORK/patch" "$SOURCE"
+expect 'helper\.o is gone with the patch' "$WORK/err"

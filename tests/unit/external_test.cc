@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "create/module_parts.h"
 #include "create/update_module.h"
 #include "objdiff/base/file.h"
 
@@ -37,6 +38,40 @@ TEST(FindExternalUnits, OfAbsoluteAndOfRelativeNames) {
   EXPECT_EQ(units.at("sub/pear.o").name, "sub/pear.o");
   EXPECT_EQ(units.at("sub/pear.o").object, top / "sub/pear.o");
   EXPECT_EQ(units.at("sub/pear.o").target, "fruit");
+}
+
+TEST(ListModuleParts, OfAbsoluteAndOfRelativeNames) {
+  TempDir folder;
+  const fs::path top = folder.path() / "module";
+  fs::create_directories(top / "sub");
+  const std::string absolute = top.string();
+  write_file(top / "fruit-bowl.mod",
+             absolute + "/sub/apple.o\n" + absolute + "/../shared/plum.o\n\n");
+  write_file(top / "sub/tree.mod", "./sub/apple.o\n./sub/fast.o\n");
+  const std::map<std::string, std::string> parts = list_module_parts(top, folder.path());
+  const std::map<std::string, std::string> all = {{"../shared/plum.o", "fruit_bowl"},
+                                                  {"sub/apple.o", "fruit_bowl:tree"},
+                                                  {"sub/fast.o", "tree"}};
+  EXPECT_EQ(parts, all);
+  const std::map<std::string, std::string> beside = {{"../shared/plum.o", "fruit_bowl"},
+                                                     {"sub/fast.o", "tree"}};
+  EXPECT_EQ(parts_beside(parts, {{"sub/apple.o", {}}}), beside);
+}
+
+TEST(CompareOtherParts, RefusesWhatDiffersIsNewOrGone) {
+  TempDir folder;
+  const fs::path was = folder.path() / "was.bin", now = folder.path() / "now.bin";
+  write_file(was, "1");
+  write_file(now, "2");
+  EXPECT_TRUE(compare_other_parts({{"a.o", {"pair", was}}}, {{"a.o", {"pair", was}}}).empty());
+  const auto refusals = compare_other_parts(
+      {{"same.bin", {"pair", was}}, {"gone.o", {"pair", was}}, {"moves.o", {"pair", was}}},
+      {{"same.bin", {"pair", now}}, {"new.o", {"pair", now}}, {"moves.o", {"other", was}}});
+  ASSERT_EQ(refusals.size(), 4u);
+  EXPECT_EQ(refusals[0].message.find("gone.o is gone with the patch"), 0u);
+  EXPECT_EQ(refusals[1].object, "moves.o");
+  EXPECT_EQ(refusals[2].found, "in its bytes");
+  EXPECT_EQ(refusals[3].object, "new.o");
 }
 
 TEST(CoreExports, OfAbsoluteAndOfRelativeNames) {
