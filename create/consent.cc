@@ -72,6 +72,7 @@ bool is_of_start(const Refusal& refusal) {
 std::vector<std::string> settle_consent(const Options& options, std::deque<ChangedUnit>& units,
                                         std::vector<Refusal>& refusals) {
   std::vector<std::string> notes;
+  for (ChangedUnit& unit : units) unit.begun_anew = options.begin_anew;
   const bool more = changes_more_than_start(units);
   std::set<std::string> needing_start;  // units in which --leave-out-init would not do
   for (const Refusal& refusal : refusals)

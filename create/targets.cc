@@ -143,7 +143,13 @@ void judge_names(const std::deque<ChangedUnit>& units, Images& images,
     by_target[unit.target].push_back({unit.name, &unit.pre, &unit.post, &unit.diff, &unit.match});
   for (const auto& [target, of_target] : by_target)
     append(refusals, refuse_moved_names(of_target, images.get(target), images.vmlinux()));
-  append(refusals, refuse_moved_state(by_target));
+  std::vector<Refusal> moved = refuse_moved_state(by_target);
+  std::erase_if(moved, [&](const Refusal& refusal) {
+    return std::ranges::any_of(units, [&](const ChangedUnit& unit) {
+      return std::ranges::count(unit.begun_anew, refusal.symbol) != 0;
+    });
+  });
+  append(refusals, moved);
 }
 
 std::vector<TargetUpdate> make_updates(const std::deque<ChangedUnit>& units, Images& images,

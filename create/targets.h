@@ -24,6 +24,7 @@ struct ChangedUnit {
   ObjectDiff diff;
   MatchResult match;
   std::map<std::string, std::string> causes;  // function -> line of the patch (cause.h)
+  std::vector<std::string> begun_anew;        // variables that are new, as the user says
 };
 
 // Stage "diff": reads and compares the pairs; units without a difference drop out. Refusals of the

@@ -2,7 +2,7 @@
 #include <elf.h>
 #include <fmt/core.h>
 
-#include <cstring>
+#include <algorithm>
 #include <map>
 #include <string_view>
 
@@ -12,8 +12,16 @@ namespace ksplice {
 
 namespace {
 
+// The string at offset of a section, or "".
+std::string text_at(const Section& section, uint64_t offset) {
+  const auto begin = section.data.begin() +
+                     static_cast<ptrdiff_t>(std::min<uint64_t>(offset, section.data.size()));
+  return {begin, std::find(begin, section.data.end(), 0)};
+}
+
+// By name, to which modules: "any", "gpl", and of which namespace, if it is in one.
 std::map<std::string, std::string> exports(const Object& object) {
-  std::map<std::string, std::string> result;  // name -> kind
+  std::map<std::string, std::string> result, spaces;
   for (const auto& section : object.sections)
     for (std::string_view head : {"___ksymtab+", "___ksymtab_gpl+"})
       if (section->name.starts_with(head))
@@ -23,16 +31,20 @@ std::map<std::string, std::string> exports(const Object& object) {
     const std::string_view name = symbol->name;
     if (name.starts_with("__export_symbol_")) {
       // { .asciz license; .asciz namespace; .balign 8; .quad symbol }, linux/export.h since 6.4
-      const auto& data = symbol->section->data;
-      const bool gpl = symbol->value + 3 <= data.size() &&
-                       std::memcmp(data.data() + symbol->value, "GPL", 3) == 0;
-      result[std::string(name.substr(16))] = gpl ? "gpl" : "any";
+      const std::string license = text_at(*symbol->section, symbol->value);
+      const std::string exported(name.substr(16));
+      result[exported] = license == "GPL" ? "gpl" : "any";
+      spaces[exported] = text_at(*symbol->section, symbol->value + license.size() + 1);
     } else if (name.starts_with("__ksymtab_") &&
                symbol->section->name.find("ksymtab") != std::string::npos) {
       const bool gpl = symbol->section->name.find("_gpl") != std::string::npos;
       result[std::string(name.substr(10))] = gpl ? "gpl" : "any";
+    } else if (name.starts_with("__kstrtabns_")) {  // until 6.3
+      spaces[std::string(name.substr(12))] = text_at(*symbol->section, symbol->value);
     }
   }
+  for (auto& [name, kind] : result)
+    if (!spaces[name].empty()) kind += " of namespace " + spaces[name];
   return result;
 }
 
@@ -83,7 +95,7 @@ void judge_exports(Judgement& j) {
                fmt::format("{} is exported now; running modules cannot know it", name), advice);
     else if (old->second != kind)
       j.refuse("export_changed", "", name,
-               fmt::format("{} was exported to {} modules, now to {}", name, old->second, kind),
+               fmt::format("{} was exported to modules: {}; now: {}", name, old->second, kind),
                advice);
   }
   for (const auto& [name, kind] : pre)

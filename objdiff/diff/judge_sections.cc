@@ -67,6 +67,14 @@ std::string entry_text(const Atoms& atoms, const Section& section, uint64_t begi
   return text;
 }
 
+// The size of an entry of a section that has a rule, if each begins with fields that no relocation
+// is for; else 0. struct pci_fixup, with the distance to its function last (linux/pci.h,
+// since 4.19).
+uint64_t size_of_registered(const Section& section) {
+  constexpr uint64_t PciFixup = 16;
+  return section.name.starts_with(".pci_fixup") && section.size % PciFixup == 0 ? PciFixup : 0;
+}
+
 // The size of section's entries if they are regular, and come in the order of the code that they
 // are about: such a table is made by macros in the code, and its order says nothing more. Else 0.
 uint64_t size_of_entries_about_code(const Atoms& atoms, const Section& section) {
@@ -84,15 +92,20 @@ uint64_t size_of_entries_about_code(const Atoms& atoms, const Section& section) 
   return size;
 }
 
-// By section that is not known, its bytes that no symbol names, and what they refer to. What its
-// symbols name is compared as data or code.
-Entries unnamed_in_unknown(const Atoms& atoms) {
+// By section that is not known, or is one of what is registered, its bytes that no symbol names,
+// and what they refer to (a PCI quirk is assembly without a name). What its symbols name is
+// compared as data or code.
+Entries unnamed_entries(const Atoms& atoms) {
   Entries entries;
   for (const Atom& atom : atoms.all()) {
-    if (atom.symbol != nullptr || section_rule(atom.section->name) != nullptr) continue;
     const Section& section = *atom.section;
+    const SectionRule* rule = section_rule(section.name);
+    if (atom.symbol != nullptr) continue;
+    if (rule != nullptr && (rule->use != SectionUse::Registered || section.is_strings())) continue;
     const bool is_whole = atom.offset == 0 && atom.end() == section.size;
-    const uint64_t regular = is_whole ? size_of_entries_about_code(atoms, section) : 0;
+    const uint64_t regular = !is_whole         ? 0
+                             : rule != nullptr ? size_of_registered(section)
+                                               : size_of_entries_about_code(atoms, section);
     const uint64_t size = regular != 0 ? regular : std::max<uint64_t>(atom.size, 1);
     for (uint64_t at = atom.offset; at < atom.end(); at += size)
       entries[section.name].insert(entry_text(atoms, section, at, std::min(at + size, atom.end())));
@@ -123,6 +136,24 @@ void refuse_unknown(Judgement& j, const std::string& section, const std::string&
            "leave what it registers out of the patch, or report the section");
 }
 
+// What an entry of entry_text() refers to last, or the entry: that of a PCI quirk is its function.
+std::string name_of_entry(const std::string& entry) { return entry.substr(entry.rfind(':') + 1); }
+
+void judge_registered(Judgement& j, const std::string& section, const std::string& name,
+                      bool is_new) {
+  const SectionRule& rule = *section_rule(section);
+  if (is_new)
+    j.refuse("registration_changed", section, name,
+             fmt::format("{} is new in {}: {}, which the kernel reads once, at its start or when "
+                         "the module is loaded",
+                         name, section, rule.what),
+             "leave it out of the patch; code that needs what it names can be called from a "
+             "ksplice_apply hook, and a parameter keeps its first value");
+  else
+    j.notes.push_back(fmt::format("{} in {} is gone from the source, and stays as it is: {}", name,
+                                  section, rule.what));
+}
+
 void judge_named(Judgement& j, const DataDiff& data) {
   const SectionRule* rule = section_rule(data.section);
   if (rule == nullptr && data.status != DiffStatus::Changed) {
@@ -130,16 +161,10 @@ void judge_named(Judgement& j, const DataDiff& data) {
   } else if (rule == nullptr) {
     return;  // refused as changed data
   } else if (rule->use == SectionUse::Registered && data.status == DiffStatus::New) {
-    j.refuse("registration_changed", data.section, data.name,
-             fmt::format("{} is new in {}: {}, which the kernel reads once, at its start or when "
-                         "the module is loaded",
-                         data.name, data.section, rule->what),
-             "leave it out of the patch; code that needs what it names can be called from a "
-             "ksplice_apply hook, and a parameter keeps its first value");
+    judge_registered(j, data.section, data.name, true);
   } else if (data.status == DiffStatus::Removed && data.section != ".BTF_ids" &&
              (rule->use == SectionUse::Registered || rule->use == SectionUse::Judged)) {
-    j.notes.push_back(fmt::format("{} in {} is gone from the source, and stays as it is: {}",
-                                  data.name, data.section, rule->what));
+    judge_registered(j, data.section, data.name, false);
   } else if (rule->use == SectionUse::Told) {
     j.notes.push_back(fmt::format("{} in {} {}, and is left as it is: {}", data.name, data.section,
                                   verb(data.status), rule->what));
@@ -160,9 +185,11 @@ void judge_sections(Judgement& j) {
   std::set<std::string> told;
   for (const Refusal& refusal : j.refusals)
     if (refusal.code == "unknown_section") told.insert(refusal.section);
-  each_difference(unnamed_in_unknown(j.context.pre), unnamed_in_unknown(j.context.post),
-                  [&](const std::string& section, const std::string&, bool) {
-                    if (told.insert(section).second)
+  each_difference(unnamed_entries(j.context.pre), unnamed_entries(j.context.post),
+                  [&](const std::string& section, const std::string& entry, bool is_new) {
+                    if (section_rule(section) != nullptr)
+                      judge_registered(j, section, name_of_entry(entry), is_new);
+                    else if (told.insert(section).second)
                       refuse_unknown(j, section, "what is", "changed");
                   });
 }

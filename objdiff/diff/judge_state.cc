@@ -4,8 +4,8 @@
 //
 // Taken for the same: one that is gone and one that is new, and a function that is in both objects
 // used the first and uses the second, whatever they are: a counter may have become a wider one, or
-// a member of a structure. Where the users have other names, too, those of one size and kind of
-// memory and, as far as debug information says, of one type. Flags and the like of macros come and
+// a member of a structure. Where the users have other names, too, whatever is gone may be what is
+// new. Flags and the like of macros come and
 // go (correlate_state.h) and are not looked at. What is only gone is worth a note.
 #include <fmt/core.h>
 
@@ -98,8 +98,8 @@ void judge_users(Judgement& j, Variables& gone, Variables& added) {
   std::erase_if(added, [&](const Atom* each) { return successors.contains(each); });
 }
 
-// What no function that stays uses: where the functions have other names now as well, nothing but
-// the type tells whether the variables are one.
+// What no function that stays uses: where the functions have other names now as well, nothing
+// tells whether the variables are one. Those of one type more likely are.
 void judge_rest(Judgement& j, Variables& all_gone, Variables added) {
   const Uses pre_uses(j.context.pre, j.context.pre_tables);
   const Uses post_uses(j.context.post, j.context.post_tables);
@@ -116,10 +116,13 @@ void judge_rest(Judgement& j, Variables& all_gone, Variables added) {
   for (const Atom* variable : added) {
     auto old = std::find_if(gone.begin(), gone.end(),
                             [&](const Atom* each) { return may_be_one(j, *each, *variable); });
-    if (old == gone.end()) continue;
+    const bool is_alike = old != gone.end();
+    if (!is_alike) old = gone.begin();
+    if (old == gone.end()) break;
     refuse_lost(
         j, **old, *variable,
-        fmt::format("{} is gone and {} is new, which is alike", (*old)->name, variable->name));
+        fmt::format("{} is gone and {} is new, {}", (*old)->name, variable->name,
+                    is_alike ? "which is alike" : "and no function that stays tells them apart"));
     std::erase(all_gone, *old);
     gone.erase(old);
   }

@@ -20,7 +20,8 @@
 //   the start of their function), and pointers in data; to the start of a function, and to any
 //   byte of a variable.
 //   A variable that is gone from one unit and new in another, whatever its binding, is one that
-//   moved: its copy would begin with the initial value.
+//   moved: its copy would begin with the initial value. So is one of another name and size that a
+//   function uses in place of it, wherever the function is.
 #include "objdiff/update/global_names.h"
 
 #include <elf.h>
@@ -340,53 +341,106 @@ class NameJudge {
   std::vector<Range> replaced_;
 };
 
-// What the differ found to be new, or gone, of a unit, and holds state.
-template <typename Take>
-void for_each_state(const Unit& unit, DiffStatus status, const Take& take) {
+// A variable that holds state, and that the differ found to be new, or gone.
+struct State {
+  const std::string* target;
+  const Unit* unit;
+  const Symbol* symbol;
+  std::string name;             // state_name()
+  std::set<std::string> users;  // functions of any unit that refer to it, as the source names them
+};
+
+std::vector<State> find_states(const std::map<std::string, std::vector<Unit>>& targets,
+                               DiffStatus status) {
   const bool is_new = status == DiffStatus::New;
-  const DebugInfo debug(is_new ? *unit.post : *unit.pre);  // reads when it is asked
-  for (const DataDiff& data : unit.diff->data) {
-    const Symbol* symbol = is_new ? data.post : data.pre;
-    if (data.status == status && symbol != nullptr && is_state(*symbol))
-      take(*symbol, std::pair(state_name(debug, *symbol), symbol->size));
+  std::vector<State> states;
+  for (const auto& [target, units] : targets)
+    for (const Unit& unit : units) {
+      const DebugInfo debug(is_new ? *unit.post : *unit.pre);  // reads when it is asked
+      for (const DataDiff& data : unit.diff->data) {
+        const Symbol* symbol = is_new ? data.post : data.pre;
+        if (data.status == status && symbol != nullptr && is_state(*symbol))
+          states.push_back({&target, &unit, symbol, state_name(debug, *symbol), {}});
+      }
+    }
+  return states;
+}
+
+void add_users(const std::map<std::string, std::vector<Unit>>& targets, bool is_post,
+               std::vector<State>& states) {
+  std::map<const Symbol*, State*> by_symbol;
+  std::map<std::string, State*> by_name;  // what other units can use
+  for (State& state : states) {
+    by_symbol[state.symbol] = &state;
+    if (state.symbol->bind != STB_LOCAL) by_name[state.symbol->name] = &state;
   }
+  auto used = [&](const Reference& reference) -> State* {
+    if (reference.atom != nullptr) {
+      auto found = by_symbol.find(reference.atom->symbol);
+      return found == by_symbol.end() ? nullptr : found->second;
+    }
+    auto found = reference.symbol == nullptr ? by_name.end() : by_name.find(reference.symbol->name);
+    return found == by_name.end() ? nullptr : found->second;
+  };
+  for (const auto& [target, units] : targets)
+    for (const Unit& unit : units) {
+      const Atoms atoms(is_post ? *unit.post : *unit.pre);
+      for (const Atom& atom : atoms.all())
+        for (const Relocation* relocation : atoms.relocations(atom))
+          if (State* state = used(atoms.resolve(*atom.section, *relocation));
+              state != nullptr && atom.is_function())
+            state->users.insert(plain_name(atom.name));
+    }
+}
+
+// Whether the new one is what the one that is gone was: by its name and size, or as a function that
+// used that one uses this.
+bool is_successor(const State& gone, const State& now) {
+  if (gone.unit == now.unit) return false;  // judged by the differ
+  if (gone.name == now.name && gone.symbol->size == now.symbol->size) return true;
+  return std::any_of(now.users.begin(), now.users.end(),
+                     [&](const std::string& user) { return gone.users.contains(user); });
+}
+
+Refusal refuse_successor(const State& gone, const State& now) {
+  Refusal refusal;
+  refusal.code = "state_lost";
+  refusal.object = now.unit->name;
+  refusal.section = now.symbol->section->name;
+  refusal.symbol = now.symbol->name;
+  const bool is_renamed = gone.name != now.name;
+  refusal.message = fmt::format(
+      "{} was in {} and is in {} now{}: what the running kernel keeps in it would be lost, and "
+      "begin anew with the initial value",
+      gone.symbol->name, gone.unit->name, now.unit->name,
+      is_renamed ? ", as " + now.symbol->name : "");
+  refusal.advice = fmt::format(
+      "keep it in {}, and reach it from there; if {} is another variable, of which the initial "
+      "value is right in a kernel that runs, use --begin-anew={}",
+      gone.unit->name, now.symbol->name, now.symbol->name);
+  refusal.expected = gone.symbol->name;
+  refusal.found = now.symbol->name;
+  return refusal;
 }
 
 }  // namespace
 
 std::vector<Refusal> refuse_moved_state(const std::map<std::string, std::vector<Unit>>& targets) {
-  struct From {
-    const std::string* target;
-    const Unit* unit;
-  };
-  std::map<std::pair<std::string, uint64_t>, From> gone;
-  for (const auto& [target, units] : targets)
-    for (const Unit& unit : units)
-      for_each_state(unit, DiffStatus::Removed, [&](const Symbol&, const auto& key) {
-        gone[key] = {&target, &unit};
-      });
+  std::vector<State> gone = find_states(targets, DiffStatus::Removed);
+  std::vector<State> added = find_states(targets, DiffStatus::New);
   std::vector<Refusal> refusals;
-  if (gone.empty()) return refusals;
-  for (const auto& [target, units] : targets)
-    for (const Unit& unit : units)
-      for_each_state(unit, DiffStatus::New, [&](const Symbol& symbol, const auto& key) {
-        auto found = gone.find(key);
-        if (found == gone.end() || found->second.unit == &unit) return;
-        const Unit& from = *found->second.unit;
-        const bool is_global =
-            has(unit.diff->new_globals, symbol.name) && has(from.diff->gone_globals, symbol.name);
-        if (is_global && *found->second.target == target) return;  // global_moved
-        Refusal& refusal = refusals.emplace_back();
-        refusal.code = "state_lost";
-        refusal.object = unit.name;
-        refusal.section = symbol.section->name;
-        refusal.symbol = symbol.name;
-        refusal.message = fmt::format(
-            "{} was in {} and is in {} now: what the running kernel keeps in it would "
-            "be lost, and begin anew with the initial value",
-            symbol.name, from.name, unit.name);
-        refusal.advice = fmt::format("keep it in {}, and reach it from there", from.name);
-      });
+  if (gone.empty() || added.empty()) return refusals;
+  add_users(targets, false, gone);
+  add_users(targets, true, added);
+  for (const State& now : added) {
+    auto old = std::find_if(gone.begin(), gone.end(),
+                            [&](const State& each) { return is_successor(each, now); });
+    if (old == gone.end()) continue;
+    const bool is_global = has(now.unit->diff->new_globals, now.symbol->name) &&
+                           has(old->unit->diff->gone_globals, now.symbol->name);
+    if (is_global && *old->target == *now.target) continue;  // global_moved
+    refusals.push_back(refuse_successor(*old, now));
+  }
   return refusals;
 }
 

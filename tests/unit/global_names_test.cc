@@ -204,5 +204,21 @@ TEST(GlobalNames, VariableThatMovesIsRefused) {
   EXPECT_EQ(refused(units("static"), "", {}, false, true), "state_lost state\n");
 }
 
+// The same function uses it, or one that moved with it does.
+TEST(GlobalNames, VariableThatMovesUnderAnotherNameIsRefused) {
+  const Source from{with("static int count = 3;\nint a(int x) { return hidden(x) + count++; }\n"),
+                    with("extern long counted;\nint a(int x) { return hidden(x) + counted++; }\n")};
+  const std::string b = "int b(int x) { return hidden(x) + 3; }\n";
+  EXPECT_EQ(refused({{"from", from}, {"to", {with(b), with("long counted = 3;\n" + b)}}}),
+            "state_lost counted\n");
+  const std::string user = "static NOINLINE int f(int x) { return ";
+  const Source source{with("static int count = 3;\n" + user + "count += x; }\n" +
+                           "int a(int x) { return hidden(x) + f(x); }\n"),
+                      with("int a(int x) { return hidden(x) + 1; }\n")};
+  const Source target{with(b), with("static long counted = 3;\n" + user + "counted += x; }\n" +
+                                    "int b(int x) { return hidden(x) + f(x); }\n")};
+  EXPECT_EQ(refused({{"source", source}, {"target", target}}), "state_lost counted\n");
+}
+
 }  // namespace
 }  // namespace ksplice
