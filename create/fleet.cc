@@ -82,7 +82,7 @@ KernelPart make_part(const std::vector<TargetUpdate>& targets, const std::deque<
   put_text(part.kernel.core_final,
            write_finalization(finalize_core(modules.core_symbols, images.vmlinux())));
   for (const TargetUpdate& target : targets) {
-    PackageTarget described = describe_target(target, units, images.get(target.target));
+    PackageTarget described = describe_target(target, units, images);
     described.file = folder + target.target + ".ko";
     described.final = folder + target.target + ".final.json";
     part.files[described.file] = read_file(modules.updates[target.target]);

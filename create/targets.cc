@@ -188,7 +188,8 @@ std::vector<TargetUpdate> make_updates(const std::deque<ChangedUnit>& units, Ima
 }
 
 PackageTarget describe_target(const TargetUpdate& target, const std::deque<ChangedUnit>& units,
-                              const RunImage& image) {
+                              Images& images) {
+  const RunImage& image = images.get(target.target);
   PackageTarget result;
   result.name = target.target;
   result.module = target.module;
@@ -200,9 +201,13 @@ PackageTarget describe_target(const TargetUpdate& target, const std::deque<Chang
   for (const NeighbourUse& use : target.update.uses)
     if (!use.module.empty() && std::count(result.uses.begin(), result.uses.end(), use.module) == 0)
       result.uses.push_back(use.module);
-  for (const RunLower& lower : image.lowers)
-    if (std::count(target.update.needs.begin(), target.update.needs.end(), lower.module) != 0)
-      result.stands_on.push_back({lower.id, lower.module, lower.build_id});
+  for (const std::string& module : target.update.needs)
+    for (const RunImage* each : {&image, &images.vmlinux()}) {
+      auto lower = std::ranges::find(each->lowers, module, &RunLower::module);
+      if (lower == each->lowers.end()) continue;
+      result.stands_on.push_back({lower->id, lower->module, lower->build_id});
+      break;
+    }
   for (const ChangedUnit& unit : units) {
     if (unit.target != target.target) continue;
     for (const FunctionDiff& function : unit.diff.functions) {

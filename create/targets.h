@@ -78,7 +78,7 @@ std::vector<TargetUpdate> make_updates(const std::deque<ChangedUnit>& units, Ima
 
 // What the manifest says about a target.
 PackageTarget describe_target(const TargetUpdate& target, const std::deque<ChangedUnit>& units,
-                              const RunImage& image);
+                              Images& images);
 
 // What its undo leaves behind, for the user: notes, or nothing.
 std::vector<std::string> describe_given_away(const TargetUpdate& target);

@@ -86,6 +86,9 @@ class UpdateBuilder {
   Target resolve(UnitState& unit, const Section& from, const Relocation& relocation);
   bool refuse_freed(UnitState& unit, const Section& from, const Relocation& relocation,
                     const Reference& reference);
+  std::pair<const RunImage*, uint64_t> run_place(UnitState& unit, const Symbol& symbol);
+  void need_replaced(UnitState& unit, const Section& from, const Relocation& relocation,
+                     const Reference& reference);
   bool referred_before(const UnitState& unit, const Section& from, uint64_t offset,
                        const Symbol& symbol) const;
   Target resolve_function(UnitState& unit, const Atom& atom);
@@ -166,6 +169,7 @@ class UpdateBuilder {
   std::set<std::pair<const Section*, uint64_t>> runtime_sites_;       // rewritten
   std::map<const Section*, Symbol*> section_symbols_;
   std::map<std::string, Section*> tables_;
+  std::set<std::string> needed_;  // update modules of functions that new code is the first to call
   struct Replaced {
     UnitState* unit;
     const FunctionDiff* diff;

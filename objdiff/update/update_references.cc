@@ -46,6 +46,7 @@ Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Reloca
             relocation.addend + static_cast<int64_t>(relocation.symbol->value)};
   Reference reference = unit.atoms->resolve(from, relocation);
   if (refuse_freed(unit, from, relocation, reference)) return {};
+  need_replaced(unit, from, relocation, reference);
   if (reference.symbol != nullptr) {
     if (reference.symbol->shndx == SHN_ABS) return {absolute_symbol(reference.symbol->name, {}), 0};
     if (std::optional<Target> added = defined_anew(unit, *reference.symbol)) return *added;
@@ -98,23 +99,41 @@ bool UpdateBuilder::referred_before(const UnitState& unit, const Section& from, 
   return false;
 }
 
+// Where the running target, or the kernel, has it; null if that is not known.
+std::pair<const RunImage*, uint64_t> UpdateBuilder::run_place(UnitState& unit,
+                                                              const Symbol& symbol) {
+  if (std::optional<uint64_t> addr = run_address(unit, symbol)) return {&image_, *addr};
+  if (symbol.is_undefined())
+    for (const RunImage* image : {&image_, &vmlinux_})
+      if (const RunSymbol* global = only_global(*image, symbol.name)) return {image, global->addr};
+  return {nullptr, 0};
+}
+
+// New code that calls a function which an applied update replaced was compiled for that one's
+// parameters and results. Where the code before it called it, too, it was right with the function
+// as it was before that update, or that update would have replaced the caller.
+void UpdateBuilder::need_replaced(UnitState& unit, const Section& from,
+                                  const Relocation& relocation, const Reference& reference) {
+  const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
+  if (symbol == nullptr || symbol->shndx == SHN_ABS) return;
+  const auto [image, addr] = run_place(unit, *symbol);
+  if (image == nullptr) return;
+  auto body = image->bodies.find(addr);
+  if (body == image->bodies.end() || referred_before(unit, from, relocation.offset, *symbol))
+    return;
+  needed_.insert(image->owner_of(body->second));
+}
+
 // Existing code and data that are freed after the start. A function that refers to them already
 // (__ref: it looks first whether they are still there) may go on doing so.
 bool UpdateBuilder::refuse_freed(UnitState& unit, const Section& from, const Relocation& relocation,
                                  const Reference& reference) {
   const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
   if (symbol == nullptr || symbol->shndx == SHN_ABS) return false;
-  const RunImage* image = &image_;
-  std::optional<uint64_t> addr = run_address(unit, *symbol);
-  if (!addr && symbol->is_undefined())
-    for (const RunImage* each : {&image_, &vmlinux_})
-      if (const RunSymbol* global = addr ? nullptr : only_global(*each, symbol->name)) {
-        image = each;
-        addr = global->addr;
-      }
-  if (!addr || !image->is_freed(*addr)) return false;
+  const auto [image, addr] = run_place(unit, *symbol);
+  if (image == nullptr || !image->is_freed(addr)) return false;
   if (referred_before(unit, from, relocation.offset, *symbol)) return false;
-  const RunSection* section = image->section_at(*addr);
+  const RunSection* section = image->section_at(addr);
   refuse(unit, section->is_code() ? "init_code" : "init_data", &from, symbol->name,
          relocation.offset,
          fmt::format("new code in {} uses {} in {}, which is freed after boot", from.name,

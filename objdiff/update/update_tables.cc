@@ -142,10 +142,11 @@ uint64_t UpdateBuilder::add_run(const FunctionMatch& match) {
   return at;
 }
 
-// It stands on an applied update if an address in that update's module is in it anywhere: of code
-// that it replaces, or of functions and data that it uses. Returns the number of records.
+// It stands on an applied update if an address in that update's module is in it anywhere, of code
+// that it replaces or of functions and data that it uses, or if it calls what that one replaced
+// (need_replaced()). Returns the number of records.
 uint64_t UpdateBuilder::add_needs() {
-  std::set<std::string> used;
+  std::set<std::string> used = needed_;
   auto use = [&](const RunLocation& location, const std::string& name) {
     used.insert(location.target);
     if (location.section != ".data..percpu" || !location.symbol.empty()) return;
@@ -161,7 +162,10 @@ uint64_t UpdateBuilder::add_needs() {
   };
   for (const FinalSymbol& symbol : out_.finalization.symbols) use(symbol.location, symbol.name);
   for (const FinalField& field : out_.finalization.fields) use(field.target, "a datum");
-  for (const RunLower& lower : image_.lowers) {
+  std::vector<RunLower> lowers = image_.lowers;
+  if (image_.is_module())
+    lowers.insert(lowers.end(), vmlinux_.lowers.begin(), vmlinux_.lowers.end());
+  for (const RunLower& lower : lowers) {
     if (!used.contains(lower.module)) continue;
     out_.needs.push_back(lower.module);
     Section* needs = table(".ksplice.needs");

@@ -153,8 +153,8 @@ class LowerUpdateTest : public testing::Test {
   }
 
   // The stock kernel with update a applied.
-  RunImage with_a() {
-    RunImage image = stock();
+  RunImage with_a(const std::vector<std::string>& more = {}) {
+    RunImage image = stock(more);
     std::unique_ptr<Made> a = make("a", image, Stock, patched_a());
     EXPECT_EQ(refusals(*a), "");
     EXPECT_EQ(a->update.needs, Names());
@@ -228,6 +228,22 @@ TEST_F(LowerUpdateTest, UsingDataOfTheFirstNeedsIt) {
   EXPECT_EQ(b->update.needs, OnA);
   EXPECT_EQ(b->function("third").run.location.target, "vmlinux");
   EXPECT_EQ(b->location("hits").target, "ksplice_a_vmlinux");
+}
+
+// It was compiled for the parameters that this one has there.
+TEST_F(LowerUpdateTest, CallingWhatTheFirstReplacedNeedsIt) {
+  std::unique_ptr<Made> b =
+      make("b", with_a(), patched_a(), with(patched_a(), "/*B*/", "+ target(x)"));
+  ASSERT_EQ(refusals(*b), "");
+  EXPECT_EQ(b->update.replaced, Names{"other"});
+  EXPECT_EQ(b->update.needs, OnA);
+  // Who called it before did so before the first as well.
+  const std::string caller = "int target(int); int caller(int x) { return target(x) /*D*/; }";
+  RunImage image = with_a({caller});
+  b = make("b", image, caller, with(caller, "/*D*/", "+ 3"));
+  ASSERT_EQ(refusals(*b), "");
+  EXPECT_EQ(b->update.replaced, Names{"caller"});
+  EXPECT_EQ(b->update.needs, Names());
 }
 
 TEST_F(LowerUpdateTest, DataOfAnUpdateThatWasNotNamedIsRefused) {
