@@ -8,6 +8,7 @@
 #include <map>
 #include <sstream>
 
+#include "create/build_names.h"
 #include "create/macros.h"
 #include "create/progress.h"
 
@@ -48,12 +49,16 @@ class Rest {
         left_(indices_of(left_out)),
         read_(read),
         whole_(weave(patches, {}, read)),
-        rest_(weave(patches, left_, read)) {}
+        rest_(weave(patches, left_, read)) {
+    for (const LeftOutPatch& left : left_out_)
+      if (left.code != "already_in_source") add_build_names(left.patch);
+  }
 
   RestCheck run() {
     for (size_t index = 0; index < patches_.size(); ++index) {
       if (left_.contains(index)) continue;
-      if (!check_lines(index) && !check_macros(index)) check_functions(index);
+      if (!check_lines(index) && !check_macros(index) && !check_build(index))
+        check_functions(index);
     }
     return std::move(check_);
   }
@@ -168,6 +173,48 @@ class Rest {
     return found;
   }
 
+  std::vector<std::string> lines_of_file(const Weave& weave, const std::string& path) const {
+    std::vector<std::string> lines;
+    if (const auto woven = weave.files.find(path); woven != weave.files.end())
+      for (const WovenLine& line : woven->second) lines.push_back(line.text);
+    else if (const std::optional<std::string> text = read_(path))
+      lines = lines_of_text(*text);
+    return lines;
+  }
+
+  // What the left out patch would do to makefiles and Kconfig files of the rest.
+  void add_build_names(size_t left) {
+    std::map<std::string, std::vector<const Hunk*>> astray;  // by file, those that do not fit
+    for (const WovenHunk& hunk : whole_.hunks)
+      if (hunk.patch == left && is_build_text(hunk.file)) astray[hunk.file];
+    if (astray.empty()) return;
+    std::set<size_t> others = left_;
+    others.erase(left);
+    const Weave with = weave(patches_, others, read_);
+    for (const WovenHunk& hunk : with.hunks)
+      if (hunk.patch == left && !hunk.placed && astray.contains(hunk.file))
+        astray[hunk.file].push_back(hunk.hunk);
+    for (const auto& [path, hunks] : astray) {
+      const std::vector<std::string> rest = lines_of_file(rest_, path);
+      BuildNames names = compare_build_names(path, rest, lines_of_file(with, path));
+      for (const Hunk* hunk : hunks) add_astray(*hunk, rest, names);
+      build_names_.emplace_back(left, std::move(names));
+    }
+  }
+
+  // What makefiles and Kconfig files of left out patches decide. true: the patch asks for it.
+  bool check_build(size_t index) {
+    for (const auto& [left, names] : build_names_)
+      for (const WovenHunk& hunk : rest_.hunks) {
+        if (hunk.patch != index) continue;
+        const std::string need = need_of(hunk.file, *hunk.hunk, names);
+        if (need.empty()) continue;
+        refuse(index, {left}, "it " + need, {origin_of(patches_, hunk)});
+        return true;
+      }
+    return false;
+  }
+
   // Functions that both patches change.
   std::vector<std::string> shared_functions(size_t one, size_t other,
                                             std::vector<Origin>& origins) const {
@@ -238,7 +285,8 @@ class Rest {
   const std::set<size_t> left_;
   const SourceReader& read_;
   const Weave whole_, rest_;
-  std::set<size_t> needing_;  // found by now
+  std::vector<std::pair<size_t, BuildNames>> build_names_;  // by the left out patch
+  std::set<size_t> needing_;                                // found by now
   RestCheck check_;
 };
 

@@ -10,8 +10,11 @@ namespace {
 // Whether what a line is for depends on what macros are there, without a word of the compiler.
 bool tests_macros(const std::string& line) {
   const std::string word = directive_of(line).first;
-  return word.starts_with("if") || word == "elif" || line.find("IS_ENABLED(") != line.npos ||
-         line.find("__is_defined(") != line.npos;
+  if (word.starts_with("if") || word.starts_with("elif")) return true;
+  // linux/kconfig.h
+  for (const char* test : {"IS_ENABLED", "IS_BUILTIN", "IS_MODULE", "IS_REACHABLE", "__is_defined"})
+    if (line.find(test) != line.npos) return true;
+  return false;
 }
 
 }  // namespace
@@ -77,7 +80,8 @@ std::set<std::string> macros_of(const Patch& patch) {
   return macros;
 }
 
-bool asks_for(const Hunk& hunk, const std::string& macro) {
+std::set<std::string> asked_words(const Hunk& hunk) {
+  std::set<std::string> words;
   std::string logical;
   bool brings = false;
   for (const std::string& line : hunk.lines) {
@@ -88,11 +92,15 @@ bool asks_for(const Hunk& hunk, const std::string& macro) {
       logical.back() = ' ';
       continue;
     }
-    if (brings && tests_macros(logical) && ksplice::words_of(logical).contains(macro)) return true;
+    if (brings && tests_macros(logical)) words.merge(ksplice::words_of(logical));
     logical.clear();
     brings = false;
   }
-  return false;
+  return words;
+}
+
+bool asks_for(const Hunk& hunk, const std::string& macro) {
+  return asked_words(hunk).contains(macro);
 }
 
 }  // namespace ksplice

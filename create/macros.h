@@ -25,8 +25,9 @@ std::string macro_defined_by(const std::string& line);
 // The macros that a patch defines, takes away or changes.
 std::set<std::string> macros_of(const Patch& patch);
 
-// Whether a hunk brings a part of a line, with those that continue it, whose meaning depends on the
-// macro without a word of the compiler: #if, IS_ENABLED().
+// The words of lines, with those that continue them, of which a hunk brings a part, and whose
+// meaning depends on macros without a word of the compiler: #if, IS_ENABLED().
+std::set<std::string> asked_words(const Hunk& hunk);
 bool asks_for(const Hunk& hunk, const std::string& macro);
 
 }  // namespace ksplice

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace ksplice {
 namespace {
 
@@ -148,6 +150,86 @@ TEST(CheckRest, AMacroThatIsTakenAwayOrAskedForInAContinuedLine) {
     EXPECT_NE(rest.refusals[0].message.find("it asks for OLD"), std::string::npos);
   }
   EXPECT_TRUE(check_rest({gone, asks("+#ifdef OTHER\n", 4)}, {chosen(0)}, read).refusals.empty());
+}
+
+// A series of two: what makefile and Kconfig files give, and what asks for it.
+struct BuildCase {
+  std::string path, before;  // of the first patch's file
+  std::string hunk;          // of it
+  std::string user, use;     // the file and the hunk of the second patch
+  std::string need;          // what must be said; "" if they have nothing to do with each other
+};
+
+RestCheck check_build(const BuildCase& each) {
+  auto patch = [](const std::string& path, const std::string& hunk, const std::string& name) {
+    const std::string old = hunk.starts_with("@@ -0,0") ? "/dev/null" : "a/" + path;
+    return parse_patch("--- " + old + "\n+++ b/" + path + "\n" + hunk, 1, name);
+  };
+  const SourceReader read = [&](const std::string& path) {
+    return path == each.path ? std::optional<std::string>(each.before)
+           : path == "fs/proc/version.c" || path == "fs/Makefile"
+               ? std::optional<std::string>("int x;\n")
+               : std::nullopt;
+  };
+  return check_rest({patch(each.path, each.hunk, "1.patch"), patch(each.user, each.use, "2.patch")},
+                    {chosen(0)}, read);
+}
+
+std::string asks(const std::string& condition) {
+  const auto lines = 4 + std::count(condition.begin(), condition.end(), '\n');
+  return "@@ -1 +1," + std::to_string(lines) + " @@\n+#if" + condition +
+         "\n+int w;\n+#endif\n int x;\n";
+}
+
+TEST(CheckRest, WhatMakefilesAndKconfigFilesDecide) {
+  const std::string make = "fs/proc/Makefile", config = "fs/proc/Kconfig";
+  const std::string objects = "obj-y := a.o \\\n b.o\nproc-$(CONFIG_OLD) += c.o\n";
+  const std::string options = "config OLD\n\tbool\nconfig OTHER\n\tbool\nif OLD\nendif\n";
+  const std::string c = "fs/proc/version.c", added = "@@ -0,0 +1 @@\n+int d;\n";
+  const std::string flag = "@@ -3 +3,2 @@\n proc-$(CONFIG_OLD) += c.o\n";
+  const std::string select = "@@ -3,3 +3,4 @@\n config OTHER\n \tbool\n+\tselect NEW\n if OLD\n";
+  const BuildCase cases[] = {
+      {make, objects, flag + "+CFLAGS_version.o += -DMODE=2\n", c, asks("def MODE"),
+       "2.patch needs 1.patch, which is left out: it asks for MODE, which that sets in " + make},
+      {make, objects, flag + "+ccflags-y += \"-DCONFIG_MODE\"\n", c,
+       asks(" 1\n+#elif defined(CONFIG_MODE)"), "asks for CONFIG_MODE,"},
+      {make, objects, flag + "+modes := MODE\n", c, asks(" MODE > 1"), "asks for MODE,"},
+      {make, objects, flag + "+ccflags-$(CONFIG_OLD) += -DMODE\n", c, asks("def CONFIG_OLD"), ""},
+      {make, objects, flag + "+modes := y\n", "fs/Makefile",
+       "@@ -1 +1,2 @@\n int x;\n+obj-$(modes) += z.o\n", "asks for modes,"},
+      {make, objects, flag + "+obj-y += d.o\n", "fs/proc/d.c", added,
+       "changes fs/proc/d.c, of which that decides in " + make},
+      {make, objects, flag + "+obj-y += d.o\n", "fs/proc/de.c", added, ""},
+      {make, objects, flag + "+obj-y += d/\n", "fs/proc/d/e.c", added, "changes fs/proc/d/e.c,"},
+      {make, objects, flag + "+CFLAGS_REMOVE_d.o = -pg\n", "fs/proc/d.c", added,
+       "changes fs/proc/d.c,"},
+      {make, objects, flag + "+CFLAGS_version.o = -O3\n", c, "@@ -1 +1 @@\n-int x;\n+int y;\n", ""},
+      {make, objects, "@@ -1,2 +1,2 @@\n obj-y := a.o \\\n- b.o\n+ b.o d.o\n", "fs/proc/b.c", added,
+       ""},
+      {config, options, select, c, asks("def CONFIG_OTHER_MODULE"),
+       "asks for CONFIG_OTHER_MODULE,"},
+      {config, options, select, c, asks("def CONFIG_OLD"), ""},
+      {config, options, select, c, "@@ -1 +1 @@\n-int x;\n+int x = IS_REACHABLE(CONFIG_OTHER);\n",
+       "asks for CONFIG_OTHER,"},
+      {config, options, select, make, "@@ -0,0 +1 @@\n+obj-$(CONFIG_OTHER) += x.o\n",
+       "asks for CONFIG_OTHER,"},
+      {config, options, select, "fs/Kconfig", "@@ -0,0 +1,2 @@\n+config Q\n+\tdepends on OTHER\n",
+       "asks for OTHER,"},
+      {config, options, "@@ -5,2 +5,2 @@\n-if OLD\n+if OTHER\n endif\n", c, asks("def CONFIG_X"),
+       "asks for CONFIG_X,"},
+      // One that does not fit, and one that is there.
+      {config, "bool\n", select, c, asks("def CONFIG_Y"), "asks for CONFIG_Y,"},
+      {config, "config OTHER\n\tbool\n\tselect NEW\nif OLD\n", select, c, asks("def CONFIG_OTHER"),
+       ""},
+  };
+  for (const BuildCase& each : cases) {
+    const RestCheck rest = check_build(each);
+    ASSERT_EQ(rest.refusals.size(), each.need.empty() ? 0u : 1u) << each.hunk << each.use;
+    if (each.need.empty()) continue;
+    EXPECT_EQ(rest.refusals[0].code, "needs_patch");
+    EXPECT_NE(rest.refusals[0].message.find(each.need), std::string::npos)
+        << rest.refusals[0].message;
+  }
 }
 
 TEST(FindPatches, ByNamePathAndNumber) {
