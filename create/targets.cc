@@ -112,6 +112,17 @@ const RunTypes& Images::types(const std::string& target) {
   return types_.emplace(target, RunTypes(get(target), kernel)).first->second;
 }
 
+namespace {
+
+std::vector<std::string> changed_functions(const ObjectDiff& diff) {
+  std::vector<std::string> names;
+  for (const FunctionDiff& function : diff.functions)
+    if (function.status == DiffStatus::Changed) names.push_back(function.name);
+  return names;
+}
+
+}  // namespace
+
 void match_units(std::deque<ChangedUnit>& units, Images& images, std::vector<Refusal>& refusals,
                  std::vector<std::string>& notes) {
   for (ChangedUnit& unit : units) {
@@ -122,6 +133,8 @@ void match_units(std::deque<ChangedUnit>& units, Images& images, std::vector<Ref
       notes.push_back(std::move(note));
     auto wrong = check_types(unit.pre, &unit.post, images.types(unit.target));
     if (wrong) refusals.push_back(std::move(*wrong));
+    append(refusals,
+           check_ids(unit.pre, unit.post, changed_functions(unit.diff), images.types(unit.target)));
     for (const FunctionDiff& function : unit.diff.functions) {
       if (function.status != DiffStatus::Changed || function.pre == nullptr) continue;
       const FunctionMatch* match = unit.match.find(function.pre);

@@ -54,6 +54,7 @@ inline constexpr Code Codes[] = {
     {"unresolved_branch", "a branch leads out of a function and cannot reach the running kernel"},
     {"unnamed_data", "new code refers to data that cannot be found in the running kernel"},
     {"inner_address", "something that stays leads into the middle of a function to be replaced"},
+    {"sealed_function", "new code takes the address of a function without a landing pad"},
     {"init_code", "new code uses a function that is freed after boot"},
     {"init_data", "new code uses data that is freed after boot"},
     {"static_key", "a static key lies where the loader cannot update it"},

@@ -183,6 +183,22 @@ struct RunTypes::Data {
   // "struct foo", or a typedef that names an unnamed one: its number.
   std::unordered_multimap<std::string, uint32_t> layouts;
   std::unordered_map<std::string, std::set<int64_t>> enumerators;
+  std::set<std::string> functions;  // of which there is an id in .BTF_ids
+
+  // Numbers that resolve_btfids wrote at the kernel's link, between flags and counts (linux/
+  // btf_ids.h). One of these that is by chance a function's number does no harm.
+  void read_ids(const RunImage& image) {
+    const btf* all = types.get();
+    for (const RunSection& section : image.sections) {
+      if (section.name != ".BTF_ids" || !section.owner.empty()) continue;
+      for (size_t at = 0; at + 4 <= section.data.size(); at += 4) {
+        uint32_t id;
+        std::memcpy(&id, section.data.data() + at, sizeof id);
+        const btf_type* type = id < btf__type_cnt(all) ? btf__type_by_id(all, id) : nullptr;
+        if (type != nullptr && btf_is_func(type)) functions.insert(name_of(all, type));
+      }
+    }
+  }
 
   void index(uint32_t first) {
     const btf* all = types.get();
@@ -217,6 +233,7 @@ RunTypes::RunTypes(const RunImage& image, const RunTypes* kernel)
   btf* base = kernel == nullptr ? nullptr : kernel->data_->types.get();
   data_->types = parse(image, base);
   data_->index(base == nullptr ? 1 : btf__type_cnt(base));
+  data_->read_ids(image);
 }
 
 RunTypes::~RunTypes() = default;
@@ -248,6 +265,12 @@ std::set<int64_t> RunTypes::values(const std::string& enumerator) const {
     if (auto found = data->enumerators.find(enumerator); found != data->enumerators.end())
       result.insert(found->second.begin(), found->second.end());
   return result;
+}
+
+bool RunTypes::has_id_of(const std::string& function) const {
+  for (const Data* data = data_.get(); data != nullptr; data = data->kernel)
+    if (data->functions.contains(function)) return true;
+  return false;
 }
 
 namespace {
@@ -325,6 +348,31 @@ std::optional<Refusal> check_types(const Object& pre, const Object* post, const 
       if (!known.contains(name) && is_header(layout.file) && is_known(layout.file))
         if (auto refusal = check_enumerator(*post, name, value, layout, run)) return refusal;
   return std::nullopt;
+}
+
+std::vector<Refusal> check_ids(const Object& pre, const Object& post,
+                               const std::vector<std::string>& functions, const RunTypes& run) {
+  std::vector<Refusal> refusals;
+  const DebugInfo before(pre), after(post);  // read when they are asked
+  for (const std::string& name : functions) {
+    if (!run.has_id_of(name)) continue;
+    const std::optional<Prototype> old = before.prototype(name), now = after.prototype(name);
+    if (!old || !now || old->shape == now->shape) continue;
+    Refusal& refusal = refusals.emplace_back();
+    refusal.code = "export_changed";
+    refusal.object = post.path;
+    refusal.symbol = name;
+    refusal.message = fmt::format(
+        "the type of {}, which BPF programs know by its BTF id, changed from {} to {}: they are "
+        "checked against the old one, and call it so",
+        name, old->text, now->text);
+    refusal.expected = old->text;
+    refusal.found = now->text;
+    refusal.advice =
+        "keep its parameters and result as they are: give what is new a function of its own, and "
+        "let this one call it";
+  }
+  return refusals;
 }
 
 }  // namespace ksplice

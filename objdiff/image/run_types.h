@@ -32,6 +32,9 @@ class RunTypes {
   std::vector<TypeLayout> layouts(const std::string& name) const;
   // The values of all enumerators of that name.
   std::set<int64_t> values(const std::string& enumerator) const;
+  // Whether a BTF id in a set or list of the image or the kernel is the function's: BPF programs
+  // may call it (a kfunc), or are told apart by it.
+  bool has_id_of(const std::string& function) const;
 
  private:
   struct Data;
@@ -42,5 +45,11 @@ class RunTypes {
 // none) as far as its headers declare them, with those of the image that was compiled from the same
 // source. A type of which the image has none says nothing. Refuses with wrong_type.
 std::optional<Refusal> check_types(const Object& pre, const Object* post, const RunTypes& run);
+
+// BPF programs call a kfunc as the kernel's BTF declares it, and it was written when the kernel was
+// linked. Refuses those of functions (names) whose parameters or result differ between pre and
+// post, with export_changed.
+std::vector<Refusal> check_ids(const Object& pre, const Object& post,
+                               const std::vector<std::string>& functions, const RunTypes& run);
 
 }  // namespace ksplice

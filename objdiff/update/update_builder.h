@@ -87,6 +87,9 @@ class UpdateBuilder {
   bool refuse_freed(UnitState& unit, const Section& from, const Relocation& relocation,
                     const Reference& reference);
   std::pair<const RunImage*, uint64_t> run_place(UnitState& unit, const Symbol& symbol);
+  const std::set<uint64_t>& sealed(const RunImage& image);
+  bool refuse_sealed(UnitState& unit, const Section& from, const Relocation& relocation,
+                     const Reference& reference);
   void need_replaced(UnitState& unit, const Section& from, const Relocation& relocation,
                      const Reference& reference);
   bool referred_before(const UnitState& unit, const Section& from, uint64_t offset,
@@ -169,6 +172,7 @@ class UpdateBuilder {
   std::set<std::pair<const Section*, uint64_t>> runtime_sites_;       // rewritten
   std::map<const Section*, Symbol*> section_symbols_;
   std::map<std::string, Section*> tables_;
+  std::map<const RunImage*, std::set<uint64_t>> sealed_;
   std::set<std::string> needed_;  // update modules of functions that new code is the first to call
   struct Replaced {
     UnitState* unit;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "objdiff/arch/series.h"
 #include "objdiff/object/special_tables.h"
@@ -46,6 +47,7 @@ Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Reloca
             relocation.addend + static_cast<int64_t>(relocation.symbol->value)};
   Reference reference = unit.atoms->resolve(from, relocation);
   if (refuse_freed(unit, from, relocation, reference)) return {};
+  if (refuse_sealed(unit, from, relocation, reference)) return {};
   need_replaced(unit, from, relocation, reference);
   if (reference.symbol != nullptr) {
     if (reference.symbol->shndx == SHN_ABS) return {absolute_symbol(reference.symbol->name, {}), 0};
@@ -122,6 +124,44 @@ void UpdateBuilder::need_replaced(UnitState& unit, const Section& from,
   if (body == image->bodies.end() || referred_before(unit, from, relocation.offset, *symbol))
     return;
   needed_.insert(image->owner_of(body->second));
+}
+
+// What the kernel's own start code, or the module loader, made of landing pads that nothing in it
+// leads to: no pad. Entries are the s32 place-relative addresses of functions (objtool,
+// Linux 5.18).
+const std::set<uint64_t>& UpdateBuilder::sealed(const RunImage& image) {
+  auto [found, is_new] = sealed_.try_emplace(&image);
+  if (!is_new) return found->second;
+  for (const RunSection& section : image.sections) {
+    if (section.name != ".ibt_endbr_seal") continue;
+    for (size_t at = 0; at + 4 <= section.data.size(); at += 4) {
+      int32_t distance;
+      std::memcpy(&distance, section.data.data() + at, sizeof distance);
+      found->second.insert(section.addr + at + static_cast<uint64_t>(int64_t{distance}));
+    }
+  }
+  return found->second;
+}
+
+// A call through a pointer to such a function is a trap on a processor that watches these.
+bool UpdateBuilder::refuse_sealed(UnitState& unit, const Section& from,
+                                  const Relocation& relocation, const Reference& reference) {
+  const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
+  if (symbol == nullptr || symbol->shndx == SHN_ABS || is_special_section(from)) return false;
+  if (reference.offset != 0) return false;
+  if (const CodeMap* code = unit.atoms->code(from)) {
+    const Instruction* instruction = code->at(relocation.offset);
+    if (instruction != nullptr && instruction->is_branch()) return false;
+  }
+  const auto [image, addr] = run_place(unit, *symbol);
+  if (image == nullptr || !sealed(*image).contains(addr)) return false;
+  refuse(unit, "sealed_function", &from, symbol->name, relocation.offset,
+         fmt::format("new code or data in {} takes the address of {}, which the running kernel "
+                     "sealed, as nothing in it did: a call through it would be a trap where the "
+                     "processor has indirect branch tracking",
+                     from.name, symbol->name),
+         "let it lead to a new function that calls this one");
+  return true;
 }
 
 // Existing code and data that are freed after the start. A function that refers to them already

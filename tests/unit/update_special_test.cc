@@ -17,6 +17,21 @@ std::string refused(const std::string& post, const std::string& pre) {
   return text;
 }
 
+// `other` has no landing pad any more: called through a pointer, it is a trap.
+TEST(UpdateSpecial, AddressOfASealedFunctionIsRefused) {
+  auto source = [](const std::string& body) {
+    return "asm(\".pushsection .ibt_endbr_seal, \\\"a\\\"; .long other - .; .popsection\");\n"
+           "int other(int x) { return x - 1; } int third(int x) { return x - 2; }\n"
+           "typedef int (*Call)(int);\nCall target(int x) { " +
+           body + " }\n";
+  };
+  const std::string pre = source("return x ? third : 0;");
+  EXPECT_EQ(refused(source("return x ? other : 0;"), pre), "sealed_function other\n");
+  EXPECT_EQ(refused(source("static const Call calls[] = {0, other}; return calls[x];"), pre),
+            "sealed_function other\n");
+  EXPECT_EQ(refused(source("return other(x) ? third : 0;"), pre), "");
+}
+
 // Both functions load the runtime constant `gone`, and target gets another number.
 std::string with_constant(const std::string& variable, int number) {
   const char* load =
