@@ -82,6 +82,21 @@ void judge_type_of_export(Judgement& j, const std::string& name) {
   if (old && now) refusal.expected = old->text, refusal.found = now->text;
 }
 
+// Everything of the source that calls it is compared, but not what is no part of it. Exports are
+// refused.
+void note_other_callers(Judgement& j, const std::map<std::string, std::string>& exports) {
+  for (const FunctionDiff& function : j.context.diff.functions) {
+    if (function.status != DiffStatus::Changed || exports.contains(function.name)) continue;
+    const auto old = j.context.pre_debug.prototype(function.name);
+    const auto now = j.context.post_debug.prototype(function.name);
+    if (!old || !now || old->shape == now->shape) continue;
+    j.notes.push_back(fmt::format(
+        "{} was {} and is {} now: another update whose new code calls it must be made --on-top-of "
+        "this one, and BPF programs that trace it see the old parameters",
+        function.name, old->text, now->text));
+  }
+}
+
 }  // namespace
 
 void judge_exports(Judgement& j) {
@@ -103,6 +118,7 @@ void judge_exports(Judgement& j) {
       j.refuse("export_changed", "", name, fmt::format("{} is no longer exported", name), advice);
   for (const auto& [name, kind] : post)
     if (pre.contains(name)) judge_type_of_export(j, name);
+  note_other_callers(j, pre);
 }
 
 }  // namespace ksplice

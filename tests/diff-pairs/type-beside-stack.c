@@ -3,6 +3,7 @@
 // flags: -g
 // expect: changed function f code
 // expect: changed function step code
+// expect: note step was int
 #include "kernel.h"
 
 struct walk { int depth; };
