@@ -8,9 +8,10 @@
  *
  * An update (struct ksplice_update, found by id) has one member per update module. Applying takes
  * all members that are not applied yet, checks them (object.c at registration, verify.c now), makes
- * one batch of redirections for them (redirect.c), arms it while it is switched off, and switches it
- * on when no task is in the code that is replaced (safety.c decides, switch.c stops the machine).
- * Reversing switches all batches of the update off in the same way, then disarms and frees them. A
+ * one batch of redirections for them (redirect.c; choose.c says which are jumps), arms what is not a
+ * jump while it is switched off, and switches it on when no task is in the code that is replaced
+ * (safety.c decides, switch.c stops the machine, jump.c writes the jumps in that instant). Reversing
+ * switches all batches of the update off in the same way, then disarms and frees them. A
  * member of which an address may be in live memory (object->kept) stays pinned, with its target and
  * the updates on which it stands: it can be applied again, and never be unloaded.
  *
@@ -75,6 +76,9 @@ struct ksplice_member {
 	bool hooked;			/* its first hooks of this operation have been called */
 };
 
+#define KSPLICE_JUMP_SIZE 5
+#define KSPLICE_MAX_JUMP 20		/* and the rest of the last instruction that it covers */
+
 /* A new body for a site; lives as long as its batch. */
 struct ksplice_body {
 	unsigned long new_addr;
@@ -82,16 +86,21 @@ struct ksplice_body {
 	u64 __percpu *calls;		/* NULL if calls are not counted */
 	struct ksplice_body *below;	/* the body of an earlier update on the same site */
 	unsigned long new_size;
+	unsigned int jump_size;		/* of the code that a jump replaces; 0: on the handler */
+	const char *why;		/* it is on the handler */
+	u8 before[KSPLICE_MAX_JUMP];	/* what is there without this body, and with it */
+	u8 after[KSPLICE_MAX_JUMP];
 	struct ksplice_member *member;
 	const struct ksplice_function *function;
 	struct ksplice_slot *slot;
 	struct ksplice_batch *batch;
 };
 
-/* A function of the running kernel that ftrace sends to us; entry of the hash table of a batch. */
+/* A function of the running kernel that is replaced; entry of the hash table of a batch. */
 struct ksplice_slot {
 	unsigned long ip;		/* the ftrace site; 0: free slot */
 	struct ksplice_body *top;	/* the newest body */
+	struct ksplice_body *bottom;	/* the oldest one */
 };
 
 /* The redirections that were armed together, under one ftrace_ops. */
@@ -107,8 +116,9 @@ struct ksplice_batch {
 	struct ksplice_update *update;
 	struct ksplice_body *bodies;
 	unsigned int nr_bodies;
-	unsigned long *ips;		/* of the sites that this batch owns */
+	unsigned long *ips;		/* of the sites that this batch owns and the handler redirects */
 	unsigned int nr_ips;
+	unsigned int nr_jumps;		/* bodies that are reached by a jump */
 };
 
 /* Text for people, kept from the last operation; cut off at its size. */
@@ -137,6 +147,7 @@ struct ksplice_update {
 	unsigned int attempts;
 	unsigned int timeout_ms;
 	bool partial;
+	bool settle;			/* redirect by jumps where that can be done */
 	char *skipped;			/* names of targets that --partial left out */
 	char *allow_busy;		/* names of functions whose old body may stay on stacks */
 	struct task_struct *leaving;	/* unloads a module of the update by force */
@@ -161,6 +172,7 @@ char *ksplice_copy_string(const char *text);
 /* state.c */
 extern struct mutex ksplice_mutex;
 extern struct list_head ksplice_updates;
+extern struct list_head ksplice_batches;
 const char *ksplice_cause_word(enum ksplice_cause cause);
 const char *ksplice_stage_word(enum ksplice_stage stage);
 struct ksplice_update *ksplice_find_update(const char *id);
@@ -214,6 +226,7 @@ static inline const struct ksplice_run *ksplice_function_run(const struct ksplic
 
 /* x86.c */
 void ksplice_undo_kprobes(u8 *live, unsigned long addr, u32 size);
+bool ksplice_has_kprobe(unsigned long addr, u32 size);
 bool ksplice_in_image(unsigned long addr);
 unsigned long ksplice_site(unsigned long addr);
 int ksplice_unwind(struct task_struct *task, bool (*visit)(void *data, unsigned long addr),
@@ -231,6 +244,39 @@ void ksplice_unpin_members(struct ksplice_update *update);
 const struct ksplice_update *ksplice_staying_user(const struct ksplice_member *member,
 						  unsigned int *nr);
 
+/* jump.c */
+struct ksplice_pokes;
+
+/* One processor leads, the others follow, while the machine is stopped. */
+struct ksplice_meeting {
+	int leader;
+	int followers;
+	int step;
+	atomic_t arrived;
+};
+#define KSPLICE_MEETING_OVER (-1)
+
+int ksplice_jump_init(void);
+void ksplice_jump_exit(void);
+void ksplice_undo_jumps(u8 *live, unsigned long addr, u32 size);
+struct ksplice_pokes *ksplice_make_pokes(const struct ksplice_update *update,
+					 const struct ksplice_batch *batch);
+void ksplice_free_pokes(struct ksplice_pokes *pokes);
+void ksplice_lock_text(void);
+void ksplice_unlock_text(void);
+const struct ksplice_body *ksplice_wrong_poke(const struct ksplice_pokes *pokes);
+int ksplice_report_poke(struct ksplice_update *update, const struct ksplice_body *body);
+void ksplice_begin_pokes(const struct ksplice_pokes *pokes, struct ksplice_meeting *meeting);
+void ksplice_end_pokes(const struct ksplice_pokes *pokes, struct ksplice_meeting *meeting);
+void ksplice_follow(struct ksplice_meeting *meeting);
+void ksplice_dismiss(struct ksplice_meeting *meeting);
+
+/* Where the jump of a body is, if it has one. */
+static inline unsigned long ksplice_jump_addr(const struct ksplice_body *body)
+{
+	return body->slot->ip + MCOUNT_INSN_SIZE;
+}
+
 /* places.c */
 int ksplice_verify_places(struct ksplice_update *update, struct ksplice_member *member);
 int ksplice_map_places(struct ksplice_update *update, struct ksplice_member *member);
@@ -244,8 +290,8 @@ int ksplice_report_place(struct ksplice_update *update, const struct ksplice_pla
 int ksplice_verify(struct ksplice_update *update, struct ksplice_member *member);
 
 /* redirect.c */
-extern struct list_head ksplice_batches;
 extern bool ksplice_ftrace_dead;
+struct ksplice_slot *ksplice_find_slot(const struct ksplice_batch *batch, unsigned long ip);
 struct ksplice_batch *ksplice_make_batch(struct ksplice_update *update);
 void ksplice_describe_ops(const struct ftrace_ops *ops, char *buf, size_t size);
 int ksplice_find_owner(struct ksplice_update *update, struct ksplice_batch *batch);
@@ -253,6 +299,9 @@ int ksplice_arm(struct ksplice_batch *batch);
 bool ksplice_drop_batch(struct ksplice_batch *batch);
 bool ksplice_covers(const struct ksplice_update *upper, const struct ksplice_update *lower);
 u64 ksplice_calls(const struct ksplice_body *body);
+
+/* choose.c */
+int ksplice_choose(struct ksplice_update *update, struct ksplice_batch *batch);
 
 /* probes.c */
 void ksplice_note_tracers(struct ksplice_update *update, const struct module *module, char *first,
@@ -310,6 +359,9 @@ int ksplice_operate(struct ksplice_update *update, enum ksplice_stage wanted);
 int ksplice_worker_init(void);
 void ksplice_worker_exit(void);
 
+/* functions.c */
+char *ksplice_print_functions(const struct ksplice_update *update, size_t *length);
+
 /* sysfs.c */
 extern struct kset *ksplice_kset;
 int ksplice_sysfs_init(void);
@@ -321,5 +373,6 @@ extern const struct kobj_type ksplice_update_type;
 /* Unexported functions of the kernel that have no declaration in its public headers; the rest of
  * core_symbols.txt is declared by the headers. */
 struct ftrace_func_entry *ftrace_lookup_ip(struct ftrace_hash *hash, unsigned long ip);
+extern struct mutex kprobe_mutex;
 
 #endif

@@ -6,8 +6,8 @@
  * (struct ksplice_run: replaced functions with their .cold parts, and what they are inlined in). When
  * it is switched off, they are the text of its modules; of a module that stays in memory only the new
  * bodies, as a task may live in the rest of it for ever. In both cases they are also the return
- * addresses of the ftrace calls where a body goes: a task with one of these may have been sent to that
- * body by a handler that it has not yet left.
+ * addresses of the ftrace calls where a body goes that the handler leads to: a task with one of these may
+ * have been sent to that body by a handler that it has not yet left.
  */
 #include <linux/ftrace.h>
 #include <linux/mm.h>
@@ -94,6 +94,8 @@ static void ksplice_add_site(struct ksplice_ranges *ranges, const struct ksplice
 {
 	unsigned long ret = body->slot->ip + MCOUNT_INSN_SIZE;
 
+	if (body->jump_size)
+		return;		/* there the jump stands, and leads where it leads by then */
 	ksplice_add_range(ranges, ret, ret, ksplice_str(body->function->name));
 }
 

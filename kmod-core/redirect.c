@@ -53,12 +53,7 @@
 	(FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT | FTRACE_OPS_FL_SAVE_REGS)
 #endif
 
-LIST_HEAD(ksplice_batches);
 bool ksplice_ftrace_dead;		/* it did not let go of a batch of ours */
-
-static bool ksplice_count_calls = true;
-module_param_named(count_calls, ksplice_count_calls, bool, 0644);
-MODULE_PARM_DESC(count_calls, "count the calls of replaced functions (read when an update is applied)");
 
 /* Functions are aligned to 16 bytes in the kernels that we know: the low bits tell nothing. */
 static __always_inline unsigned long ksplice_hash(unsigned long ip)
@@ -137,6 +132,12 @@ static struct ksplice_slot *ksplice_slot_of_site(unsigned long ip)
 	return NULL;
 }
 
+/* The slot of the batch with this site, or NULL. */
+struct ksplice_slot *ksplice_find_slot(const struct ksplice_batch *batch, unsigned long ip)
+{
+	return ksplice_probe(batch, ip, false);
+}
+
 static bool ksplice_has_slot(const struct ksplice_batch *batch, const struct ksplice_slot *slot)
 {
 	unsigned int i;
@@ -172,8 +173,6 @@ static int ksplice_add_body(struct ksplice_batch *batch, struct ksplice_member *
 				     ksplice_str(function->name), slot->top->batch->update->id);
 	if (!slot) {
 		slot = ksplice_probe(batch, ip, true);
-		if (!slot->ip)
-			batch->ips[batch->nr_ips++] = ip;
 		slot->ip = ip;
 	}
 	if (ksplice_has_slot(batch, slot))
@@ -189,13 +188,9 @@ static int ksplice_add_body(struct ksplice_batch *batch, struct ksplice_member *
 	body->batch = batch;
 	body->slot = slot;
 	body->below = slot->top;
+	if (!body->below)
+		slot->bottom = body;
 	batch->nr_bodies++;
-	if (ksplice_count_calls) {
-		body->calls = ksplice_alloc_counter();
-		if (!body->calls)
-			return ksplice_abort(update, KSPLICE_OUT_OF_MEMORY,
-					     "no memory for call counters");
-	}
 	return 0;
 }
 
@@ -302,7 +297,7 @@ int ksplice_find_owner(struct ksplice_update *update, struct ksplice_batch *batc
 		const struct ksplice_body *body = &batch->bodies[i];
 		bool found = false;
 
-		if (ksplice_probe(batch, body->slot->ip, false) != body->slot)
+		if (!body->jump_size && ksplice_probe(batch, body->slot->ip, false) != body->slot)
 			continue;	/* an older batch of ours has the site */
 		preempt_disable();
 		for (ops = rcu_dereference_raw(ftrace_ops_list); ops && !found;
@@ -408,7 +403,8 @@ bool ksplice_drop_batch(struct ksplice_batch *batch)
 		list_del_init(&batch->all);
 		return false;
 	}
-	if (foreign) {
+	/* Unregistering would have waited for the tasks that exit, too. */
+	if (foreign || (batch->linked && batch->nr_jumps)) {
 		synchronize_rcu_tasks_rude();
 		synchronize_rcu_tasks();
 	}

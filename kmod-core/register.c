@@ -26,6 +26,7 @@ static struct ksplice_update *ksplice_make_update(const struct ksplice_object *o
 	update->nr_objects = object->nr_objects;
 	update->attempts = KSPLICE_ATTEMPTS;
 	update->timeout_ms = KSPLICE_TIMEOUT_MS;
+	update->settle = true;
 	kobject_init(&update->kobj, &ksplice_update_type);
 	INIT_WORK(&update->work, ksplice_work);
 	update->id = ksplice_copy_string(ksplice_str(object->id));
@@ -160,9 +161,11 @@ static int __init ksplice_init(void)
 	if (ret)
 		return ret;
 	ret = ksplice_sysfs_init();
-	if (ret)
+	if (ret) {
 		ksplice_worker_exit();
-	return ret;
+		return ret;
+	}
+	return ksplice_jump_init();	/* 0: it is registered only once */
 }
 
 static void __exit ksplice_exit(void)
@@ -170,6 +173,7 @@ static void __exit ksplice_exit(void)
 	ksplice_worker_exit();
 	ksplice_sysfs_exit();
 	ksplice_shadow_exit();
+	ksplice_jump_exit();
 }
 
 module_init(ksplice_init);

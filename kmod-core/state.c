@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the core knows: the list of updates with the lock on it, and what the last operation on each
+ * What the core knows: the lists of updates and batches with the lock on them, and what the last operation on each
  * says (cause, message, evidence). Nothing is done here.
  */
 #include <linux/kernel.h>
@@ -9,6 +9,7 @@
 
 DEFINE_MUTEX(ksplice_mutex);
 LIST_HEAD(ksplice_updates);
+LIST_HEAD(ksplice_batches);
 
 /* The words of abort_cause, and what the writer of the stage file gets. */
 static const struct {

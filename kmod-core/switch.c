@@ -3,8 +3,8 @@
  * The switch: turns a whole update on or off at one instant, or not at all.
  *
  * A try is a scan of all tasks while the machine runs, and, if nobody is in the way, stop_machine()
- * with the rest of the scan, the check hooks, the stores that switch, and the hooks that belong to
- * that instant. Tries go on with growing pauses until one succeeds or the limits of the update
+ * with the rest of the scan, the check hooks, the stores that switch and the jumps (jump.c), and the
+ * hooks that belong to that instant. Tries go on with growing pauses until one succeeds or the limits of the update
  * (attempts, timeout_ms) are reached. Time under stop_machine depends on the number of tasks that
  * ran meanwhile, not on the number of functions (places in data, which are few, take a store each).
  */
@@ -96,6 +96,9 @@ struct ksplice_switch {
 	bool on;
 	bool hook_failed;
 	const struct ksplice_place *wrong;	/* that did not have the expected value */
+	struct ksplice_pokes *pokes;
+	const struct ksplice_body *changed;	/* with other code than expected */
+	struct ksplice_meeting meeting;
 	u64 ns;
 };
 
@@ -109,6 +112,12 @@ static int ksplice_check_places_stopped(struct ksplice_switch *data)
 	return data->wrong ? -EINVAL : 0;
 }
 
+static int ksplice_check_code_stopped(struct ksplice_switch *data)
+{
+	data->changed = ksplice_wrong_poke(data->pokes);
+	return data->changed ? -EINVAL : 0;
+}
+
 static int ksplice_try_stopped(struct ksplice_switch *data)
 {
 	struct ksplice_member *member;
@@ -117,6 +126,8 @@ static int ksplice_try_stopped(struct ksplice_switch *data)
 
 	if (!ret)
 		ret = ksplice_check_places_stopped(data);
+	if (!ret)
+		ret = ksplice_check_code_stopped(data);
 	if (ret)
 		return ret;
 	ret = ksplice_call_hooks(data->update, data->batch,
@@ -125,6 +136,7 @@ static int ksplice_try_stopped(struct ksplice_switch *data)
 		data->hook_failed = true;
 		return ret;
 	}
+	ksplice_begin_pokes(data->pokes, &data->meeting);
 	if (data->on)
 		WRITE_ONCE(data->batch->active, true);
 	else
@@ -133,32 +145,55 @@ static int ksplice_try_stopped(struct ksplice_switch *data)
 	list_for_each_entry(member, &data->update->members, list)
 		if (ksplice_takes_part(member, data->batch))
 			ksplice_switch_places(member, data->on);
+	ksplice_end_pokes(data->pokes, &data->meeting);
 	ksplice_call_hooks(data->update, data->batch,
 			   data->on ? KSPLICE_HOOK_APPLY : KSPLICE_HOOK_REVERSE);
 	return 0;
 }
 
+/* On all processors: one does it, the others follow when there is code to write. */
 static int ksplice_stopped(void *arg)
 {
 	struct ksplice_switch *data = arg;
-	u64 start = ktime_get_mono_fast_ns();
-	int ret = ksplice_try_stopped(data);
+	u64 start;
+	int ret;
 
+	if (smp_processor_id() != data->meeting.leader) {
+		ksplice_follow(&data->meeting);
+		return 0;
+	}
+	start = ktime_get_mono_fast_ns();
+	ret = ksplice_try_stopped(data);
 	data->ns = ktime_get_mono_fast_ns() - start;
+	ksplice_dismiss(&data->meeting);
+	return ret;
+}
+
+static int ksplice_stop(struct ksplice_switch *data)
+{
+	u64 start;
+	int ret;
+
+	ksplice_lock_text();
+	data->meeting = (struct ksplice_meeting){
+		.leader = cpumask_first(cpu_online_mask),
+		.followers = num_online_cpus() - 1,
+	};
+	start = ktime_get_ns();
+	ret = stop_machine_cpuslocked(ksplice_stopped, data, cpu_online_mask);
+	data->update->stop_ns = ktime_get_ns() - start;
+	ksplice_unlock_text();
 	return ret;
 }
 
 static int ksplice_try(struct ksplice_switch *data)
 {
 	struct ksplice_update *update = data->update;
-	u64 start;
 	int ret = ksplice_scan(data->walk);
 
 	if (ret)
 		return ret;
-	start = ktime_get_ns();
-	ret = stop_machine(ksplice_stopped, data, NULL);
-	update->stop_ns = ktime_get_ns() - start;
+	ret = ksplice_stop(data);
 	update->pause_ns = data->ns;
 	ksplice_walk_counts(data->walk, &update->tasks, &update->walked);
 	return ret;
@@ -185,6 +220,8 @@ static int ksplice_try_all(struct ksplice_switch *data)
 					     "a check hook refuses: %d", ret);
 		if (data->wrong)
 			return ksplice_report_place(update, data->wrong, data->on);
+		if (data->changed)
+			return ksplice_report_poke(update, data->changed);
 		if (ret == -EDEADLK || update->tries >= update->attempts ||
 		    time_after(jiffies, end))
 			return ksplice_report_busy(update, data->walk, ret);
@@ -207,7 +244,12 @@ int ksplice_switch(struct ksplice_update *update, struct ksplice_batch *batch, b
 	data.walk = ksplice_make_walk(update, data.batch);
 	if (!data.walk)
 		return ksplice_abort(update, KSPLICE_OUT_OF_MEMORY, "no memory to scan the tasks");
-	ret = ksplice_try_all(&data);
+	data.pokes = ksplice_make_pokes(update, data.batch);
+	if (data.pokes)
+		ret = ksplice_try_all(&data);
+	else
+		ret = ksplice_abort(update, KSPLICE_OUT_OF_MEMORY, "no memory to write the jumps");
+	ksplice_free_pokes(data.pokes);
 	ksplice_free_walk(data.walk);
 	return ret;
 }

@@ -27,12 +27,14 @@
  *                    then stays. Empty: nothing, it can be unloaded
  *  stands_on     r   ids of the earlier updates whose code it replaces, or whose functions or data it
  *                    uses; empty if none
- *  functions     r   lines "NAME OLD NEW CALLS TARGET": run address, address of the new body, calls
- *                    since applied (- if not counted), target
+ *  functions     r   lines "NAME OLD NEW CALLS TARGET REDIRECT": run address, address of the new body,
+ *                    calls since applied (- if not counted: a jump counts none), target, and how calls
+ *                    are redirected: jump, handler WHY, or - if they are not
  *  attempts      rw  how often to try the switch
  *  timeout_ms    rw  how long to go on trying
  *  partial       rw  "0", or names of the targets that are left out: the update is applied to those
  *                    that are registered
+ *  settle        rw  0: keep all functions on the handler
  *  allow_busy    rw  names of functions whose old body may stay on stacks; old and new may then run
  *                    side by side
  *  old_code      r   tasks that are still in code that the update replaced, because of allow_busy:
@@ -43,7 +45,7 @@
  *  tasks, walked r   tasks that the last switch looked at, and those whose stack it had to walk
  *                    while the machine stood still
  *
- * Parameters of the core: /sys/module/ksplice/parameters/{count_calls,fail_alloc}.
+ * Parameters of the core: /sys/module/ksplice/parameters/{count_calls,settle,fail_alloc}.
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -219,6 +221,8 @@ KSPLICE_SHOW_NUMBER(attempts, "%u")
 KSPLICE_STORE_NUMBER(attempts)
 KSPLICE_SHOW_NUMBER(timeout_ms, "%u")
 KSPLICE_STORE_NUMBER(timeout_ms)
+KSPLICE_SHOW_NUMBER(settle, "%u")
+KSPLICE_STORE_NUMBER(settle)
 KSPLICE_SHOW_NUMBER(pause_ns, "%llu")
 KSPLICE_SHOW_NUMBER(stop_ns, "%llu")
 KSPLICE_SHOW_NUMBER(tries, "%u")
@@ -310,6 +314,7 @@ KSPLICE_RO(kept);
 KSPLICE_RO(stands_on);
 KSPLICE_RW(attempts);
 KSPLICE_RW(timeout_ms);
+KSPLICE_RW(settle);
 KSPLICE_RW(partial);
 KSPLICE_RW(allow_busy);
 KSPLICE_RO(old_code);
@@ -331,6 +336,7 @@ static struct attribute *ksplice_attrs[] = {
 	&stands_on_attribute.attr,
 	&attempts_attribute.attr,
 	&timeout_ms_attribute.attr,
+	&settle_attribute.attr,
 	&partial_attribute.attr,
 	&allow_busy_attribute.attr,
 	&old_code_attribute.attr,
@@ -342,31 +348,6 @@ static struct attribute *ksplice_attrs[] = {
 	NULL
 };
 
-static const struct ksplice_body *ksplice_body_of(const struct ksplice_member *member,
-						  const struct ksplice_function *function)
-{
-	unsigned int i;
-
-	for (i = 0; member->batch && i < member->batch->nr_bodies; i++)
-		if (member->batch->bodies[i].function == function)
-			return &member->batch->bodies[i];
-	return NULL;
-}
-
-static void ksplice_print_function(struct ksplice_text *text, const struct ksplice_member *member,
-				   const struct ksplice_function *function)
-{
-	const struct ksplice_body *body = ksplice_body_of(member, function);
-	char calls[24] = "-";
-
-	if (body && body->calls)
-		snprintf(calls, sizeof(calls), "%llu", ksplice_calls(body));
-	text->len += scnprintf(text->buf + text->len, text->size - text->len,
-			       "%s 0x%llx 0x%llx %s %s\n", ksplice_str(function->name),
-			       ksplice_function_run(function)->addr, function->new_addr, calls,
-			       ksplice_str(member->object->target));
-}
-
 /* const in 7.3. */
 typedef typeof(**((struct attribute_group *)NULL)->bin_attrs) ksplice_bin_attribute;
 
@@ -375,29 +356,18 @@ static ssize_t functions_read(struct file *file, struct kobject *kobj, ksplice_b
 			      char *buf, loff_t offset, size_t count)
 {
 	struct ksplice_update *update = ksplice_to_update(kobj);
-	struct ksplice_member *member;
-	struct ksplice_text text = { .size = 1 };
 	ssize_t ret = ksplice_lock(update);
-	u32 i;
+	size_t length;
+	char *text;
 
 	if (ret)
 		return ret;
-	list_for_each_entry(member, &update->members, list)
-		for (i = 0; i < member->object->nr_functions; i++)
-			text.size += strlen(ksplice_str(ksplice_functions(member->object)[i].name)) +
-				     strlen(ksplice_str(member->object->target)) + 80;
-	text.buf = ksplice_alloc(text.size);
-	if (!text.buf) {
-		mutex_unlock(&ksplice_mutex);
-		return -ENOMEM;
-	}
-	list_for_each_entry(member, &update->members, list)
-		for (i = 0; i < member->object->nr_functions; i++)
-			ksplice_print_function(&text, member,
-					       &ksplice_functions(member->object)[i]);
+	text = ksplice_print_functions(update, &length);
 	mutex_unlock(&ksplice_mutex);
-	ret = memory_read_from_buffer(buf, count, &offset, text.buf, text.len);
-	kvfree(text.buf);
+	if (!text)
+		return -ENOMEM;
+	ret = memory_read_from_buffer(buf, count, &offset, text, length);
+	kvfree(text);
 	return ret;
 }
 

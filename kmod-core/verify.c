@@ -3,7 +3,7 @@
  * Verification: is the running kernel's code what the update was made for? The bytes of every piece
  * of run code are compared with the expected ones. Ranges that the kernel rewrites itself accept
  * their known variants only (x86_text.c). A function that an earlier update redirects still has
- * its own bytes: ftrace changes nothing but its site.
+ * its own bytes, but for its ftrace site and the jump to the new body, which is taken for what it was.
  *
  * Held while reading: text_mutex, which every writer of kernel code holds, so that no half-written
  * instruction is seen.
@@ -94,6 +94,7 @@ static int ksplice_verify_run(struct ksplice_update *update, struct ksplice_memb
 	ret = copy_from_kernel_nofault(live, (void *)(unsigned long)run->addr, run->size);
 	if (!ret) {
 		ksplice_undo_kprobes(live, run->addr, run->size);
+		ksplice_undo_jumps(live, run->addr, run->size);
 		at = ksplice_first_difference(run, live);
 	}
 	mutex_unlock(&text_mutex);

@@ -45,6 +45,21 @@ void ksplice_undo_kprobes(u8 *live, unsigned long addr, u32 size)
 #endif
 }
 
+/* Is there a kprobe on one of these bytes, be it armed or not? Text must be locked for an answer that lasts. */
+bool ksplice_has_kprobe(unsigned long addr, u32 size)
+{
+	bool found = false;
+#ifdef CONFIG_KPROBES
+	u32 i;
+
+	preempt_disable();
+	for (i = 0; i < size && !found; i++)
+		found = get_kprobe((void *)(addr + i));
+	preempt_enable();
+#endif
+	return found;
+}
+
 /* Is the address in the kernel's own image, text or data? */
 bool ksplice_in_image(unsigned long addr)
 {

@@ -1,7 +1,7 @@
 /*
  * company FUNCTION FILE [EVENT]: attaches BPF programs to the beginning and the end of a kernel function
  * (fentry, fexit) and perf events to it (EVENT, by default its kprobe event kprobes/ksplice_probe, and
- * ftrace:function). At SIGUSR1 writes how often each has seen the function since the last time to FILE.
+ * ftrace:function), fexit first, or last with FENTRY_FIRST in the environment. At SIGUSR1 writes how often each has seen the function since the last time to FILE.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -172,11 +172,14 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	function = find_function(argv[1]);
 	/*
-	 * In this order. The other one, on a function that a livepatch or an update has, makes the kernel shut
-	 * ftrace down: bpf_trampoline_update() then clears fops->func of an ops that is registered already.
+	 * In this order. The other one, on a function that a livepatch or the handler of an update has, makes 6.1
+	 * shut ftrace down: bpf_trampoline_update() then clears fops->func of an ops that is registered already.
 	 */
+	if (getenv("FENTRY_FIRST"))
+		attach_bpf(&counters[0], function, BPF_TRACE_FENTRY);
 	attach_bpf(&counters[1], function, BPF_TRACE_FEXIT);
-	attach_bpf(&counters[0], function, BPF_TRACE_FENTRY);
+	if (!getenv("FENTRY_FIRST"))
+		attach_bpf(&counters[0], function, BPF_TRACE_FENTRY);
 	attach_perf(&counters[2], argc == 4 ? argv[3] : "kprobes/ksplice_probe", NULL);
 	snprintf(filter, sizeof(filter), "ip == %s", argv[1]);
 	attach_perf(&counters[3], "ftrace/function", filter);

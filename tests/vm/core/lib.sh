@@ -62,6 +62,7 @@ multi_vmlinux cmdline
 multi_target module
 multi_target2 module
 many many_update
+nmi nmi_update
 LIST
   kernel_make -s -C "$common" O="$headers" M="$1/core" delay-objtool=y CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$WORK/make.log" 2>&1 ||
     fail "the core does not build: $(cat "$WORK/make.log")"

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A kprobe on cmdline_proc_show, or at an offset in it, with or without a post handler; with ret=1 a
+ * A kprobe on cmdline_proc_show, or at an offset in it, with or without a post handler, armed or with disabled=1 not; with ret=1 a
  * kretprobe, which counts only returns of 0.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
 
-static bool post, ret;
+static bool post, ret, disabled;
 static unsigned int offset;
 static unsigned int hits;
 module_param(post, bool, 0444);
 module_param(ret, bool, 0444);
+module_param(disabled, bool, 0444);
 module_param(offset, uint, 0444);
 module_param(hits, uint, 0444);
 
@@ -40,6 +41,8 @@ static int __init probe_init(void)
 	probe.offset = offset;
 	if (post)
 		probe.post_handler = handle_post;
+	if (disabled)
+		probe.flags = KPROBE_FLAG_DISABLED;
 	return ret ? register_kretprobe(&return_probe) : register_kprobe(&probe);
 }
 

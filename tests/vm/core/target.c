@@ -20,6 +20,10 @@ static int sleep_set(const char *value, const struct kernel_param *kp)
 	return ret;
 }
 
+/* So that the one before it has an end. */
+void target_end(void);
+noinline void target_end(void) { asm volatile("" ::: "memory"); }
+
 static const struct kernel_param_ops answer_ops = { .get = answer_get };
 static const struct kernel_param_ops sleep_ops = { .set = sleep_set };
 module_param_cb(answer, &answer_ops, NULL, 0444);
