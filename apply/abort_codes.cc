@@ -65,6 +65,9 @@ const std::map<std::string, AbortCode>& undo_codes() {
       {"call_failed",
        {"a hook of the update refused",
         "the update's author decided that it must not be undone now; the kernel log may say why"}},
+      {"conflict",
+       {"somebody else is where the update redirects a function",
+        "take away what is named above (a kprobe), then try again"}},
       {"cold_update_loaded",
        {"a module was loaded with the patch in it, and would keep it", "unload that module first"}},
   };

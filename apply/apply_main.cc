@@ -121,6 +121,8 @@ int main(int argc, char** argv) {
                  "function that may be running at the switch; may be given again")
       ->type_name("FUNCTION")
       ->allow_extra_args(false);
+  app.add_flag("!--no-settle", options.load.settle,
+               "keep the functions on the ftrace handler, which counts calls");
   app.footer("Exit codes: 0 done or already applied, 1 failed, 2 usage, 3 refused.");
   return ksplice::run_app(app, argc, argv, options, [&] { return ksplice::apply(options); });
 }

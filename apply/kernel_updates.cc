@@ -48,7 +48,8 @@ std::vector<FunctionState> parse_functions(const std::string& text) {
     FunctionState function;
     std::istringstream words(line);
     words >> function.name >> function.old_addr >> function.new_addr >> function.calls >>
-        function.target;
+        function.target >> function.redirect >> std::ws;
+    std::getline(words, function.why);
     if (!function.target.empty()) functions.push_back(std::move(function));
   }
   return functions;

@@ -26,6 +26,8 @@ struct FunctionState {
   std::string target, name;
   std::string old_addr, new_addr;  // as text: hidden or missing ones stay as the kernel says
   std::string calls;               // a number, or why there is none
+  std::string redirect;            // jump, or handler; - if calls are not redirected
+  std::string why;                 // it is on the handler
 };
 
 struct UpdateState {

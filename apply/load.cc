@@ -192,6 +192,7 @@ void write_settings(const Host& host, const std::string& id, const LoadOptions& 
   if (options.attempts != 0) write_setting(host, id, "attempts", std::to_string(options.attempts));
   if (options.timeout_ms != 0)
     write_setting(host, id, "timeout_ms", std::to_string(options.timeout_ms));
+  write_setting(host, id, "settle", options.settle ? "1" : "0");
   if (!options.allow_busy.empty()) write_setting(host, id, "allow_busy", join(options.allow_busy));
 }
 

@@ -16,6 +16,7 @@ struct LoadOptions {
   bool check = false;                   // everything up to the switch, then take it away again
   unsigned attempts = 0;                // 0: the core's default
   unsigned timeout_ms = 0;              // 0: the core's default
+  bool settle = true;                   // redirect by jumps where that can be done
   std::vector<std::string> allow_busy;  // functions
   std::function<void(const std::string&)> report = [](const std::string&) {};
 };

@@ -138,7 +138,9 @@ Json to_json(const std::string& id, const View& view) {
                            {"name", function.name},
                            {"old", function.old_addr},
                            {"new", function.new_addr},
-                           {"calls", function.calls}});
+                           {"calls", function.calls},
+                           {"redirect", function.redirect},
+                           {"redirect_reason", function.why}});
     json["functions"] = functions;
     json["kernel"] = values_to_json(*view.state);
   }
@@ -192,8 +194,9 @@ void print_state(const UpdateState& state) {
   for (const TargetState& target : state.targets)
     fmt::print("target {}: module {}, {}\n", target.name, target.module, target.state);
   for (const FunctionState& function : state.functions)
-    fmt::print("function {} of {}: {} -> {}, calls {}\n", function.name, function.target,
-               function.old_addr, function.new_addr, function.calls);
+    fmt::print("function {} of {}: {} -> {}, calls {}, redirect: {}{}\n", function.name,
+               function.target, function.old_addr, function.new_addr, function.calls,
+               function.redirect, function.why.empty() ? "" : " (" + function.why + ")");
   for (const auto& [name, value] : state.values)
     if (!value.empty() && name != "old_code" && name != "kept") fmt::print("{}: {}\n", name, value);
   for (const std::string& line : state.kept_lines())

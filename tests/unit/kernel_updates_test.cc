@@ -60,8 +60,8 @@ TEST_F(UpdatesTest, ReadsAllOfAnUpdate) {
       "vmlinux ksplice_abc_vmlinux applied\n"
       "tcp_mod ksplice_abc_tcp_mod pending\n");
   put("/sys/kernel/ksplice/abc/functions",
-      "tcp_v4_rcv 0xffffffff9a001000 0xffffffffc0001000 17 vmlinux\n"
-      "mod_fn 0xffffffffc0301000 0xffffffffc0002000 - tcp_mod\n");
+      "tcp_v4_rcv 0xffffffff9a001000 0xffffffffc0001000 17 vmlinux handler a static call is there\n"
+      "mod_fn 0xffffffffc0301000 0xffffffffc0002000 - tcp_mod jump\n");
   std::optional<UpdateState> state = read_update(host_, "abc");
   ASSERT_TRUE(state);
   EXPECT_EQ(state->stage, "applied");
@@ -78,7 +78,11 @@ TEST_F(UpdatesTest, ReadsAllOfAnUpdate) {
   EXPECT_EQ(state->functions[0].new_addr, "0xffffffffc0001000");
   EXPECT_EQ(state->functions[0].calls, "17");
   EXPECT_EQ(state->functions[0].target, "vmlinux");
+  EXPECT_EQ(state->functions[0].redirect, "handler");
+  EXPECT_EQ(state->functions[0].why, "a static call is there");
   EXPECT_EQ(state->functions[1].calls, "-");
+  EXPECT_EQ(state->functions[1].redirect, "jump");
+  EXPECT_EQ(state->functions[1].why, "");
 }
 
 TEST_F(UpdatesTest, IdIsNeverAPath) {

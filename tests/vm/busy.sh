@@ -41,6 +41,7 @@ grep ksplice /proc/modules && exit 1
 
 ksplice-apply --allow-busy=hrtimer_nanosleep ksplice-nap.tar.gz || exit 1
 ksplice-view --id=nap | grep -x 'allow_busy: hrtimer_nanosleep' || exit 1
+ksplice-view --id=nap | grep 'function hrtimer_nanosleep .*, redirect: handler (its old code may stay in use)$' || exit 1
 ksplice-view --id=nap | grep -x "still in the old code, until it returns: task sleep pid $sleeper is in hrtimer_nanosleep" || exit 1
 kill $sleeper
 usleep 100000

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Probes by the name of a function that an update replaced see each call once: a kprobe event, BPF fentry, fexit
 # and kprobe.multi, perf. One on the new body itself, which has a name of its own, is named when it is in the
-# way of undo. perf traces every function for a moment: with a thread for each processor the emulator loses track of
+# way of undo. Calls go through a jump, or, with --no-settle, through the handler. perf traces every function for a moment: with a thread for each processor the emulator loses track of
 # code that is being rewritten. On 6.1, or on what SERIES names.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -25,6 +25,8 @@ start() {
 counts() { rm -f "$1"; kill -USR1 $!; for _ in $(seq 600); do [ -s "$1" ] && break; usleep 100000; done; cat "$1"; }
 sysctl -q -w kernel.bpf_stats_enabled=1
 ksplice-apply ksplice-probed.tar.gz || exit 1
+ksplice-view --id=probed | grep ', calls -, redirect: jump$' || exit 1
+ksplice-view --id=probed --json | grep '"redirect": "jump"' || exit 1
 is 1 "$(grep -cw version_proc_show /proc/kallsyms)"
 body=$(awk '$3 == "ksplice_probed_version_proc_show" { print "0x" $1 }' /proc/kallsyms)
 echo 'p:ksplice_probe version_proc_show' >/sys/kernel/tracing/kprobe_events || exit 1
@@ -46,6 +48,12 @@ if grep -qw fprobe_handler /proc/kallsyms; then # kprobe.multi; not in Debian's 
   kill $! && wait $!
   for _ in $(seq 600); do [ "$(cat /sys/module/ksplice_probed_vmlinux/refcnt)" = 1 ] && break; usleep 100000; done
 fi
+ksplice-undo probed || exit 1
+grep '^Linux' /proc/version || exit 1
+ksplice-apply --no-settle ksplice-probed.tar.gz || exit 1
+grep '^new Linux' /proc/version || exit 1
+ksplice-view --id=probed | grep ', calls 1, redirect: handler (the update was applied so)$' || exit 1
+ksplice-view --id=probed --json | grep '"redirect_reason": "the update was applied so"' || exit 1
 ksplice-undo probed || exit 1
 grep '^Linux' /proc/version || exit 1
 echo "== done"
