@@ -14,7 +14,7 @@
 
 #define DEFINE(n) \
 	int many_##n(int x); \
-	noinline int many_##n(int x) { asm volatile(""); return x + n; } \
+	noinline int many_##n(int x) { asm volatile(""); return x + 1000 + n; } \
 	EXPORT_SYMBOL_GPL(many_##n);
 EACH(DEFINE)
 

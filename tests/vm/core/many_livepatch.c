@@ -6,7 +6,7 @@
 static int livepatch_many(int x)
 {
 	asm volatile("");
-	return x + 100;
+	return x + 1000 + 100;
 }
 
 static struct klp_func functions[] = { { .old_name = "many_100", .new_func = livepatch_many }, {} };

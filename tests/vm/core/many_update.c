@@ -6,14 +6,14 @@
 #include "ksplice_abi.h"
 #include "many.h"
 
-#define SIZE 8
+#define SIZE 20	/* ENDBR, the ftrace site, lea and ret or a jump */
 
 static u8 bytes[500][SIZE];
 static struct ksplice_range ranges[500];
 
 #define DEFINE(n) \
 	int many_##n(int x); \
-	static noinline int new_##n(int x) { asm volatile(""); return x + n; }
+	static noinline int new_##n(int x) { asm volatile(""); return x + 1000 + n; }
 EACH(DEFINE)
 
 #define P(x) ((unsigned long)(x))
@@ -35,9 +35,9 @@ static int set_nr(const char *value, const struct kernel_param *kp)
 		return -EINVAL;
 	for (i = 0; i < nr; i++) {
 		memcpy(bytes[i], (void *)runs[i].addr, SIZE);
-		/* With an ENDBR first, bytes holds only the beginning of the ftrace site: leave it out. */
-		runs[i].size = bytes[i][0] == 0x0f || bytes[i][0] == 0xe8 ? 5 : 4;
-		runs[i].nr_ranges = runs[i].size == 5;
+		/* An ENDBR, which may have become a nop, is before the site. */
+		ranges[i].offset = bytes[i][0] == 0xf3 || bytes[i][0] == 0x66 ? 4 : 0;
+		runs[i].size = SIZE - 4 + ranges[i].offset;
 		ranges[i].length = 5;
 		ranges[i].kind = KSPLICE_RANGE_FTRACE;
 	}
