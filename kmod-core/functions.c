@@ -23,12 +23,19 @@ static void ksplice_print_function(struct ksplice_text *text, const struct kspli
 {
 	const struct ksplice_body *body = ksplice_body_of(member, function);
 	const char *redirect = "-", *why = body && body->why ? body->why : "";
-	char calls[24] = "-";
+	char calls[24] = "-", over[64] = "", owner[KSYM_NAME_LEN];
 
 	if (body && body->calls)
 		snprintf(calls, sizeof(calls), "%llu", ksplice_calls(body));
 	if (body)
 		redirect = body->jump_size ? "jump" : "handler";
+	/* A kprobe that may redirect calls goes on to the jump; all others have a body of their own. */
+	if (body && body->jump_size &&
+	    ksplice_describe_owner(body->slot->ip, owner, sizeof(owner)) &&
+	    strncmp(owner, "a kprobe", 8)) {
+		snprintf(over, sizeof(over), "overridden by %s", owner);
+		why = over;
+	}
 	text->len += scnprintf(text->buf + text->len, text->size - text->len,
 			       "%s 0x%llx 0x%llx %s %s %s%s%s\n", ksplice_str(function->name),
 			       ksplice_function_run(function)->addr, function->new_addr, calls,

@@ -284,30 +284,37 @@ static bool ksplice_ops_owns(const struct ftrace_ops *ops, unsigned long ip)
 	return hash && ftrace_lookup_ip(hash, ip);
 }
 
+/* Does somebody else redirect the function with this site? Who is written to owner. */
+bool ksplice_describe_owner(unsigned long ip, char *owner, size_t size)
+{
+	struct ftrace_ops *ops;
+	bool found = false;
+
+	preempt_disable();
+	for (ops = rcu_dereference_raw(ftrace_ops_list); ops && !found;
+	     ops = rcu_dereference_raw(ops->next)) {
+		found = ops->func != ksplice_handler && ksplice_ops_owns(ops, ip);
+		if (found)
+			ksplice_describe_ops(ops, owner, size);
+	}
+	preempt_enable();
+	return found;
+}
+
 /* Aborts with "conflict" if somebody else already redirects one of the functions. */
 int ksplice_find_owner(struct ksplice_update *update, struct ksplice_batch *batch)
 {
 	const struct ksplice_body *conflict = NULL;
-	struct ftrace_ops *ops;
 	unsigned int nr_found = 0;
 	char owner[KSYM_NAME_LEN];
 	unsigned int i;
 
 	for (i = 0; i < batch->nr_bodies; i++) {
 		const struct ksplice_body *body = &batch->bodies[i];
-		bool found = false;
 
 		if (!body->jump_size && ksplice_probe(batch, body->slot->ip, false) != body->slot)
 			continue;	/* an older batch of ours has the site */
-		preempt_disable();
-		for (ops = rcu_dereference_raw(ftrace_ops_list); ops && !found;
-		     ops = rcu_dereference_raw(ops->next)) {
-			found = ksplice_ops_owns(ops, body->slot->ip);
-			if (found)
-				ksplice_describe_ops(ops, owner, sizeof(owner));
-		}
-		preempt_enable();
-		if (!found)
+		if (!ksplice_describe_owner(body->slot->ip, owner, sizeof(owner)))
 			continue;
 		ksplice_note(update, "function %s is redirected by %s\n",
 			     ksplice_str(body->function->name), owner);

@@ -29,7 +29,8 @@
  *                    uses; empty if none
  *  functions     r   lines "NAME OLD NEW CALLS TARGET REDIRECT": run address, address of the new body,
  *                    calls since applied (- if not counted: a jump counts none), target, and how calls
- *                    are redirected: jump, handler WHY, or - if they are not
+ *                    are redirected: jump, handler WHY, or - if they are not; jump
+ *                    overridden by OWNER if somebody else took the function since
  *  attempts      rw  how often to try the switch
  *  timeout_ms    rw  how long to go on trying
  *  partial       rw  "0", or names of the targets that are left out: the update is applied to those
