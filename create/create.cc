@@ -28,6 +28,7 @@
 #include "create/kconfig.h"
 #include "create/leave_out.h"
 #include "create/neighbours.h"
+#include "create/only_targets.h"
 #include "create/origin.h"
 #include "create/overlay.h"
 #include "create/package/package.h"
@@ -54,45 +55,6 @@ std::string now_text() {
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
   return text;
-}
-
-bool is_wanted(const std::string& target, const std::vector<std::string>& patterns) {
-  return patterns.empty() || std::any_of(patterns.begin(), patterns.end(), [&](const auto& each) {
-           return matches_pattern(target, each);
-         });
-}
-
-// Before anything of them is compiled; new units show their target only then.
-void leave_out_targets(std::vector<AffectedUnit>& units, const Options& options,
-                       Progress& progress) {
-  std::vector<std::string> left_out;
-  std::erase_if(units, [&](const AffectedUnit& unit) {
-    const std::vector<std::string> targets = split_modules(unit.target);
-    if (targets.empty() || std::any_of(targets.begin(), targets.end(), [&](const auto& target) {
-          return is_wanted(target, options.only_targets);
-        }))
-      return false;
-    left_out.push_back(fmt::format("{} of {}", unit.post, unit.target));
-    return true;
-  });
-  if (units.empty() && !left_out.empty())
-    throw Error("no_change",
-                fmt::format("no changes detected: --only-targets leaves out all of\n  {}",
-                            fmt::join(left_out, "\n  ")));
-  for (std::string& name : left_out) name += " is left out by --only-targets";
-  progress.notes(left_out);
-}
-
-void leave_out_targets(std::vector<ObjectPair>& pairs, const Options& options, Progress& progress) {
-  std::string left_out;
-  std::erase_if(pairs, [&](const ObjectPair& pair) {
-    if (is_wanted(pair.target, options.only_targets)) return false;
-    left_out += fmt::format("\n  {} of {}", pair.unit, pair.target);
-    progress.note(fmt::format("{} of {} is left out by --only-targets", pair.unit, pair.target));
-    return true;
-  });
-  if (pairs.empty() && !left_out.empty())
-    throw Error("no_change", "no changes detected: --only-targets leaves out all of" + left_out);
 }
 
 // What the patches make of one source.
@@ -135,7 +97,7 @@ std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig&
   progress.result(counted(affected.units.size(), "unit"));
   progress.notes(affected.notes);
   if (!affected.refusals.empty()) throw Refused(affected.refusals);
-  leave_out_targets(affected.units, options, progress);
+  leave_out_targets(affected.units, options.only_targets, progress);
   if (affected.units.empty() && affected.outside.empty() && !affected.makes_headers)
     throw Error("no_change", fmt::format("no changes detected: kernel {} is built from none of the "
                                          "files that the patch changes:\n  {}",
@@ -175,7 +137,7 @@ std::vector<ObjectPair> compile(const Options& options, const AppliedPatch& appl
       options.module_source.empty()
           ? compile_tree(options, kernel, toolchain, applied, overlay, kbuild, judge, progress)
           : compile_external(options, applied, overlay, kbuild, progress);
-  leave_out_targets(pairs, options, progress);
+  leave_out_targets(pairs, options.only_targets, progress);
   return pairs;
 }
 
