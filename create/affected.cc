@@ -246,9 +246,9 @@ class Finder {
     // A unit's source may be a part of other ones, too: fs/binfmt_elf.c of compat_binfmt_elf.c.
     included_[change.old_path] = add_by_rule(change.old_path, true) || unit;
     if (!unit) return;
-    if (change.kind == ChangeKind::Deleted)
-      affected_.notes.push_back(fmt::format("{} is deleted: its running code stays", change.path));
-    else if (change.kind == ChangeKind::Renamed)
+    if (change.kind != ChangeKind::Modified) affected_.may_take_units = true;
+    if (change.kind == ChangeKind::Deleted) return;  // gone_units.h
+    if (change.kind == ChangeKind::Renamed)
       add({unit->goal, object_of(change.path), true, target_of(*unit), false});
     else
       add({unit->goal, unit->goal, true, target_of(*unit), false});
@@ -267,11 +267,9 @@ class Finder {
       return;
     }
     affected_.changes.push_back(change);
+    if (diff.other || !diff.removed.empty()) affected_.may_take_units = true;
     const std::string folder = fs::path(change.path).parent_path().string();
     for (const std::string& object : diff.added) take_listed(change.path, folder, object);
-    for (const std::string& object : diff.removed)
-      affected_.notes.push_back(
-          fmt::format("{} leaves out {}: its running code stays", change.path, object));
     if (diff.other) add_governed(change.path, folder, is_deep(before) || is_deep(after));
   }
 

@@ -33,8 +33,8 @@ FileClass classify_file(const std::string& path);
 std::vector<std::string> check_files(const std::vector<FileChange>& changes,
                                      const std::filesystem::path& source);
 
-// One object to be compiled before and after the change. post is empty if its source is deleted,
-// pre if it is new.
+// One object to be compiled before and after the change. post is empty if the unit is gone
+// (gone_units.h), pre if it is new.
 struct AffectedUnit {
   std::string pre, post;  // goals for kbuild
   bool certain = true;    // false: may turn out not to include what changed
@@ -49,6 +49,7 @@ struct Affected {
   std::vector<FileChange> changes;             // those that the kernel's build may read
   std::vector<const OutsideProgram*> outside;  // what else may read the change
   bool makes_headers = false;                  // headers that the build makes may change
+  bool may_take_units = false;                 // units may be gone with the change
   std::vector<Refusal> refusals;
   std::vector<std::string> notes;
 };

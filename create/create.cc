@@ -22,6 +22,7 @@
 #include "create/consent.h"
 #include "create/external.h"
 #include "create/fleet.h"
+#include "create/gone_units.h"
 #include "create/hints.h"
 #include "create/job.h"
 #include "create/kbuild.h"
@@ -94,6 +95,7 @@ std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig&
   progress.stage("find the units that the patch touches");
   UnitTable table(kbuild, overlay.template_folder() / ".ksplice-units");
   Affected affected = find_affected(applied.changes, table, overlay);
+  find_gone_units(table, overlay, kbuild, affected);
   progress.result(counted(affected.units.size(), "unit"));
   progress.notes(affected.notes);
   if (!affected.refusals.empty()) throw Refused(affected.refusals);
@@ -253,7 +255,8 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Patch
   settle_neighbours(targets, modules);
   std::string folder = kernel_folder(package, kernel.release, images.vmlinux().build_id);
   KernelPart part = make_part(targets, units, images, modules, kernel.release, folder);
-  for (const ObjectPair& pair : pairs) part.summary.units.push_back(pair.unit);
+  for (const ObjectPair& pair : pairs)
+    if (!pair.post.empty()) part.summary.units.push_back(pair.unit);
   for (const ChangedUnit& unit : units)
     if (has_changes(unit)) part.summary.changed.push_back(unit.name);
   part.notes = notes;

@@ -213,26 +213,35 @@ ExternalPairs build_external_pairs(Overlay& overlay, const Kbuild& kbuild, const
   keep_all(overlay, "3-post", post);
   std::vector<Refusal> refusals = compare_other_parts(pre.others, post.others);
   if (!refusals.empty()) throw Refused(refusals);
+  const std::set<std::string> patched = paths_before(changes);
   ExternalPairs result;
   result.folder = copy.folder;
+  for (const auto& [name, unit] : pre.units)
+    if (const auto now = post.units.find(name);
+        now == post.units.end() || now->second.target != unit.target)
+      result.pairs.push_back(
+          {name, unit.target, unit.object, {}, {}, false, {}, {{unit.checksums, {}}, patched}});
   for (const auto& [name, unit] : post.units) {
     ObjectPair pair;
     pair.unit = name;
     pair.target = unit.target;
     pair.post = unit.object;
-    if (const auto found = pre.units.find(name); found != pre.units.end()) {
+    if (const auto found = pre.units.find(name);
+        found != pre.units.end() && found->second.target == unit.target) {
       const BuiltUnit& before = found->second;
       if (read_file(unit.object) == read_file(before.object)) continue;
-      pair.target = before.target;
       pair.pre = before.object;
-      pair.facts = {{before.checksums, unit.checksums}, paths_before(changes)};
+      pair.facts = {{before.checksums, unit.checksums}, patched};
       if (const auto third = moved.find(name); third != moved.end()) pair.moved = third->second;
     }
     result.pairs.push_back(std::move(pair));
   }
+  std::set<std::string> all;
+  for (const MadeModules* made : {&pre, &post})
+    for (const auto& [name, unit] : made->units) all.insert(name);
   split_by_target(result.pairs);
   result.notes = describe_unbuilt(post, copy.folder, changes);
-  progress.result(fmt::format("{} of {} objects differ", result.pairs.size(), post.units.size()));
+  progress.result(fmt::format("{} of {} objects differ", result.pairs.size(), all.size()));
   return result;
 }
 

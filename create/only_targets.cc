@@ -29,7 +29,8 @@ void leave_out_targets(std::vector<AffectedUnit>& units, const std::vector<std::
     if (targets.empty() || std::any_of(targets.begin(), targets.end(),
                                        [&](const auto& target) { return is_wanted(target, only); }))
       return false;
-    left_out.push_back(fmt::format("{} of {}", unit.post, unit.target));
+    left_out.push_back(
+        fmt::format("{} of {}", unit.post.empty() ? unit.pre : unit.post, unit.target));
     return true;
   });
   if (units.empty() && !left_out.empty())

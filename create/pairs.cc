@@ -14,10 +14,11 @@
 #include <map>
 #include <set>
 
+#include "create/gone_units.h"
 #include "create/moved.h"
 #include "create/object_cache.h"
 #include "create/package/manifest.h"
-#include "create/update_module.h"
+#include "create/swap.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/object/atoms.h"
@@ -136,31 +137,10 @@ bool reads_change(const BuiltUnit& built, const std::set<std::string>& changed) 
                      [&](const std::string& path) { return changed.contains(path); });
 }
 
-// The changes that a build can see.
-std::vector<FileChange> seen_by_kbuild(const std::vector<FileChange>& changes) {
-  std::vector<FileChange> seen;
-  for (const FileChange& change : changes) {
-    FileKind kind = classify_file(change.path).kind;
-    if (kind != FileKind::Ignored && kind != FileKind::Refused) seen.push_back(change);
-  }
-  return seen;
-}
-
-// Makes the tree the patched one, in which patches also find <ksplice-patch.h>.
-void swap_in(Overlay& overlay, const std::vector<FileChange>& changes) {
-  overlay.replace("include/ksplice-patch.h", core_source_folder() / "ksplice-patch.h");
-  for (const FileChange& change : seen_by_kbuild(changes)) {
-    if (change.kind == ChangeKind::Deleted)
-      overlay.remove(change.path);
-    else
-      overlay.replace(change.path, change.content);
-  }
-}
-
 // kbuild compiles a file that no Makefile lists too; in the kernel it would not be.
 void check_new_unit(const Kbuild& kbuild, const std::string& unit) {
   std::string source = fs::path(unit.substr(0, unit.size() - 2) + ".c").lexically_normal().string();
-  if (UnitTable(kbuild, kbuild.obj / ".ksplice-patched-units").find(source)) return;
+  if (patched_units(kbuild).find(source)) return;
   Refusal refusal;
   refusal.code = "unsupported_file";
   refusal.object = source;
@@ -168,13 +148,6 @@ void check_new_unit(const Kbuild& kbuild, const std::string& unit) {
       fmt::format("{} is new, and no Makefile builds it in this configuration", source);
   refusal.advice = "the patch must add it to obj-y, or to the objects of a module, in its folder";
   throw Refused({refusal});
-}
-
-// Makes the tree the original one again, with the files of moved.
-void swap_out(Overlay& overlay, const std::vector<FileChange>& changes,
-              const std::vector<MovedFile>& moved) {
-  for (const FileChange& change : seen_by_kbuild(changes)) overlay.restore(change.path);
-  for (const MovedFile& file : moved) overlay.replace(file.path, file.content);
 }
 
 // Compiles the originals of the pairs that differ once more, where lines move in what they read.
@@ -188,7 +161,9 @@ void build_moved(const PairInput& input, const std::map<std::string, BuiltUnit>&
   std::vector<std::string> todo;
   std::vector<ObjectPair*> wanted;
   for (size_t i = 0; i < pairs.size(); ++i) {
-    if (pairs[i].pre.empty() || !reads_change(pre.at(chosen[i]->pre), paths)) continue;
+    if (pairs[i].pre.empty() || pairs[i].post.empty() ||
+        !reads_change(pre.at(chosen[i]->pre), paths))
+      continue;
     ObjectDiff diff = compare_pair(pairs[i]).diff;
     pairs[i].same = diff.is_nothing();
     if (pairs[i].same) pairs[i].notes = std::move(diff.notes);
@@ -200,7 +175,8 @@ void build_moved(const PairInput& input, const std::map<std::string, BuiltUnit>&
   progress.stage(fmt::format("compile {} as the source is, with the patch's line numbers",
                              counted(todo.size(), "unit")));
   progress.expect(todo.size());
-  swap_out(input.overlay, input.changes, files);
+  swap_out(input.overlay, input.changes);
+  for (const MovedFile& file : files) input.overlay.replace(file.path, file.content);
   const BuildResult result = build_units(input.kbuild, todo);
   if (result.built.size() != todo.size())
     throw_failed("moved_failed", "without the patch and with its line numbers", result,
@@ -266,6 +242,7 @@ std::map<std::string, BuiltUnit> build_post(const PairInput& input,
   const bool is_kept = has_many_readers(input);
   ObjectCache cache(input.cache, is_kept ? post_key(input) : "", input.files);
   for (const AffectedUnit* unit : chosen) {
+    if (unit->post.empty()) continue;
     BuiltUnit built;
     if (is_kept && !unit->pre.empty() &&
         cache.load(unit->post, place_of(input.overlay, "3-post", unit->post), built))
@@ -279,7 +256,7 @@ std::map<std::string, BuiltUnit> build_post(const PairInput& input,
   progress.expect(todo.size());
   swap_in(input.overlay, input.changes);
   for (const AffectedUnit* unit : chosen)
-    if (unit->pre.empty()) check_new_unit(input.kbuild, unit->post);
+    if (unit->post != unit->pre && !unit->post.empty()) check_new_unit(input.kbuild, unit->post);
   // kbuild makes its headers first; if there is no unit, only these.
   if (todo.empty()) run_make(input.kbuild, {"prepare0"});
   BuildResult result = build_in_turns(input.kbuild, todo, [&](const BuiltUnit& built) {
@@ -355,6 +332,16 @@ void check_source(const PairInput& input, const std::vector<const AffectedUnit*>
   for (const std::string& path : paths) input.files.check(path);
 }
 
+// What a unit was that is gone.
+ObjectPair gone_pair(const AffectedUnit& unit, const BuiltUnit& pre) {
+  ObjectPair pair;
+  pair.unit = fs::path(pre.name).lexically_normal().string();
+  pair.target = unit.by_rule ? unit.target : pre.target;
+  pair.pre = pre.object;
+  pair.facts.checksums.pre = pre.checksums;
+  return pair;
+}
+
 std::vector<ObjectPair> build_all(const PairInput& input, Progress& progress) {
   std::map<std::string, BuiltUnit> pre = build_pre(input, progress);
   Outside outside(input.overlay, input.kbuild, input.outside, input.changes);
@@ -368,7 +355,16 @@ std::vector<ObjectPair> build_all(const PairInput& input, Progress& progress) {
   compare_made(input, made, refusals);
   std::vector<ObjectPair> pairs;
   std::vector<const AffectedUnit*> units;  // of pairs, in the same order
+  auto add = [&](ObjectPair pair, const AffectedUnit* unit) {
+    pair.facts.patched_files = paths_before(input.changes);
+    pairs.push_back(std::move(pair));
+    units.push_back(unit);
+  };
   for (const AffectedUnit* unit : chosen) {
+    if (unit->post.empty()) {
+      add(gone_pair(*unit, pre.at(unit->pre)), unit);
+      continue;
+    }
     const BuiltUnit& post = built.at(unit->post);
     if (unit->assembly || is_made_assembly(post)) {
       compare_assembly(pre[unit->pre], post, input.changes, refusals);
@@ -377,12 +373,14 @@ std::vector<ObjectPair> build_all(const PairInput& input, Progress& progress) {
     ObjectPair pair;
     pair.unit = fs::path(post.name).lexically_normal().string();
     pair.target = unit->pre.empty() ? post.target : pre[unit->pre].target;
+    // With its new name it is a part of something else.
+    const bool leaves = !unit->pre.empty() && unit->pre != unit->post && post.target != pair.target;
+    if (leaves) add(gone_pair(*unit, pre.at(unit->pre)), unit), pair.target = post.target;
     if (unit->by_rule) pair.target = unit->target;
-    if (!unit->pre.empty()) pair.pre = pre[unit->pre].object;
-    pair.facts = {{pre[unit->pre].checksums, post.checksums}, paths_before(input.changes)};
+    if (!unit->pre.empty() && !leaves) pair.pre = pre[unit->pre].object;
+    pair.facts.checksums = {pre[unit->pre].checksums, post.checksums};
     pair.post = post.object;
-    pairs.push_back(std::move(pair));
-    units.push_back(unit);
+    add(std::move(pair), unit);
   }
   if (!refusals.empty()) throw Refused(refusals);
   build_moved(input, pre, units, pairs, progress);
@@ -403,7 +401,7 @@ std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) 
                             input.outside, input.changes, input.files,
                             input.cache,   input.key,     {}};
       input.judge(build_all(first, progress));
-      swap_out(input.overlay, input.changes, {});
+      swap_out(input.overlay, input.changes);
     }
   }
   return build_all(input, progress);

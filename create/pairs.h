@@ -18,10 +18,10 @@
 namespace ksplice {
 
 struct ObjectPair {
-  std::string unit;           // "net/ipv4/tcp_ipv4.o", of post
-  std::string target;         // "vmlinux" or a module
-  std::filesystem::path pre;  // empty if the unit is new
-  std::filesystem::path post;
+  std::string unit;                // "net/ipv4/tcp_ipv4.o", of post
+  std::string target;              // "vmlinux" or a module
+  std::filesystem::path pre;       // empty if the unit is new
+  std::filesystem::path post;      // empty if the unit is gone
   std::filesystem::path moved;     // empty where no line moves
   bool same = false;               // pre and post were compared and are the same; there is no moved
   std::vector<std::string> notes;  // of that comparison
@@ -49,7 +49,7 @@ struct PairObjects {
   ObjectDiff diff;
 };
 
-// Reads and compares the objects of a pair. pre stays empty if the unit is new.
+// Reads and compares the objects of a pair. pre stays empty if the unit is new, post if it is gone.
 PairObjects compare_pair(const ObjectPair& pair);
 
 // kbuild puts one object into several modules ("a:b" is its target then): makes a pair for each.

@@ -85,3 +85,25 @@ expect 'helper\.o differs with the patch: it is a part of module pair' "$WORK/er
 patch_pair 'sed -i s/40/50/ other.c; sed -i "/^pair-y += helper/d" Kbuild'
 refused_create 3 unsupported_file --module-source="$WORK/pair" --patch="$WORK/patch" "$SOURCE"
 expect 'helper\.o is gone with the patch' "$WORK/err"
+
+# A unit that is gone: its state would be lost, and nobody may go on using what it was for others.
+cd "$WORK/src/pair"
+cat >state.c <<'EOF'
+int hit(void);
+static int count;
+int hit(void)
+{
+	return ++count;
+}
+EOF
+echo 'pair-y += state.o' >>Kbuild
+sed -i 's/, other(1)/, other(hit())/; s/^int other.*/& int hit(void);/' main.c
+cd "$WORK"
+rm -r "$WORK/pair"
+build_module "$WORK/src/pair"
+patch_pair 'sed -i "s/ state/ again/" Kbuild; sed "s/++count/count += 1/; s/hit/beat/" state.c >again.c; rm state.c; sed -i s/hit/beat/ main.c'
+refused_create 3 state_lost --module-source="$WORK/pair" --patch="$WORK/patch" "$SOURCE"
+expect 'count was in state\.o and is in again\.o now' "$WORK/err"
+patch_pair 'sed -i "/ state/d" Kbuild; sed -i "s/other(hit())/other(2)/" main.c'
+replaces limit_set
+expect 'count is not used any more' "$WORK/err"

@@ -286,8 +286,9 @@ TEST_F(FindAffected, TwoUnitsMayBeMadeOfOneSource) {
 TEST_F(FindAffected, AUnitMayBeAPartOfOtherOnes) {
   put("fs/both.c", "#include \"one.c\"\n");
   EXPECT_EQ(text(find(ChangeKind::Modified, "fs/one.c")), "fs/one.o certain\nfs/both.o\n");
-  EXPECT_EQ(text(find(ChangeKind::Deleted, "fs/one.c")),
-            "fs/both.o\nfs/one.c is deleted: its running code stays\n");
+  EXPECT_EQ(text(find(ChangeKind::Deleted, "fs/one.c")), "fs/both.o\n");
+  EXPECT_TRUE(find(ChangeKind::Deleted, "fs/one.c").may_take_units);
+  EXPECT_FALSE(find(ChangeKind::Modified, "fs/one.c").may_take_units);
 }
 
 // asn1.c is made of asn1.asn1 by a program: what it reads is known only then.
@@ -419,7 +420,10 @@ TEST_F(FindAffected, AMakefileMayChangeItsUnits) {
             "fs/Makefile builds both.o in another way, and its source is not new\n");
   EXPECT_EQ(change("obj-y += one.o ../lib/\n"),
             "fs/Makefile builds ../lib/ in another way, and its source is not new\n");
-  EXPECT_EQ(change(""), "fs/Makefile leaves out one.o: its running code stays\n");
+  EXPECT_EQ(change(""), "");
+  EXPECT_TRUE(find(ChangeKind::Modified, "fs/Makefile").may_take_units);
+  EXPECT_EQ(change("obj-y += one.o new.o\n"), "");
+  EXPECT_FALSE(find(ChangeKind::Modified, "fs/Makefile").may_take_units);
   put("Makefile", "SUBLEVEL = 1\n");
   content_ = "SUBLEVEL = 2\n";
   EXPECT_EQ(text(find(ChangeKind::Modified, "Makefile")),
