@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <optional>
 #include <string_view>
@@ -125,6 +126,26 @@ std::string subject_line(std::string text) {
   return open == text.npos ? "" : text.substr(open, text.find_last_not_of(' ') + 1 - open);
 }
 
+bool is_hex(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
+
+// The value of a Content-Transfer-Encoding line, in small letters.
+std::optional<std::string> encoding_header(std::string_view line) {
+  constexpr std::string_view Name = "content-transfer-encoding:";
+  std::string text(line);
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (!starts_with(text, Name)) return std::nullopt;
+  const size_t from = text.find_first_not_of(" \t", Name.size());
+  if (from == text.npos) return "";
+  return text.substr(from, text.find_first_of(" \t;", from) - from);
+}
+
+bool is_base64(std::string_view line) {
+  constexpr size_t Some = 16;  // a word of a text may look like it
+  return line.size() >= Some && std::all_of(line.begin(), line.end(), [](unsigned char c) {
+           return std::isalnum(c) != 0 || c == '+' || c == '/' || c == '=';
+         });
+}
+
 class Parser {
  public:
   Parser(std::string_view text, unsigned strip, Patch& patch)
@@ -150,6 +171,7 @@ class Parser {
       }
     }
     if (patch_.files.empty()) fail("has no diff in it", "give a unified diff");
+    check_encoding();
   }
 
  private:
@@ -170,16 +192,50 @@ class Parser {
     if (!patch_.files.empty() && starts_with(line, "@@ -"))
       fail("has a hunk without a file's header: a line that is none of its section stands above it",
            "take the stray line out; patch(1) would leave this hunk out");
+    // Each mail, and each part of one, has its own.
+    if (const std::optional<std::string> encoding = encoding_header(line)) {
+      const bool is_coded = *encoding == "quoted-printable" || *encoding == "base64";
+      patch_.encoding = is_coded ? *encoding : "";
+      return;
+    }
+    if (patch_.encoding == "base64" && is_base64(line))
+      fail("has a part in base64, in which more of it may stand", "");
     if (!patch_.files.empty()) return;
-    if (starts_with(line, "Content-Transfer-Encoding: ")) {
-      std::string_view value = line.substr(27);
-      if (starts_with(value, "quoted-printable") || starts_with(value, "base64"))
-        patch_.encoding = value;
-    } else if (patch_.subject.empty() && starts_with(line, "Subject: ")) {
+    if (patch_.subject.empty() && starts_with(line, "Subject: ")) {
       patch_.subject = subject_line(folded_line().substr(9));
     } else if (patch_.subject.empty() && starts_with(line, "Description: ")) {
       patch_.subject = subject_line(std::string(line.substr(13)));
     }
+  }
+
+  // Whether a mail's text is as it was written cannot be told from its head, as programs that
+  // decode it may leave that alone. In quoted-printable each "=" is written "=3D": where another
+  // one stands, the text is decoded. At the end of a line it may be either.
+  void look_for_codes(size_t from) {
+    if (patch_.encoding != "quoted-printable") return;
+    for (size_t at = from; at < at_; ++at) {
+      const std::string_view line = lines_[at];
+      for (size_t i = line.find('='); i != line.npos; i = line.find('=', i + 1)) {
+        const std::string_view code = line.substr(i + 1, 2);
+        if (code.empty()) continue;
+        const bool is_code = code.size() == 2 && is_hex(code[0]) && is_hex(code[1]);
+        is_decoded_ = is_decoded_ || !is_code;
+        if (!is_code) continue;
+        if (coded_.empty()) coded_ = fmt::format("{}:{}", patch_.name, at + 1);
+        is_coded_ = is_coded_ || code == "3D" || code == "3d";
+      }
+    }
+  }
+
+  void check_encoding() const {
+    if (coded_.empty() || (is_decoded_ && !is_coded_)) return;
+    Patch mail;
+    mail.encoding = "quoted-printable";
+    throw Error("bad_patch",
+                fmt::format("{}: the patch is not decoded: its mail is in quoted-printable, in "
+                            "which \"=3D\" stands for \"=\"",
+                            coded_),
+                decode_hint(mail));
   }
 
   // A header line with those that continue it.
@@ -233,6 +289,7 @@ class Parser {
       file.rename = file.rename || starts_with(line, "rename ");
       file.copy = file.copy || starts_with(line, "copy ");
     }
+    look_for_codes(start);
     for (size_t at = start; at < at_; ++at) patch_.diff += raw_[at];
     if (at_ < lines_.size() && is_file_header(at_)) {
       patch_.files.push_back(file);
@@ -289,6 +346,7 @@ class Parser {
     }
     if (file.hunks.empty()) fail(fmt::format("has no hunk for {}", new_path), "");
     check_end_of_hunk();
+    look_for_codes(start);
     for (size_t at = start; at < at_; ++at) patch_.diff += raw_[at];
     if (patch_.diff.back() != '\n') patch_.diff += '\n';
   }
@@ -345,6 +403,8 @@ class Parser {
   std::vector<std::string_view> raw_, lines_;  // with and without line ends
   size_t at_ = 0;
   unsigned strip_;
+  std::string coded_;  // the first place with what may be a code of quoted-printable
+  bool is_coded_ = false, is_decoded_ = false;
 };
 
 }  // namespace

@@ -38,6 +38,52 @@ struct Tree {
   }
 };
 
+// What a patch with a mail's head is refused for; "" if it is not.
+std::string refused_mail(const std::string& text) {
+  try {
+    parse_patch(text, 1, "mail");
+    return "";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, "bad_patch");
+    EXPECT_NE(error.hint.find("save its text decoded"), std::string::npos) << error.what();
+    return error.what();
+  }
+}
+
+std::string diff_to(const std::string& line) {
+  return "--- a/f.c\n+++ b/f.c\n@@ -1 +1 @@\n-int x;\n+" + line + "\n";
+}
+
+TEST(ParsePatch, RefusesATransferEncodingThatIsUsed) {
+  const std::string head = "Subject: x\nContent-Transfer-Encoding: quoted-printable\n\n";
+  const std::string say = "mail:8: the patch is not decoded: its mail is in quoted-printable";
+  EXPECT_EQ(refused_mail(head + diff_to("puts(\"a=3Db\");")).find(say), 0u);
+  EXPECT_EQ(refused_mail(head + diff_to("puts(\"caf=C3=A9\");")).find(say), 0u);
+  EXPECT_EQ(refused_mail("content-transfer-encoding:  Quoted-Printable; x\n\n\n" +
+                         diff_to("puts(\"a=3Db\");"))
+                .find(say),
+            0u);
+  EXPECT_NE(refused_mail(head + "--- a/f=3D.c\n+++ b/f=3D.c\n@@ -1 +1 @@\n-a\n+b\n"), "");
+  // It is decoded, the head was left alone; there is nothing to decode; it is of a mail before.
+  EXPECT_EQ(refused_mail(head + diff_to("int x = 1, y =20;")), "");
+  EXPECT_EQ(refused_mail(head + diff_to("int x;  /* = */")), "");
+  EXPECT_EQ(refused_mail(head + diff_to("int y;")), "");
+  EXPECT_EQ(refused_mail(diff_to("puts(\"a=3Db\");")), "");
+  const std::string plain = "Content-Transfer-Encoding: 8bit\n\n" + diff_to("puts(\"a=3Db\");");
+  EXPECT_EQ(refused_mail(head + diff_to("int y;") + "\n" + plain), "");
+  EXPECT_NE(refused_mail(plain + "\n" + head + diff_to("puts(\"a=3Db\");")), "");
+}
+
+TEST(ParsePatch, RefusesAPartInBase64) {
+  const std::string head = "Content-Transfer-Encoding: base64\n\n";
+  const std::string part = "LS0tIGEvZi5jCisrKyBiL2YuYwpAQCAtMSArMSBAQAo=\n\n";
+  EXPECT_NE(refused_mail(head + part), "");
+  EXPECT_NE(refused_mail(diff_to("int y;") + "\n" + head + part), "");
+  EXPECT_NE(refused_mail(head + part + "Content-Transfer-Encoding: 7bit\n\n" + diff_to("int y;")),
+            "");
+  EXPECT_EQ(refused_mail(head + "a word\n" + diff_to("int y;")), "");
+}
+
 TEST(ParsePatch, ReadsNamesAndHunks) {
   Patch patch = parse_patch(Simple, 1, "test");
   ASSERT_EQ(patch.files.size(), 1u);
