@@ -1,6 +1,8 @@
 // The order matters: pre first, on the untouched overlay; then the patched files are swapped in
 // and the same objects compiled again. The two differ in nothing but the patch.
 //
+// Where the tree becomes the original one again, kbuild's output folder does, too (obj_state.h).
+//
 // Only units that differ are compiled a third time (moved), if they read a file in which lines
 // move; of a header that many units include, those are few. Where post is pre, exactly, no line
 // number can have become a difference; where no line moves, pre is what moved would be. Then the
@@ -16,6 +18,7 @@
 
 #include "create/gone_units.h"
 #include "create/moved.h"
+#include "create/obj_state.h"
 #include "create/object_cache.h"
 #include "create/package/manifest.h"
 #include "create/swap.h"
@@ -151,7 +154,8 @@ void check_new_unit(const Kbuild& kbuild, const std::string& unit) {
 }
 
 // Compiles the originals of the pairs that differ once more, where lines move in what they read.
-void build_moved(const PairInput& input, const std::map<std::string, BuiltUnit>& pre,
+void build_moved(const PairInput& input, const ObjState& start,
+                 const std::map<std::string, BuiltUnit>& pre,
                  const std::vector<const AffectedUnit*>& chosen, std::vector<ObjectPair>& pairs,
                  Progress& progress) {
   const std::vector<MovedFile> files = make_moved(input.changes, input.overlay.source(),
@@ -176,6 +180,7 @@ void build_moved(const PairInput& input, const std::map<std::string, BuiltUnit>&
                              counted(todo.size(), "unit")));
   progress.expect(todo.size());
   swap_out(input.overlay, input.changes);
+  start.restore();
   for (const MovedFile& file : files) input.overlay.replace(file.path, file.content);
   const BuildResult result = build_units(input.kbuild, todo);
   if (result.built.size() != todo.size())
@@ -342,7 +347,9 @@ ObjectPair gone_pair(const AffectedUnit& unit, const BuiltUnit& pre) {
   return pair;
 }
 
-std::vector<ObjectPair> build_all(const PairInput& input, Progress& progress) {
+// start: kbuild's output folder before it built a unit.
+std::vector<ObjectPair> build_all(const PairInput& input, const ObjState& start,
+                                  Progress& progress) {
   std::map<std::string, BuiltUnit> pre = build_pre(input, progress);
   Outside outside(input.overlay, input.kbuild, input.outside, input.changes);
   if (!input.outside.empty())
@@ -383,7 +390,7 @@ std::vector<ObjectPair> build_all(const PairInput& input, Progress& progress) {
     add(std::move(pair), unit);
   }
   if (!refusals.empty()) throw Refused(refusals);
-  build_moved(input, pre, units, pairs, progress);
+  build_moved(input, start, pre, units, pairs, progress);
   check_source(input, chosen, pre, built);
   split_by_target(pairs);
   return pairs;
@@ -392,6 +399,7 @@ std::vector<ObjectPair> build_all(const PairInput& input, Progress& progress) {
 }  // namespace
 
 std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) {
+  const ObjState start(input.overlay.obj(), input.overlay.template_folder());
   if (input.judge && has_many_readers(input)) {
     const std::vector<AffectedUnit> own = own_units(input);
     if (!own.empty()) {
@@ -400,11 +408,12 @@ std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) 
       const PairInput first{input.overlay, input.kbuild,  own,
                             input.outside, input.changes, input.files,
                             input.cache,   input.key,     {}};
-      input.judge(build_all(first, progress));
+      input.judge(build_all(first, start, progress));
       swap_out(input.overlay, input.changes);
+      start.restore();
     }
   }
-  return build_all(input, progress);
+  return build_all(input, start, progress);
 }
 
 void split_by_target(std::vector<ObjectPair>& pairs) {
