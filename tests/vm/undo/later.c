@@ -161,12 +161,20 @@ static enum hrtimer_restart hrtimer_new(struct hrtimer *timer)
 	return HRTIMER_RESTART;
 }
 #endif
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+static inline void hrtimer_setup(struct hrtimer *timer, enum hrtimer_restart (*function)(struct hrtimer *),
+				 clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+}
+#endif
 GIVE(hrtimer)
 {
-	hrtimer_init(&hrtimer_live, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-	hrtimer_live.function = hrtimer_old;
 #ifdef PATCH_hrtimer
-	hrtimer_live.function = hrtimer_new;
+	hrtimer_setup(&hrtimer_live, hrtimer_new, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+#else
+	hrtimer_setup(&hrtimer_live, hrtimer_old, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
 #endif
 	hrtimer_start(&hrtimer_live, ms_to_ktime(1), HRTIMER_MODE_REL);
 }
