@@ -63,7 +63,7 @@ static void talk(void)
 	if (!talk_socket) {
 		if (sock_create_kern(&init_net, AF_INET, SOCK_DGRAM, IPPROTO_UDP, &talk_socket))
 			return;
-		kernel_bind(talk_socket, (struct sockaddr *)&to, sizeof(to));
+		kernel_bind(talk_socket, (void *)&to, sizeof(to));
 	}
 	kernel_sendmsg(talk_socket, &message, &part, 1, 5);
 	msleep(2);
