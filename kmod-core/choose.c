@@ -90,13 +90,19 @@ static void ksplice_make_jump(struct ksplice_body *body, s64 distance)
 	*(s32 *)(body->after + 1) = distance;
 }
 
+/* Where the jump leads: no ENDBR is needed there, which may stand before the new body's own site. */
+static unsigned long ksplice_jump_target(const struct ksplice_body *body)
+{
+	return ksplice_site(body->new_addr) ?: body->new_addr;
+}
+
 /* Decides for one body; NULL if it gets a jump, or why not. */
 static const char *ksplice_choose_body(const struct ksplice_update *update,
 				       struct ksplice_body *body)
 {
 	const struct ksplice_run *run = ksplice_function_run(body->function);
 	unsigned long addr = ksplice_jump_addr(body);
-	s64 distance = body->new_addr - (addr + KSPLICE_JUMP_SIZE);
+	s64 distance = ksplice_jump_target(body) - (addr + KSPLICE_JUMP_SIZE);
 	const char *why;
 
 	if (distance != (s32)distance)

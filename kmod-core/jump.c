@@ -244,7 +244,7 @@ void ksplice_unlock_text(void)
 #endif
 }
 
-/* Under stop_machine: a body of which the bytes are not what they should be. */
+/* With the text locked, so that it stays so: a body of which the bytes are not what they should be. */
 const struct ksplice_body *ksplice_wrong_poke(const struct ksplice_pokes *pokes)
 {
 	unsigned int i;
@@ -308,10 +308,20 @@ void ksplice_dismiss(struct ksplice_meeting *meeting)
 	smp_store_release(&meeting->step, KSPLICE_MEETING_OVER);
 }
 
+/* All but the first byte. Nobody runs it, so it need not be written whole. */
+static void ksplice_write_rest(const struct ksplice_poke *poke)
+{
+	unsigned int at;
+
+	WRITE_ONCE(*(u32 *)(poke->alias + 1), *(const u32 *)(poke->to + 1));
+	for (at = KSPLICE_JUMP_SIZE; at < poke->body->jump_size; at++)
+		WRITE_ONCE(poke->alias[at], poke->to[at]);
+}
+
 /* Under stop_machine: all but the last step. Who calls one of the functions comes to the new body. */
 void ksplice_begin_pokes(const struct ksplice_pokes *pokes, struct ksplice_meeting *meeting)
 {
-	unsigned int i, at;
+	unsigned int i;
 
 	if (!pokes->nr)
 		return;
@@ -320,8 +330,7 @@ void ksplice_begin_pokes(const struct ksplice_pokes *pokes, struct ksplice_meeti
 		WRITE_ONCE(pokes->list[i].alias[0], KSPLICE_INT3);
 	ksplice_meet(meeting);
 	for (i = 0; i < pokes->nr; i++)
-		for (at = 1; at < pokes->list[i].body->jump_size; at++)
-			WRITE_ONCE(pokes->list[i].alias[at], pokes->list[i].to[at]);
+		ksplice_write_rest(&pokes->list[i]);
 	ksplice_meet(meeting);
 }
 

@@ -112,12 +112,6 @@ static int ksplice_check_places_stopped(struct ksplice_switch *data)
 	return data->wrong ? -EINVAL : 0;
 }
 
-static int ksplice_check_code_stopped(struct ksplice_switch *data)
-{
-	data->changed = ksplice_wrong_poke(data->pokes);
-	return data->changed ? -EINVAL : 0;
-}
-
 static int ksplice_try_stopped(struct ksplice_switch *data)
 {
 	struct ksplice_member *member;
@@ -126,8 +120,6 @@ static int ksplice_try_stopped(struct ksplice_switch *data)
 
 	if (!ret)
 		ret = ksplice_check_places_stopped(data);
-	if (!ret)
-		ret = ksplice_check_code_stopped(data);
 	if (ret)
 		return ret;
 	ret = ksplice_call_hooks(data->update, data->batch,
@@ -175,6 +167,11 @@ static int ksplice_stop(struct ksplice_switch *data)
 	int ret;
 
 	ksplice_lock_text();
+	data->changed = ksplice_wrong_poke(data->pokes);
+	if (data->changed) {
+		ksplice_unlock_text();
+		return -EINVAL;
+	}
 	data->meeting = (struct ksplice_meeting){
 		.leader = cpumask_first(cpu_online_mask),
 		.followers = num_online_cpus() - 1,
