@@ -1,4 +1,4 @@
-// Refuses changes of what a unit exports to modules.
+// Refuses changes of what a unit exports to modules, and of what its tracepoints hand over.
 #include <elf.h>
 #include <fmt/core.h>
 
@@ -97,9 +97,32 @@ void note_other_callers(Judgement& j, const std::map<std::string, std::string>& 
   }
 }
 
+// What a tracepoint hands to those who attached themselves to it: its iterator only passes it on,
+// so that its code is the same. Modules were compiled for the old order, and BPF programs are
+// checked against it in the kernel's BTF.
+void judge_tracepoints(Judgement& j) {
+  constexpr std::string_view Iterator = "__traceiter_";
+  for (const FunctionDiff& function : j.context.diff.functions) {
+    if (!function.name.starts_with(Iterator)) continue;
+    const auto old = j.context.pre_debug.prototype(function.name);
+    const auto now = j.context.post_debug.prototype(function.name);
+    if (!old || !now || old->shape == now->shape) continue;
+    const std::string name = function.name.substr(Iterator.size());
+    Refusal& refusal = j.refuse(
+        "tracepoint_changed", function.section, name,
+        fmt::format("tracepoint {} hands over other parameters: {}, was {}", name, now->text,
+                    old->text),
+        "leave its parameters as they are: BPF programs and modules that are attached to it know "
+        "the old ones");
+    refusal.expected = old->text;
+    refusal.found = now->text;
+  }
+}
+
 }  // namespace
 
 void judge_exports(Judgement& j) {
+  judge_tracepoints(j);
   const auto pre = exports(j.context.pre.object()), post = exports(j.context.post.object());
   const std::string advice =
       "leave exports as they are; new code of the update may call the function without one";
