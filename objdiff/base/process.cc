@@ -61,6 +61,9 @@ void clear_environment() {
   ::dup2(in, 0);
   ::dup2(out, 1);
   ::dup2(out, 2);
+  // Not what our caller left open: where that is much, mmdebstrap's scripts get a number of two
+  // digits, which dash does not understand ("Bad fd number").
+  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   if (options.plain_env) clear_environment();
   for (const auto& [name, value] : options.env)
     value.empty() ? ::unsetenv(name.c_str()) : ::setenv(name.c_str(), value.c_str(), 1);
