@@ -22,9 +22,11 @@ const std::map<std::string, AbortCode>& apply_codes() {
       {"module_busy",
        {"a module that the update needs is coming or going", "try again in a moment"}},
       {"out_of_memory", {"the kernel ran out of memory", "free some memory and try again", false}},
-      {"failed_to_find",
-       {"a symbol or place that the update needs is not in the running kernel",
-        "create the update again for this kernel"}},
+      {"no_ftrace_site",
+       {"a function to be replaced has no ftrace site and cannot have a jump here",
+        "take away what is named above if it is yours (--no-settle, a probe); otherwise put the "
+        "new "
+        "code into a function of another name, and patch the callers to call that"}},
       {"already_reversed",
        {"the update was applied and reversed before, and its modules are still loaded",
         "run ksplice-undo for it, then apply it again"}},

@@ -4,9 +4,9 @@
  * and why. The handler is right for every function that has an ftrace site; the jump needs that the
  * instructions which it covers are nobody's but the function's own:
  *
- *	- the kernel does not rewrite them while it runs (a jump label, a static call, a lock prefix on a
- *	  host that may get a second processor). What is settled at the start, such as return thunks, is
- *	  not in the way
+ *	- the kernel does not rewrite them while it runs (a jump label, a static call, the place of a
+ *	  lock prefix on a host that may get a second processor). What is settled at the start, such as
+ *	  alternatives and return thunks, is not in the way
  *	- no kprobe stands on them
  *	- the function does not lead back to them: then they are run only by who calls it
  *	- no task may be in them, as --allow-busy permits it
@@ -14,12 +14,19 @@
  *
  * An update on top of another one turns the jump that is there, and stays on the handler where that one
  * is on it.
+ *
+ * A function without an ftrace site (notrace, or of a file that is built without them: a seventh of the
+ * kernel) is bare: it gets its jump at the entry, behind an ENDBR, or the update is refused. The same
+ * holds there. That a call or the jump of another function leads to its first byte is no hindrance:
+ * this is how it is called. Code that runs before the kernel has set itself up (noinstr, entry, idle)
+ * is refused: the new body would not be there, or would not be allowed to run there.
  */
 #include <linux/memory.h>
 #include <linux/moduleparam.h>
 #include <linux/uaccess.h>
 #include <asm/insn.h>
 
+#include "breakpoint_path.h"
 #include "core.h"
 
 static bool ksplice_count_calls = true;
@@ -30,18 +37,12 @@ static bool ksplice_settle = true;
 module_param_named(settle, ksplice_settle, bool, 0644);
 MODULE_PARM_DESC(settle, "redirect functions by a jump where that can be done (read when an update is applied)");
 
-/*
- * What runs between a breakpoint in the kernel and our notifier, of exc_int3(): an NMI that calls one of
- * these while its jump is being written would go round in circles.
- */
-static const char ksplice_breakpoint_path[] =
-	"do_int3 kgdb_ll_trap __kgdb_notify kprobe_int3_handler get_kprobe kprobe_exceptions_notify "
-	"notify_die atomic_notifier_call_chain notifier_call_chain arch_uprobe_exception_notify "
-	"uprobe_pre_sstep_notifier uprobe_post_sstep_notifier func_ptr_is_kernel_text "
-	"kernel_text_address __kernel_text_address core_kernel_text rcu_is_watching __rcu_read_lock "
-	"__rcu_read_unlock rcu_read_unlock_special rcu_read_unlock_strict "
-	"rcu_lockdep_current_cpu_online debug_lockdep_rcu_enabled lock_acquire lock_release "
-	"lock_is_held_type preempt_count_add preempt_count_sub";
+/* The kernel does without the call where it can, so that a new body would be called by some only. */
+static const char ksplice_rewritten[] = "__static_call_return0";
+
+#define KSPLICE_LOCK 0xf0
+
+static const char ksplice_probed[] = "a kprobe is where the jump would be";
 
 static const char *ksplice_range_in_the_way(const struct ksplice_run *run, u32 start, u32 end)
 {
@@ -51,6 +52,9 @@ static const char *ksplice_range_in_the_way(const struct ksplice_run *run, u32 s
 	for (i = 0; i < run->nr_ranges; i++) {
 		if (ranges[i].offset >= end || ranges[i].offset + ranges[i].length <= start)
 			continue;
+		/* A lock prefix that is there is never taken away; one that is not may come. */
+		if (ranges[i].length == 1 && *(u8 *)(run->addr + ranges[i].offset) == KSPLICE_LOCK)
+			continue;
 		if (ranges[i].kind == KSPLICE_RANGE_STATIC_CALL)
 			return "a static call is where the jump would be";
 		if (ranges[i].kind == KSPLICE_RANGE_VARIANTS)
@@ -59,12 +63,21 @@ static const char *ksplice_range_in_the_way(const struct ksplice_run *run, u32 s
 	return NULL;
 }
 
+/* Does nothing behind the instruction run, unless it is led to? */
+static bool ksplice_ends_code(const struct insn *insn)
+{
+	u8 first = insn->opcode.bytes[0];
+
+	return first == 0xc3 || first == 0xe9 || first == 0xeb;
+}
+
 /* The bytes of whole instructions that a jump at addr covers, as they are now; NULL or the reason. */
 static const char *ksplice_take_bytes(struct ksplice_body *body, unsigned long addr,
 				      unsigned long end)
 {
 	u8 live[KSPLICE_MAX_JUMP];
 	unsigned int size = 0, room = min(end - addr, (unsigned long)sizeof(live));
+	bool over = false;
 	struct insn insn;
 
 	if (copy_from_kernel_nofault(live, (void *)addr, room))
@@ -73,9 +86,15 @@ static const char *ksplice_take_bytes(struct ksplice_body *body, unsigned long a
 		if (size >= room)
 			return "it is too short for a jump";
 		if (ksplice_has_kprobe(addr + size, 1))
-			return "a kprobe is where the jump would be";
+			return ksplice_probed;
+		/* A return of one byte has the room of a jump to the return thunk. */
+		if (over && live[size] == 0xcc) {
+			size++;
+			continue;
+		}
 		if (live[size] == 0xcc || insn_decode(&insn, live + size, room - size, INSN_MODE_KERN))
 			return "its code cannot be decoded";
+		over = ksplice_ends_code(&insn);
 		size += insn.length;
 	}
 	memcpy(body->before, live, size);
@@ -94,6 +113,21 @@ static void ksplice_make_jump(struct ksplice_body *body, s64 distance)
 static unsigned long ksplice_jump_target(const struct ksplice_body *body)
 {
 	return ksplice_site(body->new_addr) ?: body->new_addr;
+}
+
+/* Why a function that has no ftrace site may not be redirected at all, or NULL. */
+static const char *ksplice_untouchable(const struct ksplice_body *body)
+{
+	static const u8 nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };	/* as BPF has it for its dispatchers */
+	unsigned long addr = ksplice_function_run(body->function)->addr;
+
+	if (ksplice_is_noinstr(addr, body->member->target))
+		return "it is noinstr, entry or idle code";
+	if (ksplice_listed(ksplice_rewritten, ksplice_str(body->function->name)))
+		return "the kernel rewrites the calls of it";
+	if (!memcmp((void *)ksplice_jump_addr(body), nop, sizeof(nop)))
+		return "somebody else may write a call at its entry";
+	return NULL;
 }
 
 /* Decides for one body; NULL if it gets a jump, or why not. */
@@ -116,8 +150,12 @@ static const char *ksplice_choose_body(const struct ksplice_update *update,
 		return NULL;
 	}
 	if (!update->settle || !ksplice_settle)
-		return "the update was applied so";
-	if (ksplice_listed(ksplice_breakpoint_path, ksplice_str(body->function->name)))
+		return body->slot->bare ? "jumps are switched off (--no-settle, or settle of ksplice.ko)" :
+					  "the update was applied so";
+	why = body->slot->bare ? ksplice_untouchable(body) : NULL;
+	if (why)
+		return why;
+	if (ksplice_listed(KSPLICE_BREAKPOINT_PATH, ksplice_str(body->function->name)))
 		return "the handling of breakpoints may call it";
 	if (ksplice_listed(update->allow_busy, ksplice_str(body->function->name)))
 		return "its old code may stay in use";
@@ -143,16 +181,25 @@ static void ksplice_refuse_jump(struct ksplice_body *body, const char *why)
 	}
 }
 
-/* Some code leads to addr. No jump may be there. */
-static void ksplice_refuse_target(struct ksplice_batch *batch, unsigned long addr)
+/* May a jump of run lead to the first byte of the jump of this slot? */
+static bool ksplice_is_call(const struct ksplice_slot *slot, const struct ksplice_run *run, bool call)
+{
+	return slot->bare && (call || run != ksplice_function_run(slot->bottom->function));
+}
+
+/* Some code of run leads to addr, with a call or a jump. No jump may be there. */
+static void ksplice_refuse_target(struct ksplice_batch *batch, unsigned long addr,
+				  const struct ksplice_run *run, bool call)
 {
 	unsigned int back;
 
-	for (back = 0; back < KSPLICE_MAX_JUMP; back++) {
-		const struct ksplice_slot *slot =
-			ksplice_find_slot(batch, addr - back - MCOUNT_INSN_SIZE);
+	for (back = 0; back < KSPLICE_MAX_JUMP + MCOUNT_INSN_SIZE; back++) {
+		const struct ksplice_slot *slot = ksplice_find_slot(batch, addr - back);
+		unsigned int before = slot && !slot->bare ? MCOUNT_INSN_SIZE : 0;
 
-		if (slot && back < slot->bottom->jump_size)
+		if (!slot || back < before || back - before >= slot->bottom->jump_size)
+			continue;
+		if (back != before || !ksplice_is_call(slot, run, call))
 			ksplice_refuse_jump(slot->bottom, "its own code leads to the place of the jump");
 	}
 }
@@ -182,7 +229,7 @@ static bool ksplice_follow_code(struct ksplice_batch *batch, const struct ksplic
 			return false;
 		target = ksplice_branch_target(&insn, run->addr + at);
 		if (target)
-			ksplice_refuse_target(batch, target);
+			ksplice_refuse_target(batch, target, run, insn.opcode.bytes[0] == 0xe8);
 		at += insn.length;
 	}
 	return true;
@@ -207,6 +254,17 @@ static bool ksplice_own_slot(const struct ksplice_batch *batch, const struct ksp
 	return ksplice_find_slot(batch, body->slot->ip) == body->slot;
 }
 
+/* A function that has no ftrace site gets a jump, or the update cannot be applied. */
+static int ksplice_refuse_bare(struct ksplice_update *update, const struct ksplice_body *body)
+{
+	const char *name = ksplice_str(body->function->name);
+
+	ksplice_note(update, "function %s has no ftrace site, and cannot have a jump: %s\n", name, body->why);
+	return ksplice_abort(update, body->why == ksplice_probed ? KSPLICE_CONFLICT : KSPLICE_NO_FTRACE_SITE,
+			     "function %s has no ftrace site, and no jump can be at its entry: %s", name,
+			     body->why);
+}
+
 /* Chooses for all bodies of the batch, which is not armed yet. Returns 0, or aborts. */
 int ksplice_choose(struct ksplice_update *update, struct ksplice_batch *batch)
 {
@@ -225,6 +283,8 @@ int ksplice_choose(struct ksplice_update *update, struct ksplice_batch *batch)
 			batch->nr_jumps++;
 			continue;
 		}
+		if (body->slot->bare && !body->below)
+			return ksplice_refuse_bare(update, body);
 		if (body->below && body->below->jump_size)
 			return ksplice_abort(update, KSPLICE_UNEXPECTED,
 					     "the jump of function %s cannot be turned: %s",

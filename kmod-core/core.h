@@ -50,7 +50,7 @@ enum ksplice_cause {
 	KSPLICE_CODE_BUSY,
 	KSPLICE_MODULE_BUSY,
 	KSPLICE_OUT_OF_MEMORY,
-	KSPLICE_FAILED_TO_FIND,
+	KSPLICE_NO_FTRACE_SITE,
 	KSPLICE_ALREADY_REVERSED,
 	KSPLICE_UNEXPECTED_RUNNING_TASK,
 	KSPLICE_UNEXPECTED,
@@ -99,6 +99,7 @@ struct ksplice_body {
 /* A function of the running kernel that is replaced; entry of the hash table of a batch. */
 struct ksplice_slot {
 	unsigned long ip;		/* the ftrace site; 0: free slot */
+	bool bare;			/* no site: ip is where the jump goes, at the entry */
 	struct ksplice_body *top;	/* the newest body */
 	struct ksplice_body *bottom;	/* the oldest one */
 };
@@ -229,6 +230,8 @@ void ksplice_undo_kprobes(u8 *live, unsigned long addr, u32 size);
 bool ksplice_has_kprobe(unsigned long addr, u32 size);
 bool ksplice_in_image(unsigned long addr);
 unsigned long ksplice_site(unsigned long addr);
+unsigned long ksplice_entry(const struct ksplice_run *run);
+bool ksplice_is_noinstr(unsigned long addr, const struct module *module);
 int ksplice_unwind(struct task_struct *task, bool (*visit)(void *data, unsigned long addr),
 		   void *data);
 
@@ -274,7 +277,7 @@ void ksplice_dismiss(struct ksplice_meeting *meeting);
 /* Where the jump of a body is, if it has one. */
 static inline unsigned long ksplice_jump_addr(const struct ksplice_body *body)
 {
-	return body->slot->ip + MCOUNT_INSN_SIZE;
+	return body->slot->ip + (body->slot->bare ? 0 : MCOUNT_INSN_SIZE);
 }
 
 /* places.c */
@@ -375,5 +378,8 @@ extern const struct kobj_type ksplice_update_type;
  * core_symbols.txt is declared by the headers. */
 struct ftrace_func_entry *ftrace_lookup_ip(struct ftrace_hash *hash, unsigned long ip);
 extern struct mutex kprobe_mutex;
+extern char __noinstr_text_start[], __noinstr_text_end[];
+extern char __entry_text_start[], __entry_text_end[];
+extern char __cpuidle_text_start[], __cpuidle_text_end[];
 
 #endif

@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#define KSPLICE_ABI_VERSION 5
+#define KSPLICE_ABI_VERSION 6
 
 /*
  * Kinds of ranges in run code that the kernel rewrites itself. Each accepts the bytes of a listed
@@ -24,7 +24,7 @@
  * "Padding" after a variant's counted bytes: any sequence of x86 nops, int3, or a jump over int3s to the end.
  */
 enum ksplice_range_kind {
-	KSPLICE_RANGE_VARIANTS = 1,	/* only the variants: alternatives, jump labels, smp locks, endbr */
+	KSPLICE_RANGE_VARIANTS = 1,	/* only the variants: jump labels, smp locks, endbr */
 	KSPLICE_RANGE_FTRACE = 2,	/* 5 bytes: also nop5, or a call or jmp into a trampoline of ftrace
 					 * or BPF */
 	KSPLICE_RANGE_STATIC_CALL = 3,	/* 5 or 6 bytes; param: address of struct static_call_key. Also a
@@ -41,6 +41,8 @@ enum ksplice_range_kind {
 	KSPLICE_RANGE_RUNTIME_SHIFT = 8, /* 1 byte of a shift, or 4 of a mask (runtime_const_mask_32);
 					 * param: address of the variable that begins with them, or
 					 * of another place in code that must hold the same */
+	KSPLICE_RANGE_ALTERNATIVE = 9,	/* only the variants, of which the kernel has chosen one for good
+					 * before anything can be applied: a jump may cover them */
 };
 
 /* variants: nr_variants records, each one __u8 counted length and then exactly length bytes. */

@@ -141,7 +141,7 @@ static int ksplice_check_ranges(const struct module *module, const struct ksplic
 
 		if (ranges[i].offset < end || (u64)ranges[i].offset + ranges[i].length > run->size ||
 		    !ranges[i].length || ranges[i].kind < KSPLICE_RANGE_VARIANTS ||
-		    ranges[i].kind > KSPLICE_RANGE_RUNTIME_SHIFT)
+		    ranges[i].kind > KSPLICE_RANGE_ALTERNATIVE)
 			return ksplice_refuse("range %u of %s", i, ksplice_str(run->name));
 		end = (u64)ranges[i].offset + ranges[i].length;
 		for (v = 0; v < ranges[i].nr_variants; v++) {

@@ -2,10 +2,10 @@
 /*
  * Redirection: sends the calls of a function in the running kernel to its new body.
  *
- * Each function starts with a call or a nop that ftrace owns (its site). All functions that are
- * applied together form a batch: one ftrace_ops that covers all of their sites, with a hash table
- * from site to body. ftrace calls ksplice_handler() at each of these sites, and the handler sets the
- * address at which the task goes on.
+ * A function starts with a call or a nop that ftrace owns (its site), or is bare, and gets a jump at
+ * its entry or nothing (choose.c). All functions that are applied together form a batch: one ftrace_ops
+ * that covers all of their sites, with a hash table from site to body. ftrace calls ksplice_handler()
+ * at each of these sites, and the handler sets the address at which the task goes on.
  *
  * One ops for a batch, rather than one per function: arming 500 functions is one call and disarming
  * them waits for one grace period. Rather than a single ops for the whole core: a registered ops can
@@ -156,14 +156,11 @@ static int ksplice_add_body(struct ksplice_batch *batch, struct ksplice_member *
 	unsigned long addr = ksplice_function_run(function)->addr;
 	struct ksplice_body *replaced = ksplice_body_at(addr);
 	struct ksplice_slot *slot = replaced ? replaced->slot : NULL;
-	unsigned long ip;
+	unsigned long ip, site = 0;
 
 	if (!slot) {
-		ip = ksplice_site(addr);
-		if (!ip)
-			return ksplice_abort(update, KSPLICE_FAILED_TO_FIND,
-					     "function %s has no ftrace site",
-					     ksplice_str(function->name));
+		site = ksplice_site(addr);
+		ip = site ?: ksplice_entry(ksplice_function_run(function));
 		slot = ksplice_slot_of_site(ip);
 	}
 	/* What runs is the newest body. Is it the one that the proof is about? */
@@ -174,6 +171,7 @@ static int ksplice_add_body(struct ksplice_batch *batch, struct ksplice_member *
 	if (!slot) {
 		slot = ksplice_probe(batch, ip, true);
 		slot->ip = ip;
+		slot->bare = !site;
 	}
 	if (ksplice_has_slot(batch, slot))
 		return ksplice_abort(update, KSPLICE_UNEXPECTED,

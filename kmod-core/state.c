@@ -21,7 +21,7 @@ static const struct {
 	[KSPLICE_CODE_BUSY] = { "code_busy", -EAGAIN },
 	[KSPLICE_MODULE_BUSY] = { "module_busy", -EBUSY },
 	[KSPLICE_OUT_OF_MEMORY] = { "out_of_memory", -ENOMEM },
-	[KSPLICE_FAILED_TO_FIND] = { "failed_to_find", -ENOENT },
+	[KSPLICE_NO_FTRACE_SITE] = { "no_ftrace_site", -EOPNOTSUPP },
 	[KSPLICE_ALREADY_REVERSED] = { "already_reversed", -EEXIST },
 	[KSPLICE_UNEXPECTED_RUNNING_TASK] = { "unexpected_running_task", -EDEADLK },
 	[KSPLICE_UNEXPECTED] = { "unexpected", -EIO },

@@ -11,7 +11,7 @@
  *                    writer itself was in code that is to be replaced (an update of vfs_write). Wait
  *                    for 0 before looking at the result
  *  abort_cause   r   code word of the last operation: ok, no_match, code_busy, module_busy,
- *                    out_of_memory, failed_to_find, already_reversed, unexpected_running_task,
+ *                    out_of_memory, no_ftrace_site, already_reversed, unexpected_running_task,
  *                    unexpected, target_not_loaded, call_failed, conflict, ftrace_off, interrupted
  *  abort_message r   a sentence for it; empty if ok
  *  conflicts     r   evidence. For code_busy: lines "task COMM pid PID is in FUNCTION", each

@@ -75,6 +75,30 @@ unsigned long ksplice_site(unsigned long addr)
 	return ip && ip - addr <= 4 ? ip : 0;
 }
 
+/* Where the first instruction of the function is, or the second after an ENDBR, which may be sealed. */
+unsigned long ksplice_entry(const struct ksplice_run *run)
+{
+	static const u8 endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+
+	if (run->size < sizeof(endbr) ||
+	    memcmp((void *)(unsigned long)run->bytes, endbr, sizeof(endbr)))
+		return run->addr;
+	return run->addr + sizeof(endbr);
+}
+
+/*
+ * Code that runs where nothing else may: on the way into the kernel and out of it, with the page
+ * tables of a user, or while RCU does not watch.
+ */
+bool ksplice_is_noinstr(unsigned long addr, const struct module *module)
+{
+	if (module)
+		return addr - (unsigned long)module->noinstr_text_start < module->noinstr_text_size;
+	return (addr >= (unsigned long)__noinstr_text_start && addr < (unsigned long)__noinstr_text_end) ||
+	       (addr >= (unsigned long)__entry_text_start && addr < (unsigned long)__entry_text_end) ||
+	       (addr >= (unsigned long)__cpuidle_text_start && addr < (unsigned long)__cpuidle_text_end);
+}
+
 /*
  * Calls visit for each return address on the task's stack. Returns 0 at the stack's end, -EBUSY if
  * visit said true, or -EINVAL if the stack cannot be walked reliably.

@@ -5,8 +5,12 @@
 
 #include <algorithm>
 #include <deque>
+#include <iterator>
 #include <map>
+#include <optional>
+#include <sstream>
 
+#include "kmod-core/breakpoint_path.h"
 #include "objdiff/diff/judge.h"
 
 namespace ksplice {
@@ -20,9 +24,80 @@ bool is_read_only_after_init(const std::string& name) {
 // By callee; made when first asked for.
 using Callers = std::map<const Atom*, std::set<const Atom*>>;
 
+bool on_breakpoint_path(const std::string& name) {
+  std::istringstream names(KSPLICE_BREAKPOINT_PATH);
+  return std::find(std::istream_iterator<std::string>(names), {}, name) !=
+         std::istream_iterator<std::string>();
+}
+
+bool is_noinstr(const std::string& section) {
+  return section.starts_with(".noinstr") || section.starts_with(".entry.text") ||
+         section.starts_with(".cpuidle.text");
+}
+
+// Tables of places in code that the kernel writes over, which no jump may cover.
+bool is_rewritten_at(const std::string& table) {
+  return table == "__jump_table" || table == ".static_call_sites";
+}
+
+// Where a branch of the function leads in its own section, or nullopt.
+std::optional<uint64_t> own_target(const Atoms& atoms, const Atom& function,
+                                   const Instruction& instruction) {
+  if (!instruction.is_branch()) return std::nullopt;
+  for (const Relocation* relocation : atoms.relocations(function)) {
+    if (relocation->offset != instruction.offset + instruction.imm_offset) continue;
+    const Reference reference = atoms.resolve(*function.section, *relocation);
+    if (reference.atom != &function) return std::nullopt;
+    return function.entry + static_cast<uint64_t>(reference.offset);
+  }
+  return static_cast<uint64_t>(instruction.target);
+}
+
+// Why no jump can stand at the entry of a function without an ftrace site; empty if one can, as far
+// as its object shows. Whether the running kernel has the room for it is seen there
+// (kmod-core/choose.c, which knows the same rules).
+std::string no_jump(const DiffContext& context, const Atom& function) {
+  if (is_noinstr(function.section->name))
+    return fmt::format("it is in {}, code that runs before the kernel is fully entered",
+                       function.section->name);
+  if (on_breakpoint_path(function.name))
+    return "the kernel needs it to handle a breakpoint, which stands there while the jump is "
+           "written";
+  constexpr uint64_t JumpSize = 5;
+  const std::vector<Instruction> code =
+      decode_range(function.section->data, function.entry, function.end());
+  uint64_t first = function.entry;
+  if (!code.empty() && code.front().kind == InstructionKind::Endbr) first = code.front().end();
+  for (const Instruction& instruction : code)
+    if (instruction.offset == first && instruction.kind == InstructionKind::Nop &&
+        instruction.size == JumpSize)
+      return "it begins with a nop over which somebody else may write a call";
+  uint64_t end = first;
+  for (const Instruction& instruction : code)
+    if (end < first + JumpSize) end = std::max(end, instruction.end());
+  for (const TableEntry& entry : context.pre_tables.of(&function)) {
+    const uint64_t at = function.entry + static_cast<uint64_t>(entry.owner_offset);
+    if (is_rewritten_at(entry.section->name) && entry.owner_offset >= 0 && at >= first && at < end)
+      return fmt::format("{} says that the kernel rewrites its first instructions (+{:#x})",
+                         entry.section->name, entry.owner_offset);
+  }
+  for (const Instruction& instruction : code) {
+    const std::optional<uint64_t> target = own_target(context.pre, function, instruction);
+    if (!target || *target < first || *target >= end) continue;
+    if (*target != first || instruction.kind != InstructionKind::Call)
+      return fmt::format("its code at +{:#x} leads back to its first instructions",
+                         instruction.offset - function.entry);
+  }
+  return {};
+}
+
+bool can_be_redirected(const DiffContext& context, const Atom& function) {
+  return context.pre_tables.has_ftrace_site(function) || no_jump(context, function).empty();
+}
+
 // The nearest functions up the call graph of pre that can be redirected.
-std::vector<std::string> patchable_callers(const DiffContext& context, Callers& callers,
-                                           const Atom& target) {
+std::vector<std::string> redirectable_callers(const DiffContext& context, Callers& callers,
+                                              const Atom& target) {
   if (callers.empty()) {
     for (const Atom& atom : context.pre.all()) {
       if (!atom.is_function()) continue;
@@ -41,7 +116,7 @@ std::vector<std::string> patchable_callers(const DiffContext& context, Callers& 
     queue.pop_front();
     for (const Atom* caller : callers[callee]) {
       if (!seen.insert(caller).second || is_init_section(caller->section->name)) continue;
-      if (context.pre_tables.has_ftrace_site(*caller))
+      if (can_be_redirected(context, *caller))
         found.push_back(caller->name);
       else
         queue.push_back(caller);
@@ -61,6 +136,12 @@ std::string advise_on_start_code(const std::string& section) {
          "ksplice_apply hook, if it can be done now and for what exists already; what it did "
          "before "
          "must not be done twice";
+}
+
+bool has_sites(const DiffContext& context) {
+  return std::any_of(context.pre.all().begin(), context.pre.all().end(), [&](const Atom& atom) {
+    return atom.is_function() && context.pre_tables.has_ftrace_site(atom);
+  });
 }
 
 void judge_function(Judgement& j, Callers& callers, const FunctionDiff& function) {
@@ -90,12 +171,14 @@ void judge_function(Judgement& j, Callers& callers, const FunctionDiff& function
   const std::string parent = fragment_parent(function.name);
   if (!parent.empty() && j.context.post.object().find_symbol(parent) != nullptr) return;
   if (j.context.pre_tables.has_ftrace_site(*pre)) return;
-  const std::vector<std::string> names = patchable_callers(j.context, callers, *pre);
+  const std::string why = no_jump(j.context, *pre);
+  if (why.empty()) return;
+  const std::vector<std::string> names = redirectable_callers(j.context, callers, *pre);
   Refusal& refusal = j.refuse(
       "no_ftrace_site", function.section, function.name,
-      fmt::format("{} has no ftrace site (notrace, noinstr, or too small), so it cannot be "
-                  "redirected",
-                  function.name),
+      fmt::format("{} has no ftrace site{}, and a jump to its new code cannot be at its entry: {}",
+                  function.name, has_sites(j.context) ? "" : " (no function of this file has one)",
+                  why),
       names.empty()
           ? "nothing in this unit that calls it can be redirected either; patch its callers in "
             "other units"

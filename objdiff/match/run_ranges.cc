@@ -241,7 +241,7 @@ class RangeMaker {
     uint32_t length = 0;
     for (const RunAlternative& entry : entries) length = std::max<uint32_t>(length, entry.length);
     if (at + length > run_.bytes.size()) return;
-    RunRange& range = add_range(at, length, KSPLICE_RANGE_VARIANTS);
+    RunRange& range = add_range(at, length, KSPLICE_RANGE_ALTERNATIVE);
     // The filling behind the original is optimized; what counts ends before it.
     RunVariant& first = range.variants.front();
     uint32_t counted = 0;
@@ -359,6 +359,10 @@ class RangeMaker {
       }
       RunRange& outer = result.back();
       uint32_t inside = range.offset - outer.offset;
+      // What the kernel goes on writing is not settled, whatever it lies in.
+      if (outer.kind == KSPLICE_RANGE_ALTERNATIVE &&
+          (range.kind == KSPLICE_RANGE_VARIANTS || range.kind == KSPLICE_RANGE_STATIC_CALL))
+        outer.kind = KSPLICE_RANGE_VARIANTS;
       if (range.kind == KSPLICE_RANGE_PARAVIRT && inside == 0) {
         outer.kind = range.kind;
         outer.has_param = true;
@@ -373,7 +377,8 @@ class RangeMaker {
           outer.variants.push_back(variant);
         }
       } else if (inside == 0 && range.length == outer.length &&
-                 outer.kind == KSPLICE_RANGE_VARIANTS) {
+                 (outer.kind == KSPLICE_RANGE_VARIANTS ||
+                  outer.kind == KSPLICE_RANGE_ALTERNATIVE)) {
         // The same bytes seen as a plain alternative and as a thunk call: the latter says more.
         outer.kind = range.kind;
         outer.has_param = range.has_param;

@@ -1,5 +1,4 @@
 // expect: changed function f code
-// expect: refused no_ftrace_site f
 #include "kernel.h"
 
 notrace noinline int f(int a)

@@ -1,7 +1,6 @@
 // twin of notrace-clone-carried: data points to it
 // cc: gcc
 // expect: changed function f code
-// expect: refused no_ftrace_site f
 #include "kernel.h"
 
 static notrace noinline int f(int a, int b)

@@ -2,7 +2,6 @@
 // cc: gcc
 // flags: -fpatchable-function-entry=16,16
 // expect: changed function f code
-// expect: refused no_ftrace_site f
 #include "kernel.h"
 
 notrace noinline int f(int a)

@@ -311,7 +311,7 @@ TEST_F(UpdatesTest, NamesLivepatches) {
 
 TEST(AbortCodes, EachHasWordsAndAdvice) {
   for (const char* code :
-       {"ok", "no_match", "code_busy", "module_busy", "out_of_memory", "failed_to_find",
+       {"ok", "no_match", "code_busy", "module_busy", "out_of_memory", "no_ftrace_site",
         "already_reversed", "unexpected_running_task", "unexpected", "target_not_loaded",
         "call_failed", "conflict", "ftrace_off", "interrupted"})
     for (Action action : {Action::Apply, Action::Undo}) {

@@ -111,17 +111,17 @@ TEST_F(RunRangesTest, DescribesEachKind) {
   for (const RunRange& range : ranges)
     summary.push_back(
         {range.offset, range.length, range.kind, static_cast<unsigned>(range.variants.size())});
-  EXPECT_EQ(summary,
-            (std::vector<std::vector<unsigned>>{{0, 4, KSPLICE_RANGE_VARIANTS, 2},  // endbr64
-                                                {4, 5, KSPLICE_RANGE_FTRACE, 1},
-                                                {9, 2, KSPLICE_RANGE_VARIANTS, 2},   // jump label
-                                                {12, 1, KSPLICE_RANGE_VARIANTS, 2},  // lock
-                                                {19, 5, KSPLICE_RANGE_RETPOLINE, 1},
-                                                {24, 3, KSPLICE_RANGE_VARIANTS, 2},  // alternative
-                                                {27, 6, KSPLICE_RANGE_PARAVIRT, 2},
-                                                {35, 8, KSPLICE_RANGE_RUNTIME_POINTER, 1},
-                                                {43, 5, KSPLICE_RANGE_STATIC_CALL, 1},
-                                                {48, 5, KSPLICE_RANGE_RETURN_THUNK, 1}}));
+  EXPECT_EQ(summary, (std::vector<std::vector<unsigned>>{
+                         {0, 4, KSPLICE_RANGE_VARIANTS, 2},  // endbr64
+                         {4, 5, KSPLICE_RANGE_FTRACE, 1},
+                         {9, 2, KSPLICE_RANGE_VARIANTS, 2},   // jump label
+                         {12, 1, KSPLICE_RANGE_VARIANTS, 2},  // lock
+                         {19, 5, KSPLICE_RANGE_RETPOLINE, 1},
+                         {24, 3, KSPLICE_RANGE_ALTERNATIVE, 2},  // alternative
+                         {27, 6, KSPLICE_RANGE_PARAVIRT, 2},
+                         {35, 8, KSPLICE_RANGE_RUNTIME_POINTER, 1},
+                         {43, 5, KSPLICE_RANGE_STATIC_CALL, 1},
+                         {48, 5, KSPLICE_RANGE_RETURN_THUNK, 1}}));
   ASSERT_EQ(ranges.size(), 10u);
   EXPECT_EQ(ranges[0].variants[1].bytes, (std::vector<uint8_t>{0x66, 0x0f, 0x1f, 0x00}));
   EXPECT_EQ(ranges[2].variants[0].bytes, (std::vector<uint8_t>{0x66, 0x90}));

@@ -65,8 +65,8 @@ TEST(SectionDiff, CorrelatesFunctionsDataAndUndefinedSymbols) {
 }
 
 TEST(SectionDiff, ProposesTheCallersOfAFunctionThatCannotBeRedirected) {
-  const ObjectDiff diff = diff_objects(object_of("notrace-static-changed.c", false),
-                                       object_of("notrace-static-changed.c", true));
+  const ObjectDiff diff = diff_objects(object_of("noinstr-static-changed.c", false),
+                                       object_of("noinstr-static-changed.c", true));
   ASSERT_EQ(diff.refusals.size(), 1u);
   EXPECT_EQ(diff.refusals[0].code, "no_ftrace_site");
   EXPECT_NE(diff.refusals[0].advice.find("g, h"), std::string::npos) << diff.refusals[0].advice;

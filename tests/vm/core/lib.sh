@@ -41,6 +41,7 @@ make_core() {
   printf 'savedcmd_%s := true\ncmd_%s := true\n' "$1/core/core_symbols.o" "$1/core/core_symbols.o" \
     >"$1/core/.core_symbols.o.cmd"
   cp "$1/update/target.c" "$1/update/target2.c"
+  cp "$1/update/nmi.c" "$1/update/nmi_bare.c"
   while read -r name file; do
     mv "$1/core/update.c" "$1/update/stub.c" 2>/dev/null || true
     cp "$1/update/stub.c" "$1/update/$name-stub.c"
@@ -63,6 +64,13 @@ multi_target module
 multi_target2 module
 many many_update
 nmi nmi_update
+nmi_bare nmi_update
+dead dead_update
+bare bare_update
+bare_above bare_update
+bare_loop bare_update
+bare_nop bare_update
+bare_noinstr bare_update
 LIST
   kernel_make -s -C "$common" O="$headers" M="$1/core" delay-objtool=y CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$WORK/make.log" 2>&1 ||
     fail "the core does not build: $(cat "$WORK/make.log")"

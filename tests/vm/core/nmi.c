@@ -11,6 +11,15 @@
 #include <asm/msr.h>
 #include <asm/nmi.h>
 
+/* Built twice: with an ftrace site, and without. */
+#ifdef NMI_BARE
+#define BARE notrace
+#define SITE 0
+#else
+#define BARE
+#define SITE 5
+#endif
+
 #define WANTED 1000
 #define ATTEMPTS 20000000
 
@@ -18,7 +27,7 @@ static unsigned int old, new, breakpoints, wrong;
 static bool wanted;
 
 int nmi_answer(void);
-noinline int nmi_answer(void)
+BARE noinline int nmi_answer(void)
 {
 	int answer = 1;
 
@@ -27,12 +36,12 @@ noinline int nmi_answer(void)
 }
 EXPORT_SYMBOL_GPL(nmi_answer);
 
-/* The first byte behind the ftrace site, which is at the start or behind ENDBR. */
+/* Where the jump goes: at the start or behind ENDBR, and behind the ftrace site if there is one. */
 static const u8 *place(void)
 {
 	const u8 *code = (const u8 *)nmi_answer;
 
-	return code + (*code == 0xf3 || *code == 0x66 ? 9 : 5);
+	return code + (*code == 0xf3 || *code == 0x66 ? 4 : 0) + SITE;
 }
 
 static int handle(unsigned int type, struct pt_regs *regs)

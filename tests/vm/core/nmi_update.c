@@ -19,8 +19,13 @@ static int check(void)
 
 static void *hooks[] = { check };
 
+#ifdef NMI_BARE
+#define UPDATE_ID "nmi_bare"
+#define UPDATE_TARGET "nmi_bare"
+#else
 #define UPDATE_ID "nmi"
 #define UPDATE_TARGET "nmi"
+#endif
 #define UPDATE_OBJECTS 1
 #define UPDATE_FUNCTIONS(F) F(nmi_answer, new_answer)
 #define UPDATE_HOOKS { [KSPLICE_HOOK_CHECK_APPLY] = { P(hooks), 1 }, [KSPLICE_HOOK_CHECK_REVERSE] = { P(hooks), 1 } }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A kprobe on cmdline_proc_show, or at an offset in it, with or without a post handler, armed or with disabled=1 not; with ret=1 a
+ * A kprobe on cmdline_proc_show, or on symbol=, or at an offset in it, with or without a post handler, armed or with disabled=1 not; with ret=1 a
  * kretprobe, which counts only returns of 0.
  */
 #include <linux/kprobes.h>
@@ -31,13 +31,16 @@ static int handle_return(struct kretprobe_instance *instance, struct pt_regs *re
 	return 0;
 }
 
-static struct kprobe probe = { .symbol_name = "cmdline_proc_show", .pre_handler = handle_pre };
-static struct kretprobe return_probe = {
-	.kp.symbol_name = "cmdline_proc_show", .handler = handle_return
-};
+static char *symbol = "cmdline_proc_show";
+module_param(symbol, charp, 0444);
+
+static struct kprobe probe = { .pre_handler = handle_pre };
+static struct kretprobe return_probe = { .handler = handle_return };
 
 static int __init probe_init(void)
 {
+	probe.symbol_name = symbol;
+	return_probe.kp.symbol_name = symbol;
 	probe.offset = offset;
 	if (post)
 		probe.post_handler = handle_post;
