@@ -98,6 +98,7 @@ struct ksplice_switch {
 	const struct ksplice_place *wrong;	/* that did not have the expected value */
 	struct ksplice_pokes *pokes;
 	const struct ksplice_body *changed;	/* with other code than expected */
+	const struct ksplice_body *dead;	/* in which a processor may be that is offline */
 	struct ksplice_meeting meeting;
 	u64 ns;
 };
@@ -161,6 +162,29 @@ static int ksplice_stopped(void *arg)
 	return ret;
 }
 
+/*
+ * A processor that is offline sleeps in the last function that it called, which may be one of the new
+ * bodies, and can be woken by an NMI. It takes no part in stop_machine() and has no task to look at: the
+ * functions in which it can sleep are told by their names.
+ */
+static const struct ksplice_body *ksplice_dead_body(const struct ksplice_switch *data)
+{
+	const struct ksplice_batch *batch;
+	unsigned int i;
+
+	if (data->on || num_online_cpus() == num_present_cpus())
+		return NULL;
+	list_for_each_entry(batch, &data->update->batches, list) {
+		for (i = 0; i < batch->nr_bodies; i++) {
+			const char *name = ksplice_str(batch->bodies[i].function->name);
+
+			if (strstr(name, "play_dead") || strstr(name, "idle_dead"))
+				return &batch->bodies[i];
+		}
+	}
+	return NULL;
+}
+
 static int ksplice_stop(struct ksplice_switch *data)
 {
 	u64 start;
@@ -168,7 +192,8 @@ static int ksplice_stop(struct ksplice_switch *data)
 
 	ksplice_lock_text();
 	data->changed = ksplice_wrong_poke(data->pokes);
-	if (data->changed) {
+	data->dead = ksplice_dead_body(data);
+	if (data->changed || data->dead) {
 		ksplice_unlock_text();
 		return -EINVAL;
 	}
@@ -219,6 +244,10 @@ static int ksplice_try_all(struct ksplice_switch *data)
 			return ksplice_report_place(update, data->wrong, data->on);
 		if (data->changed)
 			return ksplice_report_poke(update, data->changed);
+		if (data->dead)
+			return ksplice_abort(update, KSPLICE_CODE_BUSY,
+					     "a processor that is offline may sleep in %s: bring it online first",
+					     ksplice_str(data->dead->function->name));
 		if (ret == -EDEADLK || update->tries >= update->attempts ||
 		    time_after(jiffies, end))
 			return ksplice_report_busy(update, data->walk, ret);
