@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Jumps: the first instructions behind the ftrace site of a replaced function become a jump to its new
- * body, so that a call costs one instruction more, and nobody who passes by the handler (a call at the
+ * Jumps: the first instructions behind the ftrace site of a replaced function, or at the entry of one that
+ * has none (behind an ENDBR), become a jump to its new body, so that a call costs one instruction more, and nobody who passes by the handler (a call at the
  * third nesting of tracers, a BPF trampoline that calls the original behind its site) runs the old code.
  *
  *	tcp_v4_rcv:  site of ftrace (untouched)
