@@ -63,6 +63,26 @@ std::vector<std::string> lacking_options(const Options& options, const DataDiff&
   return lacking;
 }
 
+// By which the user takes on that the layout of a type changes.
+struct TypeConsent {
+  std::string_view option;
+  std::vector<std::string> Options::*list;
+  const char* said;
+  const char* condition;
+};
+constexpr TypeConsent TypeConsents[] = {
+    {"--not-live", &Options::not_live, "not in live memory",
+     "no memory that outlives a call is laid out as the old one"},
+    {"--zeroed", &Options::zeroed, "zero where it was unused",
+     "every live object holds zeros there (it is static, or from kzalloc() or the like, and is not "
+     "copied from a stack), and zero is right for it"},
+};
+
+const TypeConsent* find_type_consent(const Refusal& refusal) {
+  const auto* found = std::ranges::find(TypeConsents, refusal.option, &TypeConsent::option);
+  return found == std::end(TypeConsents) ? nullptr : found;
+}
+
 bool is_of_start(const Refusal& refusal) {
   return refusal.code == "init_changed" || refusal.code == "registration_changed";
 }
@@ -101,16 +121,15 @@ std::vector<std::string> settle_consent(const Options& options, std::deque<Chang
       notes.push_back(fmt::format("{} begins with its initial value, whatever {} holds",
                                   refusal.symbol, refusal.expected));
       return true;
-    } else if (refusal.option == "--not-live") {
-      if (is_in(options.not_live, refusal.symbol)) {
-        notes.push_back(fmt::format("not in live memory, as --not-live says: {}, of which {}",
-                                    refusal.symbol, refusal.message));
+    } else if (const TypeConsent* consent = find_type_consent(refusal)) {
+      if (is_in(options.*(consent->list), refusal.symbol)) {
+        const std::string note = fmt::format("{}, as {} says: {}, of which {}", consent->said,
+                                             refusal.option, refusal.symbol, refusal.message);
+        if (!is_in(notes, note)) notes.push_back(note);
         return true;
       }
-      refusal.advice += fmt::format(
-          "; or, if no memory that outlives a call is laid out as the old one, use "
-          "--not-live='{}'",
-          refusal.symbol);
+      refusal.advice += fmt::format("; or, if {}, use {}='{}'", consent->condition, refusal.option,
+                                    refusal.symbol);
     } else if (DataDiff* data = find_changeable(units, refusal)) {
       const std::vector<std::string> lacking = lacking_options(options, *data);
       if (lacking.empty()) {

@@ -1,6 +1,5 @@
 // What the differ reports, and the user may take on: told by --leave-out-init,
-// --allow-busy, --change-pointers, --change-values, --begin-anew and
-// --not-live.
+// --allow-busy, --change-pointers, --change-values, --begin-anew, --not-live and --zeroed.
 #pragma once
 
 #include <deque>

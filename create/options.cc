@@ -70,6 +70,8 @@ void add_input_options(CLI::App& app, Options& options) {
             "it is new, and begins with its initial value instead of another's; may be repeated");
   group.add("--not-live", options.not_live, "TYPE",
             "no memory that outlives a call has the old layout of it; may be repeated");
+  group.add("--zeroed", options.zeroed, "TYPE",
+            "live objects hold zeros where the patch adds a member to it; may be repeated");
   group.add("--module-source", options.module_source, "DIR",
             "the change is to the out-of-tree module in DIR");
   group.flag("--build-modules", options.build_modules,

@@ -27,6 +27,7 @@ struct Options {
   std::vector<std::string> change_values;    // the same
   std::vector<std::string> begin_anew;       // the same; instead of others that are gone
   std::vector<std::string> not_live;         // types that nothing but the stacks of calls has
+  std::vector<std::string> zeroed;           // types of which unused places hold zeros
   std::vector<std::string> on_top_of;        // tarballs, in order of application; or "none"
   std::string id, description;
   unsigned jobs = 0;

@@ -4,11 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <map>
 #include <set>
 #include <unordered_map>
 
 #include "objdiff/diff/judge.h"
+#include "objdiff/diff/layout_advice.h"
+#include "objdiff/diff/layout_rules.h"
 #include "objdiff/diff/renamed_types.h"
 
 namespace ksplice {
@@ -62,70 +63,23 @@ const TypeLayout* partner(const Types& pre, const Types& post, const TypeLayout&
   return old.front();
 }
 
-// "int of 4 bytes" of "array of 8 int of 4 bytes", or "".
-std::string elements_of(const std::string& type) {
-  constexpr std::string_view Array = "array of ";
-  if (!type.starts_with(Array)) return "";
-  const size_t number = type.find(' ', Array.size());
-  return number == std::string::npos ? "" : type.substr(number);
-}
-
-// By which whoever knows better says that no memory that stays has a type.
-constexpr const char* NotLive = "--not-live";
-
-// How the patch can be written so that the layout stays. What is only gone, a member or the end of
-// an array, can be left where it is: nothing moves then, and what new code allocates is large
-// enough for old code, which runs again after an undo.
-std::string advise(const TypeLayout& old, const TypeLayout& layout) {
-  // There is one of a variable, and no object to attach anything to.
-  const std::string general =
-      old.only_on_stack && layout.only_on_stack
-          ? "only local variables are seen to be of this type, but whether they point to memory "
-            "that stays, or one is copied there, debug information does not show: pass what is new "
-            "beside it, in a parameter or a structure of its own"
-      : old.name.starts_with(VariablePrefix)
-          ? "keep the layout of the variable, and put what is new into one of another name"
-          : "keep the layout that live objects have; attach new data with a shadow variable "
-            "(ksplice_shadow_get)";
-  std::map<std::string, const TypeMember*> now;
-  for (const TypeMember& member : layout.members) now[member.name] = &member;
-  std::vector<std::string> gone, shorter;
-  for (const TypeMember& member : old.members) {
-    auto found = now.find(member.name);
-    if (found == now.end()) {
-      const std::string outer = member.name.substr(0, member.name.find_first_of(".["));
-      if (std::count(gone.begin(), gone.end(), outer) == 0) gone.push_back(member.name);
-      continue;
-    }
-    const TypeMember& is = *found->second;
-    now.erase(found);
-    if (is.type == member.type && is.size == member.size && is.target == member.target) continue;
-    const std::string elements = elements_of(is.type);
-    if (elements.empty() || elements != elements_of(member.type) || is.size >= member.size)
-      return general;
-    shorter.push_back(member.name);
-  }
-  if (!now.empty() || (gone.empty() && shorter.empty())) return general;
-  std::string advice;
-  if (!gone.empty())
-    advice = fmt::format("leave member {} where it was, unused", fmt::join(gone, ", "));
-  if (!shorter.empty())
-    advice += fmt::format("{}leave {} as long as it was, its end unused",
-                          advice.empty() ? "" : "; ", fmt::join(shorter, ", "));
-  return advice + ": the layout stays as live objects and the old code have it";
-}
+// By which whoever knows better says that no memory that stays has a type, and that all that has
+// it holds zeros where a new member is.
+constexpr const char *NotLive = "--not-live", *Zeroed = "--zeroed";
 
 // is_certain: where live memory has the old one, new code looks for the new one.
 void refuse_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout,
-                   const std::string& difference, bool is_certain) {
+                   const std::string& difference, const LayoutVerdict& verdict, bool is_certain) {
   const std::string where = layout.function.empty() ? "" : fmt::format(" of {}()", layout.function);
   const std::string name =
       old.name == layout.name ? layout.name + where
                               : fmt::format("{}, which is {}{} now,", old.name, layout.name, where);
-  Refusal& refusal = j.refuse("type_changed", "", layout.name,
-                              fmt::format("{} changed: {}", name, difference), advise(old, layout));
+  Refusal& refusal =
+      j.refuse("type_changed", "", layout.name, fmt::format("{} changed: {}", name, difference),
+               advise_on_layout(j, old, layout, verdict));
   refusal.expected = fmt::format("{}:{}", old.file, old.line);
   refusal.declared = {layout.file, layout.line};
+  if (verdict.only_fills && is_certain) refusal.option = Zeroed;
   if (!is_certain || (old.only_on_stack && layout.only_on_stack)) refusal.option = NotLive;
   if (layout.users.empty()) return;
   refusal.found = fmt::format(
@@ -154,16 +108,22 @@ void note_pointer(Judgement& j, const TypeLayout& layout, const std::string& dif
 }
 
 // now: layout, by the names that pre has for types.
-void judge_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout,
-                  const TypeLayout& now, bool is_certain) {
+void judge_layout(Judgement& j, const LayoutRules& rules, const TypeLayout& old,
+                  const TypeLayout& layout, const TypeLayout& now, bool is_certain) {
   std::string difference = layout_difference(old, now);
   if (layout.name.starts_with(LocalPointerPrefix)) return note_pointer(j, layout, difference);
-  if (difference.empty()) difference = alignment_difference(old, now);
+  if (const std::string alignment = alignment_difference(old, now); !alignment.empty())
+    difference += (difference.empty() ? "" : "; ") + alignment;
   const std::vector<std::string> prototypes = prototype_differences(old, now);
   j.types_differ |= !difference.empty() || !prototypes.empty();
   // Also of one that only local variables seem to have (TypeLayout::only_on_stack).
-  if (!difference.empty() && !j.included.empty())
-    refuse_layout(j, old, layout, difference, is_certain);
+  if (!difference.empty() && !j.included.empty()) {
+    const LayoutVerdict verdict = rules.judge(old, now);
+    if (!verdict.is_allowed)
+      refuse_layout(j, old, layout, difference, verdict, is_certain);
+    else
+      j.notes.push_back(fmt::format("in {}, {}", layout.name, fmt::join(verdict.allowed, "; ")));
+  }
   if (difference.empty() && !j.included.empty()) note_meaning(j, old, now);
   for (const std::string& text : prototypes)
     j.notes.push_back(fmt::format(
@@ -175,16 +135,17 @@ void judge_layout(Judgement& j, const TypeLayout& old, const TypeLayout& layout,
 void judge_layouts(Judgement& j) {
   const Types &pre = j.context.pre_debug.types(), &post = j.context.post_debug.types();
   const RenamedTypes renamed(pre, post, j.context.facts.patched_files);
+  const LayoutRules rules(pre, post, renamed);
   for (const auto& [name, layout] : post) {
     const TypeLayout* old = partner(pre, post, layout);
     if (old == nullptr) continue;
     if (renamed.pairs().empty())
-      judge_layout(j, *old, layout, layout, true);
+      judge_layout(j, rules, *old, layout, layout, true);
     else
-      judge_layout(j, *old, layout, renamed.by_old_names(layout), true);
+      judge_layout(j, rules, *old, layout, renamed.by_old_names(layout), true);
   }
   for (const auto& [old, layout, is_certain] : renamed.pairs())
-    judge_layout(j, *old, *layout, renamed.by_old_names(*layout), is_certain);
+    judge_layout(j, rules, *old, *layout, renamed.by_old_names(*layout), is_certain);
 }
 
 // Lists of enumerators by their names and by what they hold.
@@ -222,6 +183,34 @@ class EnumIndex {
   std::unordered_multimap<std::string, size_t> places_;
 };
 
+// The values as they can stay, and those that new ones can have.
+std::string advise_on_enum(const EnumLayout& old, const EnumLayout& now) {
+  std::vector<std::string> leave, give;
+  int64_t last = 0;
+  for (const auto& [name, value] : old.values) {
+    last = std::max(last, value);
+    if (std::ranges::find(now.values, std::pair(name, value)) == now.values.end())
+      leave.push_back(fmt::format("{} = {}", name, value));
+  }
+  const bool is_flags =
+      std::ranges::any_of(now.values, [](const auto& each) { return each.second > 2; }) &&
+      std::ranges::all_of(now.values, [](const auto& each) {
+        return each.second >= 0 && (each.second & (each.second - 1)) == 0;
+      });
+  for (const auto& [name, value] : now.values) {
+    const bool is_old = std::ranges::any_of(
+        old.values, [&, name = name](const auto& each) { return each.first == name; });
+    if (is_old) continue;
+    last = is_flags ? last * 2 : last + 1;
+    give.push_back(fmt::format("{} = {}", name, last));
+  }
+  std::string advice =
+      fmt::format("live objects may hold the old values: leave {}", fmt::join(leave, ", "));
+  if (!give.empty())
+    advice += fmt::format(", and put what is new behind the last: {}", fmt::join(give, ", "));
+  return advice;
+}
+
 void judge_enums(Judgement& j) {
   const EnumIndex post(j.context.post_debug.enums());
   for (const EnumLayout& old : j.context.pre_debug.enums()) {
@@ -234,8 +223,7 @@ void judge_enums(Judgement& j) {
     const std::string name = old.name.empty() ? "enum of " + old.values.front().first : old.name;
     Refusal& refusal =
         j.refuse("type_changed", "", name, fmt::format("{} changed: {}", name, difference),
-                 "live objects may hold the old values: leave them as they are, and put new ones "
-                 "behind the last");
+                 advise_on_enum(old, now));
     refusal.expected = fmt::format("{}:{}", old.file, old.line);
     refusal.found = fmt::format("{}:{}", now.file, now.line);
     refusal.declared = {now.file, now.line};

@@ -61,6 +61,9 @@ class DebugInfo {
   // one name there may be several, in functions of their own.
   const std::multimap<std::string, TypeLayout>& types() const;
   const std::vector<EnumLayout>& enums() const;
+  // A member of one of types() as it would be declared outside of it: "struct list_head node", "u8
+  // flags : 3"; "" where it cannot be written again.
+  std::string declaration(const TypeLayout& layout, const std::string& member) const;
   // Of a function that is defined here.
   std::optional<Prototype> prototype(const std::string& function) const;
   // The function in which the variable at offset in section is declared; "" if none, or not known.

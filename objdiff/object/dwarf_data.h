@@ -72,7 +72,7 @@ struct DebugInfo::Data {
   std::vector<Row> rows;
   std::map<uint64_t, std::pair<uint64_t, Dwarf_Die>> code;  // functions, by begin: end
   std::multimap<std::string, TypeLayout> types;
-  std::vector<std::pair<Dwarf_Off, TypeLayout>> found_types;  // with what they are made of, or 0
+  std::vector<TypeLayout> found_types;
   std::vector<EnumLayout> enums;
   std::vector<Dwarf_Off> enum_places;                     // of enums
   std::unordered_map<Dwarf_Off, std::string> enum_names;  // by typedefs

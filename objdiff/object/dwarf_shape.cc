@@ -20,7 +20,8 @@ uint64_t number(Dwarf_Die* die, unsigned name, bool* found = nullptr) {
   return ok ? value : 0;
 }
 
-// 0 for one without a bound.
+}  // namespace
+
 std::vector<uint64_t> dimensions_of(Dwarf_Die* array) {
   std::vector<uint64_t> dimensions;
   Dwarf_Die child;
@@ -34,6 +35,8 @@ std::vector<uint64_t> dimensions_of(Dwarf_Die* array) {
   } while (dwarf_siblingof(&child, &child) == 0);
   return dimensions;
 }
+
+namespace {
 
 uint64_t array_count(Dwarf_Die* array) {
   uint64_t count = 1;
@@ -123,6 +126,29 @@ std::string alias_of(Dwarf_Die type) {
     type = next;
   }
   return "";
+}
+
+// As TypeMember::sign.
+const char* sign_of(Dwarf_Die type) {
+  for (int depth = 0; depth < MaxDwarfDepth && strip_qualifiers(&type); ++depth) {
+    const int tag = dwarf_tag(&type);
+    Dwarf_Die next;
+    if (tag == DW_TAG_base_type) break;
+    if (tag != DW_TAG_array_type || !type_of(&type, &next)) return nullptr;
+    type = next;
+  }
+  switch (dwarf_tag(&type) == DW_TAG_base_type ? number(&type, DW_AT_encoding) : 0) {
+    case DW_ATE_signed:
+    case DW_ATE_signed_char:
+      return "signed";
+    case DW_ATE_unsigned:
+    case DW_ATE_unsigned_char:
+      return "unsigned";
+    case DW_ATE_boolean:
+      return "boolean";
+    default:
+      return nullptr;
+  }
 }
 
 std::string written(Dwarf_Die type, int depth) {
@@ -249,6 +275,7 @@ const ShapeReader::Shape& ShapeReader::shape_of(Dwarf_Die type) {
   shape.leaf.type = canonical(type, Dimensions::Joined);
   if (shape.leaf.type.starts_with("array")) shape.leaf.array = canonical(type);
   shape.leaf.alias = alias_of(type);
+  shape.leaf.sign = sign_of(type);
   shape.leaf.size = size_of(type) * 8;
   shape.leaf.target = target_of(type, &shape.leaf.prototype);
   std::optional<CoreType> core = core_type(type);

@@ -22,6 +22,8 @@ uint64_t size_of(Dwarf_Die type, int depth = 0);
 // The bytes that the source asks for (DWARF 5 2.24), by a typedef or by the structure itself; 0 if
 // it does not.
 uint64_t alignment_of(Dwarf_Die type);
+// Of an array; 0 for one without a bound.
+std::vector<uint64_t> dimensions_of(Dwarf_Die* array);
 // Whether a variable of the type is never written, through arrays.
 bool is_constant(Dwarf_Die type);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "objdiff/object/dwarf_data.h"
+#include "objdiff/object/dwarf_declare.h"
 
 namespace ksplice {
 
@@ -35,6 +36,32 @@ std::string member_path(Dwarf_Die type, uint64_t offset, int depth = 0) {
     if (!type_of(&child, &member) || offset < begin || offset - begin >= size_of(member)) continue;
     const std::string name = name_of(&child);
     return (name.empty() ? "" : "." + name) + member_path(member, offset - begin, depth + 1);
+  } while (dwarf_siblingof(&child, &child) == 0);
+  return "";
+}
+
+// As DebugInfo::declaration(). path: of members' names, in which unnamed ones do not show.
+std::string declare_member(Dwarf_Die* aggregate, std::string_view path, int depth = 0) {
+  Dwarf_Die child, type;
+  if (depth > MaxDwarfDepth || dwarf_child(aggregate, &child) != 0) return "";
+  do {
+    if (dwarf_tag(&child) != DW_TAG_member || !type_of(&child, &type)) continue;
+    const std::string name = name_of(&child);
+    std::string_view rest = path;
+    if (name == path) {
+      const std::string text = declaration_of(type, name);
+      Dwarf_Attribute attribute;
+      Dwarf_Word width = 0;
+      const bool is_bits = dwarf_attr(&child, DW_AT_bit_size, &attribute) != nullptr &&
+                           dwarf_formudata(&attribute, &width) == 0;
+      return is_bits && !text.empty() ? fmt::format("{} : {}", text, width) : text;
+    }
+    if (!name.empty()) {
+      if (!path.starts_with(name + ".")) continue;
+      rest = path.substr(name.size() + 1);
+    }
+    if (!strip_qualifiers(&type) || !is_aggregate(dwarf_tag(&type))) continue;
+    if (std::string text = declare_member(&type, rest, depth + 1); !text.empty()) return text;
   } while (dwarf_siblingof(&child, &child) == 0);
   return "";
 }
@@ -102,7 +129,8 @@ void DebugInfo::Data::add_type(Dwarf_Die* declared, std::string name, const std:
   layout.alignment = alignment_of(type);
   layout.members = shapes.members_of(type);
   const std::optional<CoreType> core = core_type(type);
-  found_types.emplace_back(core ? core->place() : 0, std::move(layout));
+  layout.place = core ? core->place() : 0;
+  found_types.push_back(std::move(layout));
 }
 
 void DebugInfo::Data::visit_type(Dwarf_Die* die, const std::string& function) {
@@ -253,7 +281,8 @@ void DebugInfo::Data::read_types() {
   types_read = true;
   if (!open()) return;
   for (Dwarf_Die& unit : units) visit_scope(&unit, "", 0);
-  for (auto& [place, layout] : found_types) {
+  for (TypeLayout& layout : found_types) {
+    const uint64_t place = layout.place;
     layout.only_on_stack = on_stack.contains(place) && !held.contains(place);
     if (auto found = users.find(place); place != 0 && found != users.end())
       layout.users.assign(found->second.begin(), found->second.end());
@@ -279,6 +308,15 @@ const std::multimap<std::string, TypeLayout>& DebugInfo::types() const {
 const std::vector<EnumLayout>& DebugInfo::enums() const {
   data_->read_types();
   return data_->enums;
+}
+
+std::string DebugInfo::declaration(const TypeLayout& layout, const std::string& member) const {
+  data_->read_types();
+  Dwarf_Die aggregate;
+  if (data_->dwarf == nullptr || layout.place == 0 ||
+      dwarf_offdie(data_->dwarf, layout.place, &aggregate) == nullptr)
+    return "";
+  return declare_member(&aggregate, member);
 }
 
 std::optional<Prototype> DebugInfo::prototype(const std::string& function) const {

@@ -23,10 +23,6 @@ std::string called(const std::string& name) {
   return name.empty() ? "it" : fmt::format("member {}", name);
 }
 
-const std::string& shown_type(const TypeMember& member) {
-  return member.array.empty() ? member.type : member.array;
-}
-
 // Void is any memory, at each depth. Bytes are not: who indexes them steps by one.
 bool is_same_target(std::string_view pre, std::string_view post) {
   constexpr std::string_view Pointer = "pointer to ";
@@ -37,7 +33,12 @@ bool is_same_target(std::string_view pre, std::string_view post) {
   return pre == post || pre.empty() || post.empty();
 }
 
-// What differs between a member and the one of its name, at the same place, or "".
+}  // namespace
+
+const std::string& shown_type(const TypeMember& member) {
+  return member.array.empty() ? member.type : member.array;
+}
+
 std::string member_difference(const TypeMember& pre, const TypeMember& post) {
   const bool other_array = pre.array != post.array && !pre.array.empty() && !post.array.empty();
   if (pre.type != post.type || other_array)
@@ -50,11 +51,19 @@ std::string member_difference(const TypeMember& pre, const TypeMember& post) {
   return "";
 }
 
-// Of the array or pointer in whose elements or target a member lies: "slots" of "slots[].key".
 std::string outer_of(const std::string& name) {
   const size_t end = std::max(name.rfind("->") + 1, name.rfind("[]") + 1);
   return end == 0 ? "" : name.substr(0, end - 1);
 }
+
+std::string elements_of(const std::string& type) {
+  constexpr std::string_view Array = "array of ";
+  if (!type.starts_with(Array)) return "";
+  const size_t number = type.find(' ', Array.size());
+  return number == std::string::npos ? "" : type.substr(number + 1);
+}
+
+namespace {
 
 // Two layouts by the names of their members.
 struct Sides {
@@ -71,38 +80,60 @@ struct Sides {
            member_difference(before, member).empty();
   }
 
+  // Whether the place of a member has another name now, and that one was not elsewhere before, nor
+  // the old one is elsewhere now: then they only moved.
+  bool is_other_name(const TypeMember& before, const TypeMember& member) const {
+    auto stays = [](const Members& members, const TypeMember& each) {
+      auto found = members.find(each.name);
+      return found == members.end() || found->second->offset == each.offset;
+    };
+    return is_same_place(before, member) && stays(now, before) && stays(old, member);
+  }
+
   const Members old, now;
 };
 
 }  // namespace
 
-std::string layout_difference(const TypeLayout& pre, const TypeLayout& post) {
-  constexpr size_t Shown = 3;  // of the members that moved: behind one that grew, all do
+LayoutChange compare_layouts(const TypeLayout& pre, const TypeLayout& post) {
   const Sides sides(pre, post);
   const auto& [old, now] = sides;
-  std::vector<std::string> words;
-  size_t moved = 0;
+  LayoutChange change;
   for (const auto& [name, member] : now) {
     auto before = old.find(name);
     if (before == old.end()) {
       const bool is_known = std::ranges::any_of(
-          old, [&](const auto& each) { return sides.is_same_place(*each.second, *member); });
-      if (!is_known) words.push_back(fmt::format("{} was added", called(name)));
+          old, [&](const auto& each) { return sides.is_other_name(*each.second, *member); });
+      if (!is_known) change.fresh.push_back(member);
     } else if (before->second->offset != member->offset) {
-      if (++moved <= Shown)
-        words.push_back(fmt::format("{} moved from bit {} to bit {}", called(name),
-                                    before->second->offset, member->offset));
-    } else if (std::string text = member_difference(*before->second, *member); !text.empty()) {
-      words.push_back(std::move(text));
+      change.moved.push_back({before->second, member});
+    } else if (!member_difference(*before->second, *member).empty()) {
+      change.altered.push_back({before->second, member});
     }
   }
-  if (moved > Shown) words.push_back(fmt::format("{} further members moved", moved - Shown));
   for (const auto& [name, member] : old) {
     const bool is_kept = now.contains(name) || std::ranges::any_of(now, [&](const auto& each) {
-                           return sides.is_same_place(*member, *each.second);
+                           return sides.is_other_name(*member, *each.second);
                          });
-    if (!is_kept) words.push_back(fmt::format("{} was removed", called(name)));
+    if (!is_kept) change.gone.push_back(member);
   }
+  return change;
+}
+
+std::string layout_difference(const TypeLayout& pre, const TypeLayout& post) {
+  constexpr size_t Shown = 3;  // of the members that moved: behind one that grew, all do
+  const LayoutChange change = compare_layouts(pre, post);
+  std::vector<std::string> words;
+  for (const TypeMember* member : change.fresh)
+    words.push_back(fmt::format("{} was added", called(member->name)));
+  for (const auto& [was, is] : change.altered) words.push_back(member_difference(*was, *is));
+  for (size_t i = 0; i < std::min(Shown, change.moved.size()); ++i)
+    words.push_back(fmt::format("{} moved from bit {} to bit {}", called(change.moved[i].is->name),
+                                change.moved[i].was->offset, change.moved[i].is->offset));
+  if (change.moved.size() > Shown)
+    words.push_back(fmt::format("{} further members moved", change.moved.size() - Shown));
+  for (const TypeMember* member : change.gone)
+    words.push_back(fmt::format("{} was removed", called(member->name)));
   if (pre.size != post.size)
     words.push_back(fmt::format("its size changed from {} to {} bytes", pre.size, post.size));
   return fmt::format("{}", fmt::join(words, "; "));
@@ -122,6 +153,10 @@ std::vector<std::string> meaning_differences(const TypeLayout& pre, const TypeLa
       words.push_back(fmt::format("{} is declared as {}, and was as {}", called(member.name),
                                   member.alias.empty() ? shown_type(member) : member.alias,
                                   before.alias.empty() ? shown_type(before) : before.alias));
+    else if (before.sign != nullptr && member.sign != nullptr &&
+             before.sign != std::string_view(member.sign))
+      words.push_back(
+          fmt::format("{} is {}, and was {}", called(member.name), member.sign, before.sign));
   };
   for (const auto& [name, member] : sides.now) {
     if (auto before = sides.old.find(name); before != sides.old.end()) {

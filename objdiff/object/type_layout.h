@@ -35,6 +35,8 @@ struct TypeMember {
   // The typedef or enumeration by which it is declared, through pointers and arrays, or "": __be16.
   // BTF gives none.
   std::string alias;
+  // Of a number or an array of some: "signed", "unsigned", "boolean"; else null. BTF gives none.
+  const char* sign = nullptr;
 };
 
 constexpr std::string_view VariablePrefix = "variable ", LocalTypePrefix = "type of ",
@@ -49,6 +51,7 @@ struct TypeUse {
 
 struct TypeLayout {
   std::string name;      // "struct foo", "union bar", "Node", "variable state", "type of cursor"
+  uint64_t place = 0;    // in the debug information, of what it is made of; 0 if it is of no such
   std::string function;  // in which it is declared, or ""
   std::string file;      // where it is declared
   unsigned line = 0;
@@ -63,6 +66,30 @@ struct TypeLayout {
   std::vector<std::string> users;  // functions and variables whose declaration uses it, sorted
   std::vector<TypeUse> uses;       // sorted
 };
+
+// The members that differ, in the order of their names. One that has another name in the same place
+// is not among them.
+struct LayoutChange {
+  struct Change {
+    const TypeMember *was, *is;
+  };
+  std::vector<const TypeMember*> fresh, gone;  // of post, of pre
+  std::vector<Change> moved;
+  std::vector<Change> altered;  // in the same place, of another shape
+  bool empty() const { return fresh.empty() && gone.empty() && moved.empty() && altered.empty(); }
+};
+// pre and post must outlive the answer.
+LayoutChange compare_layouts(const TypeLayout& pre, const TypeLayout& post);
+
+// What differs between a member and one at the same place, or "".
+std::string member_difference(const TypeMember& pre, const TypeMember& post);
+// Of the array or pointer in whose elements or target a member lies: "slots" of "slots[].key"; or
+// "".
+std::string outer_of(const std::string& name);
+// "int of 4 bytes" of "array of 8 int of 4 bytes", or "".
+std::string elements_of(const std::string& type);
+// As a person reads it: "array of 4 array of 16 int of 1 bytes".
+const std::string& shown_type(const TypeMember& member);
 
 // What makes code that was compiled for pre wrong for post, in words, or "". A new name for the
 // same place does not.

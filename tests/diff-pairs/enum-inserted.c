@@ -6,10 +6,22 @@
 
 enum state {
 	IDLE,
-#ifdef POST
+#ifdef PROPOSED
+	WAITING = 2,
+	BUSY = 1,
+#elif defined(POST)
 	WAITING,
-#endif
 	BUSY,
+#else
+	BUSY,
+#endif
 };
 struct conn { enum state state; };
-int f(struct conn *c) { return c->state == BUSY ? other(1) : 0; }
+int f(struct conn *c)
+{
+#ifdef POST
+	if (c->state == WAITING)
+		return other(2);
+#endif
+	return c->state == BUSY ? other(1) : 0;
+}

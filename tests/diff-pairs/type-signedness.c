@@ -1,5 +1,6 @@
 // flags: -g
 // expect: changed function f code
+// expect: note in struct conn,
 #include "kernel.h"
 
 struct conn {

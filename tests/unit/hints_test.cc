@@ -2,6 +2,9 @@
 // harm, or nothing, must not.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <sstream>
+
 #include "create/consent.h"
 #include "create/hints.h"
 #include "objdiff/base/process.h"
@@ -38,10 +41,26 @@ const Row Rows[] = {
     {"type-member-added.c", "type_changed", "shadow variable", nullptr},
     {"state-packed.c", "state_lost", "--begin-anew=", "shadow"},
     {"constant-stored.c", "data_changed", "one of another name", "ksplice_apply"},
-    {"type-unnamed-variable.c", "type_changed", "one of another name", "shadow"},
+    {"type-unnamed-variable.c", "type_changed", "in the order that they had", "shadow"},
+    {"enum-flags-shifted.c", "type_changed",
+     "DIRTY = 2, and put what is new behind the last: LOCKED = 4", nullptr},
+    {"enum-inserted.c", "type_changed",
+     "leave BUSY = 1, and put what is new behind the last: WAITING = 2", nullptr},
+    {"layout-end-of-array.c", "type_changed", "data (int data[16], at offset 4) as long", "shadow"},
+    {"layout-end-of-array-same-size.c", "type_changed", "leave member data", "keeps its"},
+    {"layout-last-member.c", "type_changed", "keeps its 16 bytes", "shadow"},
+    {"layout-last-member-same-size.c", "type_changed", "(int users, at offset 12)", "shadow"},
+    {"layout-flexible-of-one.c", "type_changed", "leave member data (int data[1]", "shadow"},
+    {"layout-flexible-added.c", "type_changed", "no room", "shadow"},
+    {"layout-fills-bits.c", "type_changed", "bit 2 at offset 0, where there was a gap", nullptr},
+    {"layout-array-into-gap.c", "type_changed", "(char name[10], at offset 4)", "a gap"},
+    {"layout-other-arm.c", "type_changed", "conn_new(object)->mark", "a gap"},
+    {"layout-grows.c", "type_changed", "conn_put() (", nullptr},
+    {"type-moved-members.c", "type_changed", "in the order that they had", "shadow"},
+    {"type-alignment.c", "type_changed", "the alignment", "shadow"},
 };
 
-Object object_of(const std::string& pair, bool post) {
+Object object_of(const std::string& pair, bool post, const std::string& more = "-DNOTHING") {
   const test::Workshop workshop;
   const std::string object = workshop.file("a.o");
   std::vector<std::string> command = {KSPLICE_TEST_CC, "-c",
@@ -52,6 +71,7 @@ Object object_of(const std::string& pair, bool post) {
         "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-fdata-sections"})
     command.emplace_back(flag);
   if (post) command.emplace_back("-DPOST");
+  command.push_back(more);
   workshop.run(command);
   Object result = read_object(object);
   normalise(result);
@@ -81,6 +101,80 @@ INSTANTIATE_TEST_SUITE_P(Table, Hint, testing::ValuesIn(Rows), [](const auto& in
     if (c == '-' || c == '.') c = '_';
   return name;
 });
+
+const Refusal* type_refusal(const ObjectDiff& diff) {
+  for (const Refusal& refusal : diff.refusals)
+    if (refusal.code == "type_changed") return &refusal;
+  return nullptr;
+}
+
+// A pair that says PROPOSED is what its hint makes of the patch.
+TEST(LayoutHint, IsTakenWhenItIsFollowed) {
+  size_t tried = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(KSPLICE_TEST_DATA "/diff-pairs")) {
+    if (read_text(entry.path()).find("PROPOSED") == std::string::npos) continue;
+    ++tried;
+    const std::string pair = entry.path().filename();
+    const Object pre = object_of(pair, false);
+    EXPECT_NE(type_refusal(diff_objects(pre, object_of(pair, true))), nullptr) << pair;
+    const ObjectDiff diff = diff_objects(pre, object_of(pair, true, "-DPROPOSED"));
+    EXPECT_TRUE(diff.refusals.empty()) << pair << ": " << diff.refusals[0].message;
+    EXPECT_FALSE(diff.identical) << pair;
+  }
+  EXPECT_GE(tried, 5u);
+}
+
+// The option is for gaps only.
+TEST(LayoutHint, ZeroedIsForWhatNobodyUsed) {
+  auto option = [](const std::string& pair) {
+    const ObjectDiff diff = diff_objects(object_of(pair, false), object_of(pair, true));
+    const Refusal* refusal = type_refusal(diff);
+    return refusal == nullptr ? "no refusal" : refusal->option;
+  };
+  EXPECT_EQ(option("layout-fills-bits.c"), "--zeroed");
+  EXPECT_EQ(option("type-member-in-hole.c"), "--zeroed");
+  EXPECT_EQ(option("type-target-member-in-hole.c"), "--zeroed");
+  for (const char* pair :
+       {"layout-wider-bits.c", "layout-array-into-gap.c", "layout-other-arm.c", "layout-grows.c",
+        "layout-struct-around-swapped.c", "layout-flexible-added.c", "type-bit-field.c",
+        "layout-last-member-same-size.c", "type-member-added.c", "layout-behind-open-array.c",
+        "layout-behind-inner-array.c", "layout-shared-gap.c", "type-moved-members.c"})
+    EXPECT_EQ(option(pair), "") << pair;
+}
+
+// The code of a hint, as it stands there.
+std::string code_of(const std::string& advice) {
+  std::istringstream stream(advice);
+  std::string code, line;
+  while (std::getline(stream, line))
+    if (line.starts_with("    ")) code += line.substr(4) + "\n";
+  return code;
+}
+
+// With what a kernel would have, in a file that knows the old structure.
+TEST(LayoutHint, ShadowCodeCompiles) {
+  const test::Workshop workshop;
+  const std::filesystem::path include = workshop.file("linux");
+  std::filesystem::create_directory(include);
+  write_file(include / "compiler.h", std::string());
+  write_file(include / "types.h",
+             std::string("typedef unsigned gfp_t; typedef unsigned long size_t;\n"));
+  write_file(include / "slab.h",
+             std::string("#define GFP_ATOMIC 0\n#define NULL ((void *)0)\n"
+                         "#define INIT_LIST_HEAD(list) ((list)->next = (list)->prev = (list))\n"));
+  for (const char* pair : {"layout-grows.c", "layout-fills-bits.c", "layout-wider-bits.c",
+                           "type-member-added.c", "layout-array-into-gap.c"}) {
+    const ObjectDiff diff = diff_objects(object_of(pair, false), object_of(pair, true));
+    ASSERT_NE(type_refusal(diff), nullptr) << pair;
+    const std::string code = code_of(type_refusal(diff)->advice);
+    ASSERT_NE(code.find("ksplice_shadow_get_or_attach"), std::string::npos) << pair;
+    workshop.compile("shadow.c",
+                     "#include \"" KSPLICE_TEST_DATA "/diff-pairs/" + std::string(pair) + "\"\n" +
+                         code + "void *kept(struct conn *c) { return conn_new(c); }\n",
+                     {"-Wall", "-Werror", "-Wno-pointer-sign", "-std=gnu11", "-I",
+                      workshop.file(""), "-I", KSPLICE_TEST_DATA "/../kmod-core"});
+  }
+}
 
 Refusal refusal(const std::string& code, const std::string& object, const std::string& advice,
                 const std::string& follows = "") {
@@ -133,6 +227,21 @@ TEST(SettleConsent, WhatIsSaidToBeAnotherVariableBeginsAnew) {
   EXPECT_TRUE(settle_consent(options, units, list).empty());
   EXPECT_EQ(list.size(), 1u);
   options.begin_anew = {"stats"};
+  EXPECT_EQ(settle_consent(options, units, list).size(), 1u);
+  EXPECT_TRUE(list.empty());
+}
+
+TEST(SettleConsent, WhatIsSaidToBeZeroMayHaveANewMember) {
+  std::deque<ChangedUnit> units;
+  Refusal gap;
+  gap.code = "type_changed", gap.symbol = "struct conn", gap.option = "--zeroed";
+  Options options;
+  std::vector<Refusal> list = {gap, gap};
+  EXPECT_TRUE(settle_consent(options, units, list).empty());
+  EXPECT_NE(list.at(0).advice.find("use --zeroed='struct conn'"), std::string::npos);
+  options.not_live = {"struct conn"};
+  EXPECT_TRUE(settle_consent(options, units, list).empty());
+  options.zeroed = {"struct conn"};
   EXPECT_EQ(settle_consent(options, units, list).size(), 1u);
   EXPECT_TRUE(list.empty());
 }
