@@ -135,10 +135,12 @@ std::vector<std::string> settle_consent(const Options& options, std::deque<Chang
       if (lacking.empty()) {
         change_in_place(units, refusal);
         const std::string note =
-            fmt::format("switched with the code: {} of {}", places_text(data->places), data->name);
+            fmt::format("switched with the code: {} of {}{}", places_text(data->places), data->name,
+                        refusal.option.empty() ? ", and not in copies of it" : "");
         if (!is_in(notes, note)) notes.push_back(note);
         return true;
       }
+      if (refusal.option.empty()) return false;  // somebody seems to have a copy
       refusal.advice +=
           fmt::format("; or, if everything that uses {} reads it anew each time, use {}",
                       data->name, fmt::join(lacking, " "));

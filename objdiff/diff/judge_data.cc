@@ -7,6 +7,7 @@
 
 #include "objdiff/diff/given_away.h"
 #include "objdiff/diff/judge.h"
+#include "objdiff/diff/table_copies.h"
 
 namespace ksplice {
 
@@ -100,6 +101,33 @@ constexpr const char* DeviceTableAdvice =
 std::string advise_on_size(const Judgement& j, const DataDiff& data) {
   if (is_device_table(j, data.name)) return DeviceTableAdvice;
   return "keep its size, and put what is new into an object of another name, for new code to use";
+}
+
+// The function of that name that a table names at offset, or "".
+std::string function_at(const Atoms& atoms, const Atom& table, uint64_t offset) {
+  for (const Relocation* relocation : atoms.relocations(table)) {
+    const Reference reference = atoms.resolve(*table.section, *relocation);
+    if (relocation->offset != table.offset + offset || reference.offset != 0) continue;
+    return reference.atom != nullptr     ? reference.atom->name
+           : reference.symbol != nullptr ? reference.symbol->name
+                                         : "";
+  }
+  return "NULL";
+}
+
+// By which option it can be switched in place, if that is likely to do.
+void judge_in_place(Judgement& j, const DataDiff& data, const Atom& pre, const Atom& post,
+                    Refusal& refusal) {
+  if (data.places.empty()) return;
+  refusal.option = data.places.pointers.empty() ? "--change-values" : "--change-pointers";
+  if (data.places.pointers.empty() || !refers_to_code(j.context.pre, pre)) return;
+  const TableCopies copies = find_copies(j.context, pre);
+  if (copies.empty()) return;
+  const uint64_t offset = data.places.pointers.front();
+  refusal.option.clear();
+  refusal.advice = advise_on_copies(
+      copies, j.context.post_debug.member_at(plain_name(data.name), offset),
+      function_at(j.context.pre, pre, offset), function_at(j.context.post, post, offset));
 }
 
 std::string advise_on_value(const Judgement& j, const DataDiff& data, bool read_only,
@@ -235,6 +263,7 @@ void judge_datum(Judgement& j, const DataDiff& data) {
   refusal.offset = offset;
   refusal.expected = value_text(j.context.pre, pre, offset);
   refusal.found = value_text(j.context.post, post, offset);
+  judge_in_place(j, data, pre, post, refusal);
 }
 
 // The first function of the update that refers to the variable, or "".

@@ -42,6 +42,10 @@ const Row Rows[] = {
     {"state-packed.c", "state_lost", "--begin-anew=", "shadow"},
     {"constant-stored.c", "data_changed", "one of another name", "ksplice_apply"},
     {"type-unnamed-variable.c", "type_changed", "in the order that they had", "shadow"},
+    {"ops-table-assigned.c", "data_changed", "probe() copies it by an assignment", "read-only"},
+    {"ops-table-copied.c", "data_changed", "probe() copies it by kmemdup()", "use_new"},
+    {"ops-table-held.c", "data_changed", "WRITE_ONCE(object->ops[i].b, g)", "copies it"},
+    {"ops-table-pointed-to.c", "data_changed", "a hook cannot write it", "copies"},
     {"enum-flags-shifted.c", "type_changed",
      "DIRTY = 2, and put what is new behind the last: LOCKED = 4", nullptr},
     {"enum-inserted.c", "type_changed",
@@ -260,6 +264,28 @@ TEST(SettleConsent, WhatIsSaidNotToLiveMayChange) {
   options.not_live = {"struct walk"};
   EXPECT_EQ(settle_consent(options, units, list).size(), 1u);
   EXPECT_EQ(list.size(), 1u);
+}
+
+// The option is proposed where it does something.
+TEST(SettleConsent, ATableThatIsCopiedIsNotToBeSwitched) {
+  for (const auto& [pair, proposed] : {std::pair("ops-table-assigned.c", false),
+                                       {"ops-table-copied.c", false},
+                                       {"ops-table-held.c", false},
+                                       {"ops-table-pointed-to.c", true}}) {
+    std::deque<ChangedUnit> units(1);
+    units[0].diff = diff_objects(object_of(pair, false), object_of(pair, true));
+    std::vector<Refusal> list = units[0].diff.refusals;
+    for (Refusal& each : list) units[0].name = each.object;
+    settle_consent({}, units, list);
+    ASSERT_EQ(list.size(), 1u) << pair;
+    EXPECT_EQ(list[0].advice.find("use --change-pointers=table") != std::string::npos, proposed)
+        << list[0].advice;
+    Options options;
+    options.change_pointers = {"table"};
+    const std::vector<std::string> notes = settle_consent(options, units, list);
+    ASSERT_EQ(notes.size(), 1u);
+    EXPECT_EQ(notes[0].find("not in copies of it") == std::string::npos, proposed) << notes[0];
+  }
 }
 
 TEST(SettleConsent, ChangesInPlaceInEachModule) {
