@@ -321,6 +321,7 @@ RunImage load_module(const Object& object) {
   index_symbols(image);
   read_exports(image);
   if (const Section* btf = object.find_section(".BTF")) image.btf = btf->data;
+  if (const Section* btf = object.find_section(".BTF.base")) image.btf_base = btf->data;
   return image;
 }
 

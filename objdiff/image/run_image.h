@@ -86,6 +86,10 @@ class RunImage {
   std::vector<RunSymbol> symbols;    // by address, then name
   std::set<std::string> exports;     // EXPORT_SYMBOL and EXPORT_SYMBOL_GPL, from __ksymtab*
   std::vector<uint8_t> btf;          // its types (run_types.h); empty if it was built without
+  // The kernel's types that a module's name, where the module was built apart from the kernel
+  // (pahole's distilled_base, since 6.12 and pahole 1.28): its own are then not counted on from the
+  // kernel's, but from these.
+  std::vector<uint8_t> btf_base;
 
   bool is_module() const { return target != "vmlinux"; }
   std::vector<const RunSymbol*> find_symbols(const std::string& name) const;

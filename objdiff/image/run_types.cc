@@ -22,20 +22,23 @@ struct FreeBtf {
 };
 using Btf = std::unique_ptr<btf, FreeBtf>;
 
-// base: of the kernel, for a module's, whose types count on from there.
-Btf parse(const RunImage& image, btf* base) {
+// base: whose types those of a module count on from; null for none.
+Btf parse(const std::string& path, const std::vector<uint8_t>& bytes, btf* base) {
   libbpf_set_print(nullptr);
   Btf types;
+  int error = 0;
   if (base == nullptr) {
-    types.reset(btf__new(image.btf.data(), static_cast<uint32_t>(image.btf.size())));
+    types.reset(btf__new(bytes.data(), static_cast<uint32_t>(bytes.size())));
+    error = errno;
   } else {  // libbpf 1.1 takes a module's from a file only
     TempDir folder;
-    write_file(folder.path() / "btf", image.btf);
+    write_file(folder.path() / "btf", bytes);
     types.reset(btf__parse_raw_split((folder.path() / "btf").c_str(), base));
+    error = errno;
   }
   if (types == nullptr)
     throw Error("bad_image",
-                fmt::format("{}: its BTF cannot be read: {}", image.path, std::strerror(errno)));
+                fmt::format("{}: its BTF cannot be read: {}", path, std::strerror(error)));
   return types;
 }
 
@@ -178,6 +181,7 @@ void add_children(const btf* types, const btf_type* type, uint64_t base, const s
 }  // namespace
 
 struct RunTypes::Data {
+  Btf base;  // of a module that has one of its own; before types, which refers to it
   Btf types;
   const Data* kernel = nullptr;
   // "struct foo", or a typedef that names an unnamed one: its number.
@@ -231,7 +235,11 @@ RunTypes::RunTypes(const RunImage& image, const RunTypes* kernel)
   if (kernel != nullptr) data_->kernel = kernel->data_.get();
   if (image.btf.empty() || (kernel != nullptr && !kernel->present())) return;
   btf* base = kernel == nullptr ? nullptr : kernel->data_->types.get();
-  data_->types = parse(image, base);
+  if (!image.btf_base.empty()) {
+    data_->base = parse(image.path, image.btf_base, nullptr);
+    base = data_->base.get();
+  }
+  data_->types = parse(image.path, image.btf, base);
   data_->index(base == nullptr ? 1 : btf__type_cnt(base));
   data_->read_ids(image);
 }

@@ -183,6 +183,27 @@ TEST_F(RunTypesTest, AModuleHasTheKernelsTypesAndItsOwn) {
   EXPECT_TRUE(check_types(compile(other, Header), nullptr, types));
 }
 
+// As pahole writes it for a module that is built apart from the kernel: few types, in another order
+// than the kernel's.
+TEST_F(RunTypesTest, AModuleMayBringTheTypesAlongThatItCountsOnFrom) {
+  compile(Source, Header);
+  const RunTypes kernel(image());
+  compile("char c; int i; struct small { char c; long l; } small;\n", Header);
+  const std::vector<uint8_t> base = image().btf;
+  std::filesystem::rename(dir_.path() / "btf", dir_.path() / "base");
+  const std::string module =
+      "struct small { char c; long l; };\nstruct own { struct small s; int n; } own_one;\n";
+  const Object pre = compile(module, Header);
+  RunImage with_base = image({"--btf_base=base"});
+  with_base.btf_base = base;
+  const RunTypes types(with_base, &kernel);
+  ASSERT_EQ(types.layouts("struct own").size(), 1u);
+  EXPECT_FALSE(check_types(pre, nullptr, types));
+  std::string other = module;
+  other.replace(other.find("int n;"), 6, "int n, m;");
+  EXPECT_TRUE(check_types(compile(other, Header), nullptr, types));
+}
+
 TEST_F(RunTypesTest, OfAModuleWithoutBtfOnlySharedHeadersAreCompared) {
   compile(Source, Header);
   const RunTypes kernel(image()), types(RunImage{}, &kernel);
