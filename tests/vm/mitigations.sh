@@ -4,6 +4,8 @@
 # an instruction before the function: another one there is noticed. MACHINES=all does all of them, MACHINES="..." has
 # lines of one's own, each a QEMU processor and words for the kernel's command line. On 6.12, or on what SERIES names.
 # Two units, or those of tests/whole/live.units, some thousand functions of the kernel and of modules, with UNITS=all.
+# BOOT=pvh starts the kernel where its Xen note says (as Xen does a PVH guest), not by unpacking itself.
+# KSPLICE_QEMU is another emulator than the one that is installed (tests/vm/qemu-of-13).
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 all='
@@ -33,7 +35,7 @@ machines=${MACHINES:-Skylake-Server retbleed=stuff}
 units=(fs/read_write.o net/ipv4/udp.o)
 [ "${UNITS:-}" != all ] || units=(--list "$SOURCE_TREE/tests/whole/live.units")
 
-qemu-system-x86_64 -cpu help >"$WORK/models"
+"${KSPLICE_QEMU:-qemu-system-x86_64}" -cpu help >"$WORK/models"
 cat >"$WORK/guest" <<'EOS'
 must() { "$@" || { echo "FAILED: $*"; cat /tmp/err; exit 1; }; }
 # check: status and code of a comparison; code_busy is said after everything was compared.
@@ -53,7 +55,8 @@ must ksplice-undo -q other
 [ "$(cat /proc/cmdline)" = "$original" ] || { echo "FAILED: the old code does not run"; exit 1; }
 cd /sys/devices/system/cpu/vulnerabilities
 echo "found: $(for name in retbleed spectre_v2 spec_rstack_overflow indirect_target_selection; do
-  [ ! -e $name ] || sed "s/^Mitigation: //; s/[,;].*//; s/^/$name: /" $name; done | tr '\n' ',')"
+  [ ! -e $name ] || sed "s/^Mitigation: //; s/[,;].*//; s/^/$name: /" $name; done | tr '\n' ',')clocksource: $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+dmesg | grep -E 'Hypervisor detected|Booting paravirtualized kernel|PVH'
 if grep -q retbleed=stuff /proc/cmdline; then
   grep -q Stuffing retbleed || { echo "FAILED: calls are not counted: $(cat retbleed)"; exit 1; }
   cd /root
@@ -70,7 +73,7 @@ EOS
 try() { # MODEL WORD...: boots it, if this QEMU has it
   local model=$1
   shift
-  if ! grep -qw -- "$model" "$WORK/models"; then
+  if ! grep -qw -- "${model%%,*}" "$WORK/models"; then
     echo "$RELEASE | $model | $* | not tried: this QEMU has no such processor"
     return
   fi
@@ -81,7 +84,15 @@ try() { # MODEL WORD...: boots it, if this QEMU has it
   boot_vm --single --cpu "$model" --append "$*" "${files[@]}" --file "$WORK/ksplice-check.tar.gz" --file "$WORK/ksplice-other.tar.gz" \
     --file "$WORK/poke/poke.ko" <"$WORK/guest" >"$WORK/transcript" || fail "$model $* on $RELEASE: $(cat "$WORK/transcript")"
   [ "$(tail -n 1 "$WORK/transcript")" = "== done" ] || fail "the transcript is not whole"
-  echo "$RELEASE | $model | $* | $(sed -n 's/^found: //; s/,$//p' "$WORK/transcript" | head -n 1)"
+  echo "$RELEASE | $model | $* | $(sed -n 's/^found: //p' "$WORK/transcript" | head -n 1)"
+}
+
+# use_pvh: CONFIG gets the kernel itself, an ELF file with the note, instead of the image that unpacks it.
+use_pvh() {
+  mkdir "$WORK/pvh"
+  bash "$SOURCE/scripts/extract-vmlinux" "$CONFIG/vmlinuz" >"$WORK/pvh/vmlinuz"
+  for file in .config modules build; do ln -s "$(realpath "$CONFIG/$file")" "$WORK/pvh/$file"; done
+  CONFIG=$WORK/pvh
 }
 
 for series in ${SERIES:-6.12}; do
@@ -94,6 +105,7 @@ for series in ${SERIES:-6.12}; do
   make_patch fs/proc/cmdline.c "s/seq_putc(m, '.n');/seq_puts(m, \" other\\\\n\");/"
   "$create" --patch="$WORK/patch" --config="$CONFIG" --id=other --output="$WORK" -q "$SOURCE"
   make_module "$SOURCE_TREE/tests/whole/poke"
+  [ "${BOOT:-}" != pvh ] || use_pvh
   while read -r -u 3 line; do
     # shellcheck disable=SC2086
     [ -z "$line" ] || try $line
