@@ -55,8 +55,7 @@ must ksplice-undo -q other
 [ "$(cat /proc/cmdline)" = "$original" ] || { echo "FAILED: the old code does not run"; exit 1; }
 cd /sys/devices/system/cpu/vulnerabilities
 echo "found: $(for name in retbleed spectre_v2 spec_rstack_overflow indirect_target_selection; do
-  [ ! -e $name ] || sed "s/^Mitigation: //; s/[,;].*//; s/^/$name: /" $name; done | tr '\n' ',')clocksource: $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
-dmesg | grep -E 'Hypervisor detected|Booting paravirtualized kernel|PVH'
+  [ ! -e $name ] || sed "s/^Mitigation: //; s/[,;].*//; s/^/$name: /" $name; done | tr '\n' ',') clocksource: $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource), on: $(dmesg | sed -n 's/.*Booting paravirtualized kernel on //p')"
 if grep -q retbleed=stuff /proc/cmdline; then
   grep -q Stuffing retbleed || { echo "FAILED: calls are not counted: $(cat retbleed)"; exit 1; }
   cd /root
@@ -89,6 +88,7 @@ try() { # MODEL WORD...: boots it, if this QEMU has it
 
 # use_pvh: CONFIG gets the kernel itself, an ELF file with the note, instead of the image that unpacks it.
 use_pvh() {
+  rm -rf "$WORK/pvh"
   mkdir "$WORK/pvh"
   bash "$SOURCE/scripts/extract-vmlinux" "$CONFIG/vmlinuz" >"$WORK/pvh/vmlinuz"
   for file in .config modules build; do ln -s "$(realpath "$CONFIG/$file")" "$WORK/pvh/$file"; done
