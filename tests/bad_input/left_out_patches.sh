@@ -18,7 +18,7 @@ part() {
 # Another layout of a live structure; a use of the new member, which goes in by itself; a fix of its own.
 part 1-count.patch 's/^\tunsigned int flags;$/&\n\tunsigned int polls;/
   s/^\tpoll_wait(file, &ctx->wqh, wait);/&\n\tctx->polls++;/'
-part 2-show.patch 's/^\tseq_printf(m, "eventfd-id: .*/&\n\tseq_printf(m, "eventfd-polls: %u\\n", ctx->polls);/'
+part 2-show.patch '/^static void eventfd_show_fdinfo/,/^}/s/^\tspin_unlock_irq(.*/&\n\tseq_printf(m, "eventfd-polls: %u\\n", ctx->polls);/'
 make_patch fs/proc/version.c '/^static int version_proc_show/,/^}/s/return 0;/seq_puts(m, "patched\\n"); return 0;/'
 {
   printf 'From: A <a@b>\nSubject: [PATCH 3/3] proc: say patched\n\n---\n'
