@@ -8,7 +8,7 @@ add() {
   cat "$WORK/patch" >>"$WORK/all"
 }
 add include/xen/interface/elfnote.h '/define XEN_ELFNOTE_PHYS32_ENTRY/s/18/19/'
-add lib/vdso/gettimeofday.c '/vdso_shift_ns(/,/^}/s/return ns >> shift/return ns >> (shift + 1)/'
+add lib/vdso/gettimeofday.c '/int do_coarse(/,/^}/s/ts->tv_nsec = vdso_ts->nsec/& + 1/'
 add kernel/bounds.c 's/DEFINE(NR_PAGEFLAGS, __NR_PAGEFLAGS)/DEFINE(NR_PAGEFLAGS, __NR_PAGEFLAGS + 1)/'
 refused_create 3 unsupported_file --patch="$WORK/all" "$SOURCE"
 expect 'the assembly of arch/x86/platform/pvh/head\.o, which reads include/xen/interface/elfnote\.h' "$WORK/err"
