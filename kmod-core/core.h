@@ -215,6 +215,11 @@ static inline const struct ksplice_place *ksplice_places(const struct ksplice_ob
 	return (const struct ksplice_place *)(unsigned long)object->places;
 }
 
+static inline const struct ksplice_callee *ksplice_callees(const struct ksplice_object *object)
+{
+	return (const struct ksplice_callee *)(unsigned long)object->callees;
+}
+
 static inline struct module *ksplice_need_module(const struct ksplice_need *need)
 {
 	return (struct module *)(unsigned long)need->module;
@@ -306,6 +311,9 @@ u64 ksplice_calls(const struct ksplice_body *body);
 
 /* choose.c */
 int ksplice_choose(struct ksplice_update *update, struct ksplice_batch *batch);
+
+/* callees.c */
+int ksplice_check_callees(struct ksplice_update *update, const struct ksplice_batch *batch);
 
 /* probes.c */
 void ksplice_note_tracers(struct ksplice_update *update, const struct module *module, char *first,

@@ -80,6 +80,18 @@ struct ksplice_function {
 				 * object's own table of runs */
 	__u64 new_addr;		/* entry of the new body in the update module */
 	__u64 new_size;
+	__u64 flags;
+};
+
+#define KSPLICE_FUNCTION_RESHAPED 0x1	/* it has other parameters, or another result, than before */
+
+/*
+ * A function of the running kernel, or of an update on which this one stands, that new code refers to
+ * and the code before did not: new code was compiled for its parameters.
+ */
+struct ksplice_callee {
+	__u64 name;		/* const char * */
+	__u64 addr;		/* its entry */
 };
 
 /*
@@ -158,12 +170,15 @@ struct ksplice_object {
 	__u64 functions;	/* const struct ksplice_function * */
 	__u64 needs;		/* const struct ksplice_need * */
 	__u64 places;		/* const struct ksplice_place * */
+	__u64 callees;		/* const struct ksplice_callee * */
 	__u64 kept;		/* const char *: what of the module may be used after an undo, a line
 				 * each, so that it must stay in memory; 0: nothing */
 	__u32 nr_runs;
 	__u32 nr_functions;
 	__u32 nr_needs;
 	__u32 nr_places;
+	__u32 nr_callees;
+	__u32 reserved;
 	struct ksplice_hook_table hooks[KSPLICE_NR_HOOKS];
 };
 

@@ -241,6 +241,20 @@ static int ksplice_check_places(const struct ksplice_object *object, const struc
 	return 0;
 }
 
+static int ksplice_check_callee_table(const struct ksplice_object *object,
+				      const struct module *module)
+{
+	const struct ksplice_callee *callees = ksplice_callees(object);
+	u32 i;
+
+	if (!ksplice_good_table(module, object->callees, object->nr_callees, sizeof(*callees)))
+		return ksplice_refuse("table of callees");
+	for (i = 0; i < object->nr_callees; i++)
+		if (!ksplice_good_string(module, callees[i].name))
+			return ksplice_refuse("name of callee %u", i);
+	return 0;
+}
+
 static int ksplice_check_hooks(const struct ksplice_object *object, const struct module *module)
 {
 	unsigned int kind;
@@ -288,6 +302,8 @@ int ksplice_check_object(const struct ksplice_object *object, const struct modul
 		ret = ksplice_check_needs(object, module);
 	if (!ret)
 		ret = ksplice_check_places(object, module);
+	if (!ret)
+		ret = ksplice_check_callee_table(object, module);
 	if (!ret)
 		ret = ksplice_check_hooks(object, module);
 	return ret;

@@ -67,6 +67,8 @@ static struct ksplice_batch *ksplice_prepare(struct ksplice_update *update)
 			ret = ksplice_map_places(update, member);
 	}
 	if (!ret)
+		ret = ksplice_check_callees(update, batch);
+	if (!ret)
 		ret = ksplice_choose(update, batch);
 	if (!ret)
 		ret = ksplice_find_owner(update, batch);

@@ -157,7 +157,7 @@ Findings find_refusals(const DiffContext& context) {
   });
   std::sort(j.notes.begin(), j.notes.end());
   j.notes.erase(std::unique(j.notes.begin(), j.notes.end()), j.notes.end());
-  return {std::move(j.refusals), std::move(j.notes)};
+  return {std::move(j.refusals), std::move(j.notes), std::move(j.reshaped)};
 }
 
 }  // namespace ksplice

@@ -1,6 +1,7 @@
 // What a pair of objects changes that an update must not: each with what to do instead.
 #pragma once
 
+#include <set>
 #include <vector>
 
 #include "objdiff/base/error.h"
@@ -26,8 +27,9 @@ struct DiffContext {
 };
 
 struct Findings {
-  std::vector<Refusal> refusals;   // by code, then section, symbol and offset
-  std::vector<std::string> notes;  // sorted
+  std::vector<Refusal> refusals;     // by code, then section, symbol and offset
+  std::vector<std::string> notes;    // sorted
+  std::set<const Symbol*> reshaped;  // post functions that are Changed, with other parameters
 };
 Findings find_refusals(const DiffContext& context);
 

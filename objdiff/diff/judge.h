@@ -21,7 +21,8 @@ struct Judgement {
   std::set<const Atom*> changed_data;  // post
   std::vector<Refusal> refusals;
   std::vector<std::string> notes;
-  bool types_differ = false;  // found by judge_types()
+  std::set<const Symbol*> reshaped;  // post functions
+  bool types_differ = false;         // found by judge_types()
 };
 
 // What happened to a thing, behind its name: "changed", "is new", "is gone".

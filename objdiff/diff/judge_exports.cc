@@ -90,6 +90,7 @@ void note_other_callers(Judgement& j, const std::map<std::string, std::string>& 
     const auto old = j.context.pre_debug.prototype(function.name);
     const auto now = j.context.post_debug.prototype(function.name);
     if (!old || !now || old->shape == now->shape) continue;
+    j.reshaped.insert(function.post);
     j.notes.push_back(fmt::format(
         "{} was {} and is {} now: another update whose new code calls it must be made --on-top-of "
         "this one, and BPF programs that trace it see the old parameters",

@@ -63,6 +63,8 @@ class Differ {
     Findings findings = find_refusals(context);
     diff_.refusals = std::move(findings.refusals);
     diff_.notes = std::move(findings.notes);
+    for (FunctionDiff& function : diff_.functions)
+      function.reshaped = findings.reshaped.contains(function.post);
     conclude();
     return std::move(diff_);
   }

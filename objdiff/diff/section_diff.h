@@ -39,6 +39,7 @@ struct FunctionDiff {
   // Changed, but it cannot be redirected (no ftrace site): a copy of its own is brought along
   // (status New, pre null, not correlated), and every function that calls it is Changed.
   bool carried = false;
+  bool reshaped = false;  // Changed, and its parameters or its result are others
   std::vector<Reason> reasons;
 };
 

@@ -94,6 +94,7 @@ class UpdateBuilder {
                      const Reference& reference);
   bool referred_before(const UnitState& unit, const Section& from, uint64_t offset,
                        const Symbol& symbol) const;
+  bool is_called_anew(UnitState& unit, const Section& from, const Relocation& relocation);
   Target resolve_function(UnitState& unit, const Atom& atom);
   bool refuse_other_callee(UnitState& unit, const Atom& atom);
   Target resolve_named_data(UnitState& unit, const Atom* atom, const Symbol& symbol);
@@ -138,6 +139,7 @@ class UpdateBuilder {
   void add_fields(const RunCode& run, uint64_t bytes_at, uint64_t run_offset,
                   const std::vector<RunField>& fields);
   uint64_t add_needs();
+  uint64_t add_callees();
   void add_switched_places(UnitState& unit);
   void add_switched_pointer(UnitState& unit, const DataDiff& data, uint64_t addr, uint64_t offset);
   void add_switched_values(UnitState& unit, const DataDiff& data, uint64_t addr);
@@ -174,6 +176,7 @@ class UpdateBuilder {
   std::map<std::string, Section*> tables_;
   std::map<const RunImage*, std::set<uint64_t>> sealed_;
   std::set<std::string> needed_;  // update modules of functions that new code is the first to call
+  std::map<std::string, Symbol*> callees_;  // functions of the kernel that new code refers to anew
   struct Replaced {
     UnitState* unit;
     const FunctionDiff* diff;

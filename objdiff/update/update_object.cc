@@ -238,6 +238,8 @@ void UpdateBuilder::drain_queue() {
 void UpdateBuilder::copy_relocation(const Piece& piece, const Relocation& relocation) {
   auto [symbol, from_base] = meaning(*piece.unit, *piece.from, relocation);
   if (symbol == nullptr) return;  // refused
+  if (symbol->section == nullptr && is_called_anew(*piece.unit, *piece.from, relocation))
+    callees_.emplace(symbol->name, symbol);
   // objtool tells jumps within a function and annotations by their section symbols, as the
   // assembler writes them.
   if (symbol->section != nullptr && (relocation.symbol->is_section() || !piece.from->is_exec())) {

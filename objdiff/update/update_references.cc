@@ -126,6 +126,19 @@ void UpdateBuilder::need_replaced(UnitState& unit, const Section& from,
   needed_.insert(image->owner_of(body->second));
 }
 
+// Whether it leads to existing code to which the function or datum did not refer before the patch.
+bool UpdateBuilder::is_called_anew(UnitState& unit, const Section& from,
+                                   const Relocation& relocation) {
+  const Reference reference = unit.atoms->resolve(from, relocation);
+  const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
+  if (symbol == nullptr || symbol->shndx == SHN_ABS || is_special_section(from)) return false;
+  const auto [image, addr] = run_place(unit, *symbol);
+  if (image == nullptr) return false;
+  const RunSection* section = image->section_at(addr);
+  return section != nullptr && section->is_code() &&
+         !referred_before(unit, from, relocation.offset, *symbol);
+}
+
 // What the kernel's own start code, or the module loader, made of landing pads that nothing in it
 // leads to: no pad. Entries are the s32 place-relative addresses of functions (objtool,
 // Linux 5.18).

@@ -183,6 +183,18 @@ uint64_t UpdateBuilder::add_needs() {
   return out_.needs.size();
 }
 
+// Returns the number of records.
+uint64_t UpdateBuilder::add_callees() {
+  for (const auto& [name, symbol] : callees_) {
+    Section* callees = table(".ksplice.callees");
+    const uint64_t at = append(callees, ksplice_callee{});
+    add_pointer(callees, at + offsetof(ksplice_callee, name), table(".ksplice.strings"),
+                add_string(name));
+    callees->relocations.push_back({at + offsetof(ksplice_callee, addr), RelocAddress, symbol, 0});
+  }
+  return callees_.size();
+}
+
 namespace {
 
 const Relocation* relocation_at(const Section& section, uint64_t place) {
@@ -308,6 +320,7 @@ void UpdateBuilder::add_object_record() {
   record.nr_runs = static_cast<uint32_t>(table(".ksplice.runs")->size / sizeof(ksplice_run));
   record.nr_functions = static_cast<uint32_t>(replaced_.size());
   record.nr_needs = static_cast<uint32_t>(add_needs());
+  record.nr_callees = static_cast<uint32_t>(add_callees());
   record.nr_places = static_cast<uint32_t>(table(".ksplice.places")->size / sizeof(ksplice_place));
   static const char* const HookSections[] = KSPLICE_HOOK_SECTIONS;
   for (size_t kind = 0; kind < KSPLICE_NR_HOOKS; ++kind)
@@ -324,6 +337,8 @@ void UpdateBuilder::add_object_record() {
     add_pointer(object, offsetof(ksplice_object, kept), strings, add_string(kept_text()));
   if (record.nr_needs != 0)
     add_pointer(object, offsetof(ksplice_object, needs), table(".ksplice.needs"), 0);
+  if (record.nr_callees != 0)
+    add_pointer(object, offsetof(ksplice_object, callees), table(".ksplice.callees"), 0);
   if (record.nr_places != 0)
     add_pointer(object, offsetof(ksplice_object, places), table(".ksplice.places"), 0);
   if (image_.is_module())
@@ -357,6 +372,7 @@ void UpdateBuilder::add_tables() {
     uint64_t run_at = add_run(*replaced.match);
     ksplice_function record = {};
     record.new_size = replaced.body->size;
+    if (replaced.diff->reshaped) record.flags |= KSPLICE_FUNCTION_RESHAPED;
     uint64_t at = append(functions, record);
     add_pointer(functions, at + offsetof(ksplice_function, name), table(".ksplice.strings"),
                 add_string(replaced.diff->name));

@@ -66,6 +66,8 @@ many many_update
 nmi nmi_update
 nmi_bare nmi_update
 dead dead_update
+reshape cmdline
+caller callee_update
 bare bare_update
 bare_above bare_update
 bare_loop bare_update

@@ -12,10 +12,13 @@
  *	#define UPDATE_STANDS_ON "one"			may be left out
  *	#define UPDATE_POINTER new			a pointer in data that becomes new; may be left out
  *	#define UPDATE_KEPT "what\n"			what may be in use after an undo; may be left out
+ *	#define UPDATE_FLAGS 1				of its functions; may be left out
+ *	#define UPDATE_CALLEE "name"			what new code calls anew; may be left out
  *
  * Where the old code is comes with the parameter code=name:address:size/..., which must be given; the
  * expected bytes are those found there at that time. The parameters target_module= and on= give the addresses
- * of the modules that are patched and stood on, pointer= and was= where the pointer is and what it is now. The parameter corrupt=name then breaks one, and
+ * of the modules that are patched and stood on, callee= that of the callee, pointer= and was= where the pointer is and what
+ * it is now. The parameter corrupt=name then breaks one, and
  * poke=TABLE:OFFSET:VALUE/... changes a byte of a table by exclusive or: o the object (before its
  * hooks), r the runs, f the functions, g the ranges, p the pointers.
  */
@@ -55,6 +58,20 @@ module_param_named(was, pointers[0].old_value, ullong, 0);
 #define UPDATE_NR_POINTERS 0
 #endif
 
+#ifdef UPDATE_CALLEE
+static struct ksplice_callee callees[] = { { P(UPDATE_CALLEE), 0 } };
+module_param_named(callee, callees[0].addr, ullong, 0);
+#define UPDATE_CALLEES P(callees)
+#define UPDATE_NR_CALLEES 1
+#else
+#define UPDATE_CALLEES 0
+#define UPDATE_NR_CALLEES 0
+#endif
+
+#ifndef UPDATE_FLAGS
+#define UPDATE_FLAGS 0
+#endif
+
 #ifdef UPDATE_KEPT
 #define UPDATE_KEPT_TEXT P(UPDATE_KEPT)
 #else
@@ -77,14 +94,14 @@ static struct ksplice_run runs[] = { UPDATE_FUNCTIONS(ONE_FUNCTION) UPDATE_RUNS(
 #undef ONE_FUNCTION
 #undef ONE_RUN
 
-#define ONE_FUNCTION(old, new) { P(#old), P(&runs[RUN_##old]), P(new), 1 },
+#define ONE_FUNCTION(old, new) { P(#old), P(&runs[RUN_##old]), P(new), 1, UPDATE_FLAGS },
 static struct ksplice_function functions[] = { UPDATE_FUNCTIONS(ONE_FUNCTION) };
 #undef ONE_FUNCTION
 
 struct ksplice_object ksplice_update_object = {
 	KSPLICE_ABI_VERSION, UPDATE_OBJECTS, P(UPDATE_ID), P("test update"), P(UPDATE_TARGET), 0,
-	P(runs), P(functions), UPDATE_NEEDS, UPDATE_POINTERS, UPDATE_KEPT_TEXT, NR_RUNS, NR_FUNCTIONS, UPDATE_NR_NEEDS,
-	UPDATE_NR_POINTERS, UPDATE_HOOKS
+	P(runs), P(functions), UPDATE_NEEDS, UPDATE_POINTERS, UPDATE_CALLEES, UPDATE_KEPT_TEXT, NR_RUNS, NR_FUNCTIONS, UPDATE_NR_NEEDS,
+	UPDATE_NR_POINTERS, UPDATE_NR_CALLEES, 0, UPDATE_HOOKS
 };
 module_param_named(target_module, ksplice_update_object.target_module, ullong, 0);
 
