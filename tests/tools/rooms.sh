@@ -12,7 +12,7 @@ foreign() {
 
 # find_wrong: all that is wrong in the current folder, one a line.
 find_wrong() {
-  local below='kmod-core/ksplice_abi\.h' room
+  local below='kmod-core/(ksplice_abi|breakpoint_path)\.h' room
   for room in "${rooms[@]}"; do
     below+="|objdiff/$room/[^/]*\$"
     foreign "objdiff/$room" "$below"
