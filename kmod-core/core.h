@@ -18,13 +18,17 @@
  * Locks: ksplice_mutex guards everything here: the list of updates, their members, batches and
  * sites. Exempt are the ftrace handler, which reads a batch's slots and bodies without any lock (see
  * redirect.c for how they are freed), and the code under stop_machine, which runs while the holder
- * of the mutex waits for it.
+ * of the mutex waits for it. The coming of a module must not wait for an operation, of which a hook may
+ * load one: what it looks at (the list of updates, the names of the targets that they wait for, what is
+ * being loaded) changes under ksplice_late_lock as well.
  */
 #ifndef KSPLICE_CORE_H
 #define KSPLICE_CORE_H
 
+#include <linux/completion.h>
 #include <linux/ftrace.h>
 #include <linux/kobject.h>
+#include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -74,6 +78,19 @@ struct ksplice_member {
 	u64 **places;			/* writable aliases of the object's places */
 	bool stays;			/* reversed, and pinned for ever: its memory may be used */
 	bool hooked;			/* its first hooks of this operation have been called */
+};
+
+/* A target of an applied update that is being loaded. See late.c. */
+struct ksplice_coming {
+	struct list_head list;		/* in ksplice_comings */
+	struct kref ref;
+	struct module *module;
+	char name[MODULE_NAME_LEN];	/* for the time after it */
+	struct task_struct *task;	/* that loads it */
+	int (*init)(void);		/* its own */
+	struct work_struct work;	/* asks user space for the update module */
+	struct completion answered;
+	int answer;
 };
 
 #define KSPLICE_JUMP_SIZE 5
@@ -149,7 +166,8 @@ struct ksplice_update {
 	unsigned int timeout_ms;
 	bool partial;
 	bool settle;			/* redirect by jumps where that can be done */
-	char *skipped;			/* names of targets that --partial left out */
+	char *skipped;			/* names of targets that --partial left out, until they come */
+	const struct ksplice_batch *only;	/* is switched off alone; NULL: all of them */
 	char *allow_busy;		/* names of functions whose old body may stay on stacks */
 	struct task_struct *leaving;	/* unloads a module of the update by force */
 	/* an operation that goes on after the write that asked for it; see worker.c */
@@ -174,6 +192,9 @@ char *ksplice_copy_string(const char *text);
 extern struct mutex ksplice_mutex;
 extern struct list_head ksplice_updates;
 extern struct list_head ksplice_batches;
+extern struct list_head ksplice_orphans;
+extern struct list_head ksplice_comings;
+extern spinlock_t ksplice_late_lock;
 const char *ksplice_cause_word(enum ksplice_cause cause);
 const char *ksplice_stage_word(enum ksplice_stage stage);
 struct ksplice_update *ksplice_find_update(const char *id);
@@ -183,6 +204,13 @@ __printf(2, 3) void ksplice_note(struct ksplice_update *update, const char *fmt,
 void ksplice_begin(struct ksplice_update *update);
 bool ksplice_listed(const char *names, const char *name);
 bool ksplice_stays(const struct ksplice_update *update);
+bool ksplice_is_coming(const struct module *module);
+
+/* Does it belong to what ksplice_switch() switches off? */
+static inline bool ksplice_goes_off(const struct ksplice_batch *batch)
+{
+	return !batch->update->only || batch->update->only == batch;
+}
 
 /* object.c: checks on the tables of an update object, and the typed view of them */
 int ksplice_check_object(const struct ksplice_object *object, const struct module *module);
@@ -364,12 +392,17 @@ void ksplice_shadow_exit(void);
 int ksplice_apply(struct ksplice_update *update);
 int ksplice_reverse(struct ksplice_update *update);
 int ksplice_check(struct ksplice_update *update);
+void ksplice_let_go(const struct module *target);
 
 /* worker.c */
 void ksplice_work(struct work_struct *work);
 int ksplice_operate(struct ksplice_update *update, enum ksplice_stage wanted);
 int ksplice_worker_init(void);
 void ksplice_worker_exit(void);
+
+/* late.c */
+int ksplice_late_init(void);
+void ksplice_late_exit(void);
 
 /* functions.c */
 char *ksplice_print_functions(const struct ksplice_update *update, size_t *length);

@@ -216,7 +216,8 @@ struct ksplice_pokes *ksplice_make_pokes(const struct ksplice_update *update,
 		ksplice_add_pokes(pokes, batch, true);
 	else
 		list_for_each_entry(other, &update->batches, list)
-			ksplice_add_pokes(pokes, other, false);
+			if (ksplice_goes_off(other))
+				ksplice_add_pokes(pokes, other, false);
 	sort(pokes->list, pokes->nr, sizeof(*pokes->list), ksplice_compare_pokes, NULL);
 	if (pokes->nr && !ksplice_map_pokes(pokes)) {
 		ksplice_free_pokes(pokes);

@@ -3,6 +3,7 @@
  * The two operations on updates, applying and reversing, and the question whether the first would
  * succeed: each a list of steps with an undo per step. The files that they use are described in core.h.
  */
+#include <linux/delay.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -11,8 +12,8 @@
 
 static unsigned int ksplice_order;
 
-/* Gives up the members of a batch that was not switched on, or no longer is. */
-static void ksplice_release(struct ksplice_update *update, struct ksplice_batch *batch)
+/* Gives up the members of a batch that was not switched on, or no longer is. False if they stay pinned. */
+static bool ksplice_release(struct ksplice_update *update, struct ksplice_batch *batch)
 {
 	struct ksplice_member *member;
 	bool dropped;
@@ -27,6 +28,27 @@ static void ksplice_release(struct ksplice_update *update, struct ksplice_batch 
 		if (dropped && !member->stays)
 			ksplice_unpin(member);
 	}
+	return dropped;
+}
+
+/* A module that is being loaded is patched alone, as it may take away what was done for it. */
+static int ksplice_check_coming(struct ksplice_update *update)
+{
+	const struct ksplice_member *member, *coming = NULL;
+	unsigned int nr = 0;
+
+	list_for_each_entry(member, &update->members, list) {
+		if (member->batch)
+			continue;
+		nr++;
+		if (member->target && member->target->state != MODULE_STATE_LIVE)
+			coming = member;
+	}
+	if (!coming || nr == 1)
+		return 0;
+	return ksplice_abort(update, KSPLICE_TARGET_NOT_LOADED,
+			     "module %s is still being loaded, and is not the only one to be patched",
+			     ksplice_str(coming->object->target));
 }
 
 /*
@@ -46,6 +68,7 @@ static struct ksplice_batch *ksplice_prepare(struct ksplice_update *update)
 	ret = ksplice_pin_members(update);
 	if (ret)
 		return ERR_PTR(ret);
+	ret = ksplice_check_coming(update);
 	list_for_each_entry(member, &update->members, list) {
 		if (!member->batch && !ret)
 			ret = ksplice_verify(update, member);
@@ -272,4 +295,89 @@ int ksplice_reverse(struct ksplice_update *update)
 	pr_info("ksplice: Update %s reversed successfully%s\n", update->id,
 		ksplice_stays(update) ? "; it stays in memory, as it may be in use" : "");
 	return 0;
+}
+
+/* The newest batch that is for this target alone. */
+static struct ksplice_batch *ksplice_batch_on(const struct module *target)
+{
+	const struct ksplice_member *member;
+	struct ksplice_batch *batch;
+	bool alone;
+
+	list_for_each_entry_reverse(batch, &ksplice_batches, all) {
+		alone = true;
+		list_for_each_entry(member, &batch->update->members, list)
+			if (member->batch == batch && member->target != target)
+				alone = false;
+		if (alone)
+			return batch;
+	}
+	return NULL;
+}
+
+/* A member that stays in memory, and can never be applied again: its target is no more. */
+static void ksplice_orphan(struct ksplice_update *update, struct ksplice_member *member)
+{
+	pr_warn("ksplice: the update module %s of update %s stays in memory, as it may be in use\n",
+		member->module->name, update->id);
+	if (member->target)
+		module_put(member->target);
+	member->target = NULL;
+	member->update = NULL;
+	update->nr_members--;
+	list_move_tail(&member->list, &ksplice_orphans);
+}
+
+/* Its hooks are called as in an undo, but cannot refuse. */
+static int ksplice_reverse_batch(struct ksplice_batch *batch)
+{
+	struct ksplice_update *update = batch->update;
+	struct ksplice_member *member, *gone = NULL;
+	unsigned int nr;
+	int ret;
+
+	ksplice_begin(update);
+	update->only = batch;
+	ksplice_call_hooks(update, batch, KSPLICE_HOOK_PRE_REVERSE);
+	ret = ksplice_switch(update, NULL, false);
+	if (ret)
+		ksplice_call_fail_hooks(update, batch, KSPLICE_HOOK_FAIL_REVERSE);
+	else
+		ksplice_call_hooks(update, batch, KSPLICE_HOOK_POST_REVERSE);
+	update->only = NULL;
+	if (ret)
+		return ret;
+	rcu_barrier();
+	list_for_each_entry(member, &update->members, list)
+		if (member->batch == batch)
+			gone = member;
+	gone->stays = gone->object->kept || ksplice_staying_user(gone, &nr);
+	if (!ksplice_release(update, batch) || gone->stays)
+		ksplice_orphan(update, gone);
+	return 0;
+}
+
+/*
+ * A module that was patched while it was being loaded goes, because its init code has failed: whatever
+ * was done for it is undone, the newest first, however long that takes. Its memory is there until we
+ * return.
+ */
+void ksplice_let_go(const struct module *target)
+{
+	struct ksplice_batch *batch;
+
+	mutex_lock(&ksplice_mutex);
+	while ((batch = ksplice_batch_on(target))) {
+		const char *id = batch->update->id;
+
+		if (!ksplice_reverse_batch(batch)) {
+			pr_info("ksplice: Update %s has let go of module %s, which goes\n", id,
+				target->name);
+			continue;
+		}
+		mutex_unlock(&ksplice_mutex);
+		msleep(100);
+		mutex_lock(&ksplice_mutex);
+	}
+	mutex_unlock(&ksplice_mutex);
 }

@@ -18,7 +18,7 @@ static int ksplice_pin_target(struct ksplice_update *update, struct ksplice_memb
 	expected = (struct module *)(unsigned long)member->object->target_module;
 	preempt_disable();
 	target = find_module(name);
-	if (target && target->state != MODULE_STATE_LIVE)
+	if (target && target->state != MODULE_STATE_LIVE && !ksplice_is_coming(target))
 		target = NULL;
 	pinned = target && (!expected || target == expected) && try_module_get(target);
 	preempt_enable();
@@ -32,7 +32,17 @@ static int ksplice_pin_target(struct ksplice_update *update, struct ksplice_memb
 	return 0;
 }
 
-static bool ksplice_is_applied(const struct ksplice_need *need)
+/*
+ * What a member has for a module that is being loaded may have to go with it: only another one for the
+ * same module, which goes first, can stand on it.
+ */
+static bool ksplice_is_firm(const struct ksplice_member *member, const struct ksplice_member *user)
+{
+	return member->batch && (!member->target || member->target == user->target ||
+				 member->target->state == MODULE_STATE_LIVE);
+}
+
+static bool ksplice_is_applied(const struct ksplice_need *need, const struct ksplice_member *user)
 {
 	const struct ksplice_update *lower = ksplice_find_update(ksplice_str(need->id));
 	const struct ksplice_member *member;
@@ -40,7 +50,7 @@ static bool ksplice_is_applied(const struct ksplice_need *need)
 	if (!lower || lower->stage != KSPLICE_APPLIED)
 		return false;
 	list_for_each_entry(member, &lower->members, list)
-		if (member->module == ksplice_need_module(need) && member->batch)
+		if (member->module == ksplice_need_module(need) && ksplice_is_firm(member, user))
 			return true;
 	return false;
 }
@@ -61,7 +71,7 @@ static int ksplice_check_needs_applied(struct ksplice_update *update,
 	u32 i;
 
 	for (i = 0; i < member->object->nr_needs; i++)
-		if (!ksplice_is_applied(&needs[i]))
+		if (!ksplice_is_applied(&needs[i], member))
 			return ksplice_refuse_need(update, member, &needs[i]);
 	return 0;
 }
@@ -74,7 +84,7 @@ static int ksplice_pin_needs(struct ksplice_update *update, struct ksplice_membe
 	for (; member->nr_pinned < member->object->nr_needs; member->nr_pinned++) {
 		const struct ksplice_need *need = &needs[member->nr_pinned];
 
-		if (!ksplice_is_applied(need) || !try_module_get(ksplice_need_module(need)))
+		if (!ksplice_is_applied(need, member) || !try_module_get(ksplice_need_module(need)))
 			return ksplice_refuse_need(update, member, need);
 	}
 	return 0;

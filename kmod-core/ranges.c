@@ -157,10 +157,10 @@ static void ksplice_reverse_ranges(struct ksplice_ranges *ranges, struct ksplice
 	unsigned int i;
 
 	list_for_each_entry(member, &update->members, list)
-		if (member->batch)
+		if (member->batch && ksplice_goes_off(member->batch))
 			ksplice_add_new_code(ranges, member);
 	list_for_each_entry(batch, &update->batches, list)
-		for (i = 0; i < batch->nr_bodies; i++)
+		for (i = 0; ksplice_goes_off(batch) && i < batch->nr_bodies; i++)
 			ksplice_add_site(ranges, &batch->bodies[i]);
 }
 

@@ -43,7 +43,9 @@ static struct ksplice_update *ksplice_make_update(const struct ksplice_object *o
 		return ERR_PTR(ret);
 	}
 	kobject_uevent(&update->kobj, KOBJ_ADD);
+	spin_lock(&ksplice_late_lock);
 	list_add_tail(&update->list, &ksplice_updates);
+	spin_unlock(&ksplice_late_lock);
 	pr_info("ksplice: Update %s preparing\n", update->id);
 	return update;
 }
@@ -116,6 +118,24 @@ static void ksplice_forced_out(struct ksplice_update *update)
 	update->leaving = NULL;
 }
 
+/* The same with a member that has lost its target. */
+static bool ksplice_forget_orphan(const struct ksplice_object *object)
+{
+	struct ksplice_member *member;
+
+	list_for_each_entry(member, &ksplice_orphans, list) {
+		if (member->object != object)
+			continue;
+		pr_err("ksplice: module %s is unloaded by force while live memory may lead into it\n",
+		       member->module->name);
+		ksplice_unpin(member);
+		list_del(&member->list);
+		kvfree(member);
+		return true;
+	}
+	return false;
+}
+
 /* Called when an update module is unloaded; it is not applied, or it would be pinned. */
 void ksplice_unregister(struct ksplice_object *object)
 {
@@ -128,7 +148,7 @@ void ksplice_unregister(struct ksplice_object *object)
 		list_for_each_entry(member, &update->members, list)
 			if (member->object == object)
 				found = member;
-	if (WARN_ON_ONCE(!found)) {
+	if ((!found && ksplice_forget_orphan(object)) || WARN_ON_ONCE(!found)) {
 		mutex_unlock(&ksplice_mutex);
 		return;
 	}
@@ -146,7 +166,9 @@ void ksplice_unregister(struct ksplice_object *object)
 		return;
 	}
 	update->gone = true;
+	spin_lock(&ksplice_late_lock);
 	list_del(&update->list);
+	spin_unlock(&ksplice_late_lock);
 	mutex_unlock(&ksplice_mutex);
 	/* Waits for readers and writers of the files, who may wait for the mutex. */
 	kobject_del(&update->kobj);
@@ -165,11 +187,18 @@ static int __init ksplice_init(void)
 		ksplice_worker_exit();
 		return ret;
 	}
+	ret = ksplice_late_init();
+	if (ret) {
+		ksplice_sysfs_exit();
+		ksplice_worker_exit();
+		return ret;
+	}
 	return ksplice_jump_init();	/* 0: it is registered only once */
 }
 
 static void __exit ksplice_exit(void)
 {
+	ksplice_late_exit();
 	ksplice_worker_exit();
 	ksplice_sysfs_exit();
 	ksplice_shadow_exit();

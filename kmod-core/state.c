@@ -10,6 +10,9 @@
 DEFINE_MUTEX(ksplice_mutex);
 LIST_HEAD(ksplice_updates);
 LIST_HEAD(ksplice_batches);
+LIST_HEAD(ksplice_orphans);		/* members that stay in memory, without their target */
+LIST_HEAD(ksplice_comings);
+DEFINE_SPINLOCK(ksplice_late_lock);
 
 /* The words of abort_cause, and what the writer of the stage file gets. */
 static const struct {
@@ -122,4 +125,17 @@ bool ksplice_stays(const struct ksplice_update *update)
 		if (member->stays)
 			return true;
 	return false;
+}
+
+/* Is this a module that is being loaded, and that we let go if that fails? */
+bool ksplice_is_coming(const struct module *module)
+{
+	const struct ksplice_coming *coming;
+	bool found = false;
+
+	spin_lock(&ksplice_late_lock);
+	list_for_each_entry(coming, &ksplice_comings, list)
+		found = found || coming->module == module;
+	spin_unlock(&ksplice_late_lock);
+	return found;
 }

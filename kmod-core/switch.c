@@ -21,11 +21,11 @@
 
 typedef int (*ksplice_hook_t)(void);
 
-/* A batch of NULL means every member that is applied. */
+/* A batch of NULL means every member that is switched off. */
 static bool ksplice_takes_part(const struct ksplice_member *member,
 			       const struct ksplice_batch *batch)
 {
-	return member->batch && (!batch || member->batch == batch);
+	return member->batch && (batch ? member->batch == batch : ksplice_goes_off(member->batch));
 }
 
 static bool ksplice_may_fail(enum ksplice_hook_kind kind)
@@ -125,7 +125,8 @@ static int ksplice_try_stopped(struct ksplice_switch *data)
 		return ret;
 	ret = ksplice_call_hooks(data->update, data->batch,
 				 data->on ? KSPLICE_HOOK_CHECK_APPLY : KSPLICE_HOOK_CHECK_REVERSE);
-	if (ret) {
+	/* A target that goes does not ask. */
+	if (ret && !data->update->only) {
 		data->hook_failed = true;
 		return ret;
 	}
@@ -134,7 +135,8 @@ static int ksplice_try_stopped(struct ksplice_switch *data)
 		WRITE_ONCE(data->batch->active, true);
 	else
 		list_for_each_entry(batch, &data->update->batches, list)
-			WRITE_ONCE(batch->active, false);
+			if (ksplice_goes_off(batch))
+				WRITE_ONCE(batch->active, false);
 	list_for_each_entry(member, &data->update->members, list)
 		if (ksplice_takes_part(member, data->batch))
 			ksplice_switch_places(member, data->on);
@@ -175,7 +177,7 @@ static const struct ksplice_body *ksplice_dead_body(const struct ksplice_switch 
 	if (data->on || num_online_cpus() == num_present_cpus())
 		return NULL;
 	list_for_each_entry(batch, &data->update->batches, list) {
-		for (i = 0; i < batch->nr_bodies; i++) {
+		for (i = 0; ksplice_goes_off(batch) && i < batch->nr_bodies; i++) {
 			const char *name = ksplice_str(batch->bodies[i].function->name);
 
 			if (strstr(name, "play_dead") || strstr(name, "idle_dead"))
@@ -259,7 +261,7 @@ static int ksplice_try_all(struct ksplice_switch *data)
 }
 
 /*
- * Switches a batch on, or all batches of the update off. Returns 0, or aborts: nothing changed. Also
+ * Switches a batch on, or all batches of the update off, or that in update->only. Returns 0, or aborts: nothing changed. Also
  * without abort, -EINPROGRESS: our own task is in the code, so another one has to do it.
  */
 int ksplice_switch(struct ksplice_update *update, struct ksplice_batch *batch, bool on)

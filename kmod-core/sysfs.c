@@ -34,7 +34,7 @@
  *  attempts      rw  how often to try the switch
  *  timeout_ms    rw  how long to go on trying
  *  partial       rw  "0", or names of the targets that are left out: the update is applied to those
- *                    that are registered
+ *                    that are registered, and waits for the others (late.c)
  *  settle        rw  0: keep all functions on the handler
  *  allow_busy    rw  names of functions whose old body may stay on stacks; old and new may then run
  *                    side by side
@@ -46,7 +46,8 @@
  *  tasks, walked r   tasks that the last switch looked at, and those whose stack it had to walk
  *                    while the machine stood still
  *
- * Parameters of the core: /sys/module/ksplice/parameters/{count_calls,settle,fail_alloc}.
+ * Parameters of the core: /sys/module/ksplice/parameters/{count_calls,settle,fail_alloc}, and for targets
+ * that come later {late,late_timeout_ms,helper} (late.c).
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -234,13 +235,16 @@ KSPLICE_SHOW_NUMBER(walked, "%u")
 static int ksplice_store_names(char **names, const char *buf, size_t count)
 {
 	char *copy = ksplice_alloc(count + 1);
+	char *old = *names;
 
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, buf, count);
 	strim(copy);
-	kvfree(*names);
+	spin_lock(&ksplice_late_lock);
 	*names = copy;
+	spin_unlock(&ksplice_late_lock);
+	kvfree(old);
 	return 0;
 }
 

@@ -24,6 +24,31 @@ static int sleep_set(const char *value, const struct kernel_param *kp)
 void target_end(void);
 noinline void target_end(void) { asm volatile("" ::: "memory"); }
 
+static bool tell, fail_init;
+module_param(tell, bool, 0);
+module_param(fail_init, bool, 0);
+
+static int __init target_init(void)
+{
+	/* As everybody who is no part of it calls it. */
+	int (*volatile get)(char *buffer, const struct kernel_param *kp) = answer_get;
+	char *buffer;
+
+	if (tell) {
+		buffer = (char *)get_zeroed_page(GFP_KERNEL);
+		if (!buffer)
+			return -ENOMEM;
+		get(buffer, NULL);
+		pr_info("hook init of %s: %s", THIS_MODULE->name, buffer);
+		free_page((unsigned long)buffer);
+	}
+	return fail_init ? -ENXIO : 0;
+}
+
+static void __exit target_exit(void) {}
+
+module_init(target_init);
+module_exit(target_exit);
 static const struct kernel_param_ops answer_ops = { .get = answer_get };
 static const struct kernel_param_ops sleep_ops = { .set = sleep_set };
 module_param_cb(answer, &answer_ops, NULL, 0444);
