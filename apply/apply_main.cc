@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apply/kernel_updates.h"
+#include "apply/late.h"
 #include "apply/load.h"
 #include "apply/options.h"
 #include "objdiff/base/error.h"
@@ -15,7 +16,9 @@ namespace {
 struct Options : CommonOptions {
   std::string tarball;
   std::string extract;  // folder for whole modules
+  std::string finish;   // target that is being loaded
   double timeout = 0;
+  double late_timeout = 0;
   LoadOptions load;
 };
 
@@ -73,8 +76,14 @@ void print_text(const Options& options, const Package& package, const ApplyOutco
 
 int apply(Options& options) {
   if (options.timeout > 0) options.load.timeout_ms = static_cast<unsigned>(options.timeout * 1000);
+  if (options.late_timeout > 0)
+    options.load.late_timeout_ms = static_cast<unsigned>(options.late_timeout * 1000);
   options.load.report = make_report(options);
   Host host;
+  if (!options.finish.empty()) {
+    finish_target(host, options.finish, options.load);
+    return ExitDone;
+  }
   std::vector<uint8_t> tarball;
   Package package = read_package(options.tarball, &tarball);
   options.load.report(fmt::format("read {}: update {}, {} kernels", options.tarball, package.id,
@@ -103,11 +112,25 @@ int apply(Options& options) {
 }  // namespace ksplice
 
 int main(int argc, char** argv) {
+  ksplice::open_standard_files();
   ksplice::Options options;
   CLI::App app("Applies the update of a tarball to the running kernel.", "ksplice-apply");
   ksplice::add_common_options(app, options);
-  app.add_option("TARBALL", options.tarball, "made by ksplice-create")->required();
-  app.add_flag("--partial", options.load.partial, "skip targets that are not loaded");
+  CLI::Option* tarball = app.add_option("TARBALL", options.tarball, "made by ksplice-create");
+  app.add_flag("--partial", options.load.partial,
+               "skip targets that are not loaded; they are patched when they come");
+  app.add_option("--late", options.load.late,
+                 "targets that come later and cannot be patched in time are loaded all the same "
+                 "(patch), or not loaded (refuse); or none is patched (allow)")
+      ->check(CLI::IsMember({"patch", "refuse", "allow"}));
+  app.add_option("--late-timeout", options.late_timeout,
+                 "seconds that a target that comes later waits to be patched")
+      ->check(CLI::Range(0.001, 3600.0));
+  app.add_option("--finish-target", options.finish,
+                 "called by the kernel: patch this module, which is being loaded, with what waits "
+                 "for it")
+      ->type_name("MODULE")
+      ->excludes(tarball);
   app.add_option("--extract-modules", options.extract,
                  "only write the whole patched modules for this kernel into this folder")
       ->type_name("DIR");
@@ -123,6 +146,9 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   app.add_flag("!--no-settle", options.load.settle,
                "keep the functions on the ftrace handler, which counts calls");
+  app.callback([&] {
+    if (options.tarball.empty() && options.finish.empty()) throw CLI::RequiredError("TARBALL");
+  });
   app.footer("Exit codes: 0 done or already applied, 1 failed, 2 usage, 3 refused.");
   return ksplice::run_app(app, argc, argv, options, [&] { return ksplice::apply(options); });
 }

@@ -108,6 +108,14 @@ bool Host::is_module_loaded(const std::string& name) const {
   return std::filesystem::exists(path("/sys/module/" + name + "/initstate"), ignored);
 }
 
+bool Host::is_module_live(const std::string& name) const {
+  return trimmed(read_if_there(path("/sys/module/" + name + "/initstate"))) == "live";
+}
+
+bool Host::is_module_coming(const std::string& name) const {
+  return trimmed(read_if_there(path("/sys/module/" + name + "/initstate"))) == "coming";
+}
+
 std::string Host::module_build_id(const std::string& name) const {
   std::filesystem::path file = path("/sys/module/" + name + "/notes/.note.gnu.build-id");
   std::error_code ignored;

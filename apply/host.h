@@ -39,6 +39,9 @@ class Host {
   std::string release() const;   // as uname -r
   std::string build_id() const;  // of the kernel, lower-case hex
   bool is_module_loaded(const std::string& name) const;
+  // Not only there: its init code has run. One that is coming is being loaded.
+  bool is_module_live(const std::string& name) const;
+  bool is_module_coming(const std::string& name) const;
   std::string module_build_id(const std::string& name) const;  // empty if it has none
   // Modules that hold a reference on name through a symbol they use.
   std::vector<std::string> module_users(const std::string& name) const;

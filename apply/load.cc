@@ -26,6 +26,7 @@
 
 #include "apply/abort_codes.h"
 #include "apply/kernel_updates.h"
+#include "apply/late.h"
 #include "apply/modules.h"
 #include "apply/store.h"
 #include "apply/tool_lock.h"
@@ -247,6 +248,35 @@ void unload_modules(const Host& host, const UpdateState& state,
   }
 }
 
+// What an applied update has for a target that was gone again before it was loaded, or what an
+// interrupted run has left: it is for places where the target is no more.
+void unload_pending(const UpdateState& state,
+                    const std::function<void(const std::string&)>& report) {
+  for (const TargetState& target : state.targets)
+    if (target.state == "pending" && unload_patiently(target.module))
+      report(fmt::format("unloaded module {}", target.module));
+}
+
+// What the core could not give up with a target that was gone before it was loaded is in the way
+// when this comes again.
+void check_no_orphans(const Host& host, const Plan& plan, const UpdateState& state) {
+  std::set<std::string> applied;
+  for (const TargetState& target : state.targets)
+    if (target.state == "applied") applied.insert(target.module);
+  for (const PackageTarget* target : plan.targets) {
+    if (applied.contains(target->module) || !host.is_module_loaded(target->module)) continue;
+    Refusal refusal;
+    refusal.code = "module_busy";
+    refusal.object = target->name;
+    refusal.message = fmt::format(
+        "module {}, which was made for {} when that was loaded before, stays in memory, as it may "
+        "be in use",
+        target->module, target->name);
+    refusal.advice = fmt::format("{} can be patched after the next boot", target->name);
+    throw Refused({refusal});
+  }
+}
+
 // Two updates of one id must be the same update, or nobody knows which one is meant.
 void check_same_update(const Host& host, const Package& package) {
   std::string copy = find_copy(host, package.id);
@@ -326,7 +356,7 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   std::optional<UpdateState> state = read_update(host, package.id);
   bool is_applied = state && state->stage == "applied";
   // What was left out once may be left out again; this run is for what was loaded since.
-  Plan plan = make_plan(host, package, options.partial || is_applied);
+  Plan plan = make_plan(host, package, options.partial || is_applied, options.only);
   options.report(
       fmt::format("kernel {}, build id {}", plan.kernel->release, plan.kernel->build_id));
 
@@ -338,6 +368,8 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   left_out.insert(left_out.end(), plan.cold.begin(), plan.cold.end());
   if (is_applied) {
     check_same_update(host, package);
+    unload_pending(*state, options.report);
+    check_no_orphans(host, plan, *state);
   } else if (state && state->is_kept()) {
     check_same_kept(host, package, *plan.kernel, *state);
     unload_modules(host, *state, options.report);
@@ -348,9 +380,12 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
 
   std::vector<const PackageTarget*> missing;
   for (const PackageTarget* target : plan.targets)
-    if (!host.is_module_loaded(target->module)) missing.push_back(target);
+    if (!host.is_module_loaded(target->module) &&
+        (options.only.empty() || target->name == options.only))
+      missing.push_back(target);
   const bool is_kept = state && state->is_kept();
   if (missing.empty() && !is_kept) {
+    if (is_applied && !options.check) write_late(host, options);
     outcome.result = ApplyResult::AlreadyApplied;
     std::string why;
     outcome.copy = options.check || !is_applied
@@ -388,13 +423,16 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
     for (const PackageTarget* user : users)
       loading.load(finalize_target(host, package, *user, plan.kernel->targets.size()));
     check_registered(host, package.id);
-    write_settings(host, package.id, options);
+    // Who finishes a target that comes later leaves them as they were when the update was applied.
+    if (options.only.empty()) write_settings(host, package.id, options);
+    if (!options.check) write_late(host, options);
     // The names stay as they were until the targets that were left out are in place.
     if (!is_applied && !left_out.empty())
       write_setting(host, package.id, "partial", join(left_out));
     change_stage(host, package.id, options.check ? "check" : "applied", Action::Apply);
     if (!options.check) loading.keep();
-    if (is_applied && !options.check)
+    // A target that is still being loaded may be gone again soon, and come once more.
+    if (is_applied && !options.check && options.only.empty())
       write_setting(host, package.id, "partial", left_out.empty() ? "0" : join(left_out));
   } catch (const Error&) {
     if (!options.check && !had_copy) remove_copy(host, package.id);

@@ -17,6 +17,9 @@ struct LoadOptions {
   unsigned attempts = 0;                // 0: the core's default
   unsigned timeout_ms = 0;              // 0: the core's default
   bool settle = true;                   // redirect by jumps where that can be done
+  std::string late;                     // what becomes of targets that come later; empty: as it is
+  unsigned late_timeout_ms = 0;         // 0: as it is
+  std::string only;                     // a target that is being loaded: nothing else is patched
   std::vector<std::string> allow_busy;  // functions
   std::function<void(const std::string&)> report = [](const std::string&) {};
 };
@@ -29,10 +32,12 @@ struct Plan {
   std::vector<std::string> cold;              // targets that were loaded with the patch in them
 };
 
+// A module that is being loaded counts as not loaded, unless it is the only one that is asked for.
 // Throws Refused: wrong_kernel, wrong_module, target_not_loaded, needs_update, wrong_update.
-Plan make_plan(const Host& host, const Package& package, bool partial);
+Plan make_plan(const Host& host, const Package& package, bool partial,
+               const std::string& only = "");
 
-// Modules that the update covers and that were loaded after it was applied: not patched.
+// Modules that the update covers and that were loaded after it was applied, and are not patched.
 std::vector<std::string> late_targets(const Host& host, const Package& package);
 
 // Targets that were loaded with the patch in them (whole modules); an undo does not reach these.

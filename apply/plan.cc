@@ -110,7 +110,7 @@ void leave_out_users(const PackageKernel& kernel, bool partial, Plan& plan) {
 
 }  // namespace
 
-Plan make_plan(const Host& host, const Package& package, bool partial) {
+Plan make_plan(const Host& host, const Package& package, bool partial, const std::string& only) {
   Plan plan;
   plan.kernel = &find_kernel(host, package);
   for (const PackageTarget& target : plan.kernel->targets) {
@@ -118,7 +118,12 @@ Plan make_plan(const Host& host, const Package& package, bool partial) {
       plan.targets.push_back(&target);
       continue;
     }
-    if (!host.is_module_loaded(target.name)) {
+    const bool is_there = host.is_module_live(target.name) ||
+                          (target.name == only && host.is_module_coming(target.name));
+    // Beside the only one there is what is patched already.
+    const bool is_wanted =
+        only.empty() || target.name == only || host.is_module_loaded(target.module);
+    if (!is_there || !is_wanted) {
       plan.skipped.push_back(target.name);
       continue;
     }
@@ -154,11 +159,15 @@ Plan make_plan(const Host& host, const Package& package, bool partial) {
 std::vector<std::string> late_targets(const Host& host, const Package& package) {
   std::vector<std::string> late;
   std::string build_id = host.build_id();
+  std::set<std::string> applied;  // update modules
+  if (std::optional<UpdateState> state = read_update(host, package.id))
+    for (const TargetState& target : state->targets)
+      if (target.state == "applied") applied.insert(target.module);
   for (const PackageKernel& kernel : package.kernels) {
     if (kernel.build_id != build_id) continue;
     for (const PackageTarget& target : kernel.targets)
-      if (target.name != "vmlinux" && host.is_module_loaded(target.name) &&
-          !host.is_module_loaded(target.module) &&
+      if (target.name != "vmlinux" && host.is_module_live(target.name) &&
+          !applied.contains(target.module) &&
           (target.cold_file.empty() || host.module_build_id(target.name) != target.cold_build_id))
         late.push_back(target.name);
   }

@@ -280,7 +280,33 @@ TEST_F(PlanTest, LateTargets) {
   put_module("tcp_mod", '\xbb');
   put_module("other_mod", '\xbb');
   put_module("ksplice_abc_other_mod", 0);
+  put_update("abc", "applied");
+  put("/sys/kernel/ksplice/abc/targets", "other_mod ksplice_abc_other_mod applied\n");
   EXPECT_EQ(late_targets(host_, package), std::vector<std::string>{"tcp_mod"});
+  // One that is being loaded is about to be patched.
+  put("/sys/module/tcp_mod/initstate", "coming\n");
+  EXPECT_EQ(late_targets(host_, package), std::vector<std::string>{});
+  // What is loaded for a target is not yet applied to it.
+  put("/sys/kernel/ksplice/abc/targets", "other_mod ksplice_abc_other_mod pending\n");
+  EXPECT_EQ(late_targets(host_, package), std::vector<std::string>{"other_mod"});
+}
+
+TEST_F(PlanTest, ModuleThatIsBeingLoadedIsPatchedAlone) {
+  Package package = package_for({"vmlinux", "tcp_mod", "other_mod", "third_mod"});
+  put_module("tcp_mod", '\xbb');
+  put_module("other_mod", '\xbb');
+  put_module("third_mod", '\xbb');
+  put_module("ksplice_abc_third_mod", 0);
+  put("/sys/module/tcp_mod/initstate", "coming\n");
+  Plan plan = make_plan(host_, package, true);
+  EXPECT_EQ(plan.skipped, std::vector<std::string>{"tcp_mod"});
+  EXPECT_EQ(refusal(package, false).code, "target_not_loaded");
+  // Asked for, it comes with what is patched already.
+  plan = make_plan(host_, package, true, "tcp_mod");
+  EXPECT_EQ(plan.skipped, std::vector<std::string>{"other_mod"});
+  ASSERT_EQ(plan.targets.size(), 3u);
+  EXPECT_EQ(plan.targets[1]->name, "tcp_mod");
+  EXPECT_EQ(plan.targets[2]->name, "third_mod");
 }
 
 TEST_F(PlanTest, TargetsWithThePatchInThem) {

@@ -53,7 +53,7 @@ rmmod dummy
 modprobe dummy numdummies=0
 refused target_not_loaded ": ifb" ksplice-apply --raw-errors ksplice-parts.tar.gz
 
-check ksplice-apply --partial ksplice-parts.tar.gz | tee /tmp/out
+check ksplice-apply --partial --late=allow ksplice-parts.tar.gz | tee /tmp/out
 check grep -x "Skipped ifb: not loaded" /tmp/out
 check grep -q patched /proc/cmdline
 check [ "$(value dummy mtu)" = 1234 ]
@@ -70,7 +70,7 @@ check [ "$(value dummy mtu)" = 1500 ]
 check [ "$(value ifb tx_queue_len)" = 32 ]
 check [ ! -e /sys/module/ksplice ]
 rmmod ifb
-check ksplice-apply --partial ksplice-parts.tar.gz
+check ksplice-apply --partial --late=allow ksplice-parts.tar.gz
 check ksplice-apply --extract-modules=/tmp ksplice-parts.tar.gz
 check insmod /tmp/ifb.ko numifbs=0
 check [ "$(value ifb tx_queue_len)" = 77 ]
