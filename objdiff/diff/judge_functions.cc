@@ -53,6 +53,12 @@ std::optional<uint64_t> own_target(const Atoms& atoms, const Atom& function,
   return static_cast<uint64_t>(instruction.target);
 }
 
+bool has_sites(const DiffContext& context) {
+  return std::any_of(context.pre.all().begin(), context.pre.all().end(), [&](const Atom& atom) {
+    return atom.is_function() && context.pre_tables.has_ftrace_site(atom);
+  });
+}
+
 // Why no jump can stand at the entry of a function without an ftrace site; empty if one can, as far
 // as its object shows. Whether the running kernel has the room for it is seen there
 // (kmod-core/choose.c, which knows the same rules).
@@ -60,6 +66,9 @@ std::string no_jump(const DiffContext& context, const Atom& function) {
   if (is_noinstr(function.section->name))
     return fmt::format("it is in {}, code that runs before the kernel is fully entered",
                        function.section->name);
+  if (has_sites(context) && context.pre.object().find_section("__mcount_loc") == nullptr)
+    return "its object does not list the ftrace sites (no __mcount_loc), and whether the running "
+           "function has one is not seen";
   if (on_breakpoint_path(function.name))
     return "the kernel needs it to handle a breakpoint, which stands there while the jump is "
            "written";
@@ -136,12 +145,6 @@ std::string advise_on_start_code(const std::string& section) {
          "ksplice_apply hook, if it can be done now and for what exists already; what it did "
          "before "
          "must not be done twice";
-}
-
-bool has_sites(const DiffContext& context) {
-  return std::any_of(context.pre.all().begin(), context.pre.all().end(), [&](const Atom& atom) {
-    return atom.is_function() && context.pre_tables.has_ftrace_site(atom);
-  });
 }
 
 void judge_function(Judgement& j, Callers& callers, const FunctionDiff& function) {

@@ -1,10 +1,13 @@
 // Without -mrecord-mcount, recordmcount makes a nop of the tracer's call in a section that it does
 // not know (.text.f), and names the tracer in a relocation that says nothing else: in the kernel's
-// own .text it is a site. A nop alone is none.
+// own .text it is a site. A nop alone is none; nor is it seen here whether a function without one
+// (h) has none in the kernel.
 // cc: gcc
 // expect: changed function f code
 // expect: changed function g code
+// expect: changed function h code
 // expect: refused no_ftrace_site g
+// expect: refused no_ftrace_site h
 #include "kernel.h"
 
 #ifdef POST
@@ -24,4 +27,8 @@ notrace int g(int x)
 {
 	asm volatile(NOP);
 	return x - ADD;
+}
+notrace int h(int x)
+{
+	return other(x * 7) + ADD;
 }

@@ -1,3 +1,5 @@
+// clang has no -mrecord-mcount: there it is refused
+// cc: gcc
 // expect: changed function f code
 #include "kernel.h"
 
