@@ -42,7 +42,7 @@ const std::map<std::string, AbortCode>& apply_codes() {
        {"a hook of the update refused",
         "the update's author decided that it must not be applied now; the kernel log may say why"}},
       {"conflict",
-       {"somebody else changes a function that the update replaces",
+       {"somebody else has changed what the update was made for",
         "take away what is named above (a livepatch, a kprobe or a BPF program), then try again; "
         "if "
         "it is an update, create this one with --on-top-of and that update's tarball"}},

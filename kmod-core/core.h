@@ -248,6 +248,11 @@ static inline const struct ksplice_callee *ksplice_callees(const struct ksplice_
 	return (const struct ksplice_callee *)(unsigned long)object->callees;
 }
 
+static inline const struct ksplice_unit *ksplice_units(const struct ksplice_object *object)
+{
+	return (const struct ksplice_unit *)(unsigned long)object->units;
+}
+
 static inline struct module *ksplice_need_module(const struct ksplice_need *need)
 {
 	return (struct module *)(unsigned long)need->module;
@@ -340,8 +345,8 @@ u64 ksplice_calls(const struct ksplice_body *body);
 /* choose.c */
 int ksplice_choose(struct ksplice_update *update, struct ksplice_batch *batch);
 
-/* callees.c */
-int ksplice_check_callees(struct ksplice_update *update, const struct ksplice_batch *batch);
+/* independent.c */
+int ksplice_check_independent(struct ksplice_update *update, const struct ksplice_batch *batch);
 
 /* probes.c */
 void ksplice_note_tracers(struct ksplice_update *update, const struct module *module, char *first,

@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#define KSPLICE_ABI_VERSION 6
+#define KSPLICE_ABI_VERSION 7
 
 /*
  * Kinds of ranges in run code that the kernel rewrites itself. Each accepts the bytes of a listed
@@ -103,6 +103,11 @@ struct ksplice_need {
 	__u64 module;		/* struct module * of its update module */
 };
 
+/* A unit of the target from which the update has code, or of which it switches data. */
+struct ksplice_unit {
+	__u64 name;		/* const char *: "net/ipv4/tcp_ipv4.o" */
+};
+
 /*
  * Eight bytes of existing data, of which those in the mask are switched with the code: they must have
  * the one value before, and have the other after. All of them: a pointer.
@@ -171,6 +176,7 @@ struct ksplice_object {
 	__u64 needs;		/* const struct ksplice_need * */
 	__u64 places;		/* const struct ksplice_place * */
 	__u64 callees;		/* const struct ksplice_callee * */
+	__u64 units;		/* const struct ksplice_unit * */
 	__u64 kept;		/* const char *: what of the module may be used after an undo, a line
 				 * each, so that it must stay in memory; 0: nothing */
 	__u32 nr_runs;
@@ -178,7 +184,7 @@ struct ksplice_object {
 	__u32 nr_needs;
 	__u32 nr_places;
 	__u32 nr_callees;
-	__u32 reserved;
+	__u32 nr_units;
 	struct ksplice_hook_table hooks[KSPLICE_NR_HOOKS];
 };
 

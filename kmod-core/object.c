@@ -241,17 +241,17 @@ static int ksplice_check_places(const struct ksplice_object *object, const struc
 	return 0;
 }
 
-static int ksplice_check_callee_table(const struct ksplice_object *object,
-				      const struct module *module)
+/* A table of records that begin with a name. */
+static int ksplice_check_named(const struct module *module, u64 table, u32 nr, size_t size,
+			       const char *what)
 {
-	const struct ksplice_callee *callees = ksplice_callees(object);
 	u32 i;
 
-	if (!ksplice_good_table(module, object->callees, object->nr_callees, sizeof(*callees)))
-		return ksplice_refuse("table of callees");
-	for (i = 0; i < object->nr_callees; i++)
-		if (!ksplice_good_string(module, callees[i].name))
-			return ksplice_refuse("name of callee %u", i);
+	if (!ksplice_good_table(module, table, nr, size))
+		return ksplice_refuse("table of %ss", what);
+	for (i = 0; i < nr; i++)
+		if (!ksplice_good_string(module, *(const u64 *)(unsigned long)(table + i * size)))
+			return ksplice_refuse("name of %s %u", what, i);
 	return 0;
 }
 
@@ -303,7 +303,11 @@ int ksplice_check_object(const struct ksplice_object *object, const struct modul
 	if (!ret)
 		ret = ksplice_check_places(object, module);
 	if (!ret)
-		ret = ksplice_check_callee_table(object, module);
+		ret = ksplice_check_named(module, object->callees, object->nr_callees,
+					  sizeof(struct ksplice_callee), "callee");
+	if (!ret)
+		ret = ksplice_check_named(module, object->units, object->nr_units,
+					  sizeof(struct ksplice_unit), "unit");
 	if (!ret)
 		ret = ksplice_check_hooks(object, module);
 	return ret;

@@ -90,7 +90,7 @@ static struct ksplice_batch *ksplice_prepare(struct ksplice_update *update)
 			ret = ksplice_map_places(update, member);
 	}
 	if (!ret)
-		ret = ksplice_check_callees(update, batch);
+		ret = ksplice_check_independent(update, batch);
 	if (!ret)
 		ret = ksplice_choose(update, batch);
 	if (!ret)

@@ -72,6 +72,7 @@ struct RunLocation {
 struct RunLower {
   std::string id, module;  // module: its name, and target of locations in it
   std::string build_id;
+  std::set<std::string> units;  // from which it has code
 };
 
 class RunImage {

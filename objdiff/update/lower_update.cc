@@ -63,7 +63,7 @@ class Adder {
     read_bodies(object);
     add_symbols(object);
     image_.tables.reset();
-    image_.lowers.push_back({lower_.id, lower_.module, find_build_id(object)});
+    image_.lowers.push_back({lower_.id, lower_.module, find_build_id(object), units_});
   }
 
  private:
@@ -194,6 +194,9 @@ class Adder {
     if (head.abi_version != KSPLICE_ABI_VERSION)
       fail(fmt::format("table format {}, this tool knows {}", head.abi_version,
                        KSPLICE_ABI_VERSION));
+    for (uint64_t i = 0; i < head.nr_units; ++i)
+      units_.insert(
+          read_name(read<ksplice_unit>(head.units + i * sizeof(ksplice_unit), "units").name));
     std::set<uint64_t> replaced;
     for (uint64_t i = 0; i < head.nr_functions; ++i) {
       auto function =
@@ -250,6 +253,7 @@ class Adder {
   const LowerUpdate& lower_;
   std::map<uint32_t, uint64_t> places_;  // index of a section -> its made-up address
   std::set<uint64_t> new_bodies_;
+  std::set<std::string> units_;
 };
 
 }  // namespace

@@ -140,6 +140,8 @@ class UpdateBuilder {
                   const std::vector<RunField>& fields);
   uint64_t add_needs();
   uint64_t add_callees();
+  uint64_t add_units();
+  void refuse_older_source(const UnitState& unit, const RunLower& lower);
   void add_switched_places(UnitState& unit);
   void add_switched_pointer(UnitState& unit, const DataDiff& data, uint64_t addr, uint64_t offset);
   void add_switched_values(UnitState& unit, const DataDiff& data, uint64_t addr);

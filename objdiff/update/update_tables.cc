@@ -14,6 +14,8 @@
 #include <elf.h>
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include <cstddef>
 #include <cstring>
 
@@ -32,6 +34,13 @@ uint64_t append(Section* section, const Record& record) {
   section->data.insert(section->data.end(), bytes, bytes + sizeof record);
   section->size = section->data.size();
   return at;
+}
+
+// Whether the update has code or data of it, or switches data of it.
+bool has_part(const UnitState& unit) {
+  return !unit.placed.empty() ||
+         std::any_of(unit.data.begin(), unit.data.end(),
+                     [](const auto& each) { return each.second->in_place; });
 }
 
 RunLocation advanced(RunLocation location, int64_t by) {
@@ -143,10 +152,17 @@ uint64_t UpdateBuilder::add_run(const FunctionMatch& match) {
 }
 
 // It stands on an applied update if an address in that update's module is in it anywhere, of code
-// that it replaces or of functions and data that it uses, or if it calls what that one replaced
-// (need_replaced()). Returns the number of records.
+// that it replaces or of functions and data that it uses, if it calls what that one replaced
+// (need_replaced()), or if both have code of one unit, for which the compiler knew that one's.
+// Returns the number of records.
 uint64_t UpdateBuilder::add_needs() {
   std::set<std::string> used = needed_;
+  for (const RunLower& lower : image_.lowers)
+    for (const UnitState& unit : units_)
+      if (has_part(unit) && lower.units.contains(unit.unit->name)) {
+        used.insert(lower.module);
+        refuse_older_source(unit, lower);
+      }
   auto use = [&](const RunLocation& location, const std::string& name) {
     used.insert(location.target);
     if (location.section != ".data..percpu" || !location.symbol.empty()) return;
@@ -183,6 +199,25 @@ uint64_t UpdateBuilder::add_needs() {
   return out_.needs.size();
 }
 
+// A unit without the patch of the update below it was compiled for what runs no more.
+void UpdateBuilder::refuse_older_source(const UnitState& unit, const RunLower& lower) {
+  for (const FunctionMatch& function : unit.unit->match->functions) {
+    if (function.status != MatchStatus::Mismatched) continue;
+    const auto symbols = image_.find_symbols(function.pre->name);
+    const bool is_replaced = std::ranges::any_of(symbols, [&](const RunSymbol* symbol) {
+      auto body = image_.bodies.find(symbol->addr);
+      return body != image_.bodies.end() && image_.owner_of(body->second) == lower.module;
+    });
+    if (!is_replaced || !refused_.insert({unit.unit->name, function.pre->name, 0}).second) continue;
+    Refusal refusal = function.refusal;
+    refusal.object = unit.unit->name;
+    refusal.message = fmt::format("update {} has changed this unit: {}", lower.id, refusal.message);
+    refusal.advice =
+        fmt::format("make it from the source with the patch of update {} in it", lower.id);
+    out_.refusals.push_back(refusal);
+  }
+}
+
 // Returns the number of records.
 uint64_t UpdateBuilder::add_callees() {
   for (const auto& [name, symbol] : callees_) {
@@ -193,6 +228,20 @@ uint64_t UpdateBuilder::add_callees() {
     callees->relocations.push_back({at + offsetof(ksplice_callee, addr), RelocAddress, symbol, 0});
   }
   return callees_.size();
+}
+
+// Returns the number of records.
+uint64_t UpdateBuilder::add_units() {
+  uint64_t count = 0;
+  for (const UnitState& unit : units_) {
+    if (!has_part(unit)) continue;
+    Section* units = table(".ksplice.units");
+    const uint64_t at = append(units, ksplice_unit{});
+    add_pointer(units, at + offsetof(ksplice_unit, name), table(".ksplice.strings"),
+                add_string(unit.unit->name));
+    ++count;
+  }
+  return count;
 }
 
 namespace {
@@ -321,6 +370,7 @@ void UpdateBuilder::add_object_record() {
   record.nr_functions = static_cast<uint32_t>(replaced_.size());
   record.nr_needs = static_cast<uint32_t>(add_needs());
   record.nr_callees = static_cast<uint32_t>(add_callees());
+  record.nr_units = static_cast<uint32_t>(add_units());
   record.nr_places = static_cast<uint32_t>(table(".ksplice.places")->size / sizeof(ksplice_place));
   static const char* const HookSections[] = KSPLICE_HOOK_SECTIONS;
   for (size_t kind = 0; kind < KSPLICE_NR_HOOKS; ++kind)
@@ -339,6 +389,8 @@ void UpdateBuilder::add_object_record() {
     add_pointer(object, offsetof(ksplice_object, needs), table(".ksplice.needs"), 0);
   if (record.nr_callees != 0)
     add_pointer(object, offsetof(ksplice_object, callees), table(".ksplice.callees"), 0);
+  if (record.nr_units != 0)
+    add_pointer(object, offsetof(ksplice_object, units), table(".ksplice.units"), 0);
   if (record.nr_places != 0)
     add_pointer(object, offsetof(ksplice_object, places), table(".ksplice.places"), 0);
   if (image_.is_module())

@@ -104,13 +104,14 @@ class LowerUpdateTest : public testing::Test {
   }
 
   std::unique_ptr<Made> make(const std::string& id, const RunImage& image,
-                             const std::string& before, const std::string& after) {
+                             const std::string& before, const std::string& after,
+                             const std::string& name = "unit.o") {
     auto made = std::make_unique<Made>();
     made->pre = object("pre.c", before);
     made->post = object("post.c", after);
     made->diff = diff_objects(made->pre, made->post);
     made->match = match_run_pre(made->pre, image);
-    Unit unit{"unit.o", &made->pre, &made->post, &made->diff, &made->match};
+    Unit unit{name, &made->pre, &made->post, &made->diff, &made->match};
     const RunImage& vmlinux = image.is_module() ? *vmlinux_ : image;
     made->update = make_update_object({unit}, image, vmlinux, {id, "text", 1, {}, {}});
     return made;
@@ -210,14 +211,25 @@ TEST_F(LowerUpdateTest, AFlippedByteOfTheFirstIsRefused) {
   EXPECT_EQ(b->update.refusals[0].symbol, "target");
 }
 
-TEST_F(LowerUpdateTest, WhatDoesNotTouchTheFirstDoesNotNeedIt) {
+// The compiler knew the first's code.
+TEST_F(LowerUpdateTest, WhatIsOfOneUnitWithTheFirstNeedsIt) {
   std::unique_ptr<Made> b = make("b", with_a(), patched_a(), with(patched_a(), "/*B*/", "+ 1"));
   ASSERT_EQ(refusals(*b), "");
   EXPECT_EQ(b->update.replaced, Names{"other"});
-  EXPECT_EQ(b->update.needs, Names());
-  // Nor does the source need its patch.
+  EXPECT_EQ(b->update.needs, OnA);
   b = make("b", with_a(), Stock, with(Stock, "/*B*/", "+ 1"));
+  ASSERT_EQ(b->update.refusals.size(), 1u);
+  EXPECT_EQ(b->update.refusals[0].code, "no_match");
+  EXPECT_EQ(b->update.refusals[0].advice,
+            "make it from the source with the patch of update a in it");
+}
+
+TEST_F(LowerUpdateTest, WhatDoesNotTouchTheFirstDoesNotNeedIt) {
+  const std::string alone = "int alone(int x) { return x * 5 /*E*/; }";
+  RunImage image = with_a({alone});
+  std::unique_ptr<Made> b = make("b", image, alone, with(alone, "/*E*/", "+ 3"), "alone.o");
   ASSERT_EQ(refusals(*b), "");
+  EXPECT_EQ(b->update.replaced, Names{"alone"});
   EXPECT_EQ(b->update.needs, Names());
 }
 
@@ -240,7 +252,7 @@ TEST_F(LowerUpdateTest, CallingWhatTheFirstReplacedNeedsIt) {
   // Who called it before did so before the first as well.
   const std::string caller = "int target(int); int caller(int x) { return target(x) /*D*/; }";
   RunImage image = with_a({caller});
-  b = make("b", image, caller, with(caller, "/*D*/", "+ 3"));
+  b = make("b", image, caller, with(caller, "/*D*/", "+ 3"), "caller.o");
   ASSERT_EQ(refusals(*b), "");
   EXPECT_EQ(b->update.replaced, Names{"caller"});
   EXPECT_EQ(b->update.needs, Names());

@@ -12,5 +12,6 @@ static noinline int new_uptime(struct seq_file *m, void *v)
 #define UPDATE_TARGET "vmlinux"
 #define UPDATE_OBJECTS 1
 #define UPDATE_CALLEE "cmdline_proc_show"
+#define UPDATE_UNIT "fs/proc/uptime.o"
 #define UPDATE_FUNCTIONS(F) F(uptime_proc_show, new_uptime)
 #include "update.h"

@@ -68,6 +68,7 @@ nmi_bare nmi_update
 dead dead_update
 reshape cmdline
 caller callee_update
+same_unit cmdline
 bare bare_update
 bare_above bare_update
 bare_loop bare_update

@@ -14,6 +14,7 @@
  *	#define UPDATE_KEPT "what\n"			what may be in use after an undo; may be left out
  *	#define UPDATE_FLAGS 1				of its functions; may be left out
  *	#define UPDATE_CALLEE "name"			what new code calls anew; may be left out
+ *	#define UPDATE_UNIT "name"			of which it has code; may be left out
  *
  * Where the old code is comes with the parameter code=name:address:size/..., which must be given; the
  * expected bytes are those found there at that time. The parameters target_module= and on= give the addresses
@@ -68,6 +69,15 @@ module_param_named(callee, callees[0].addr, ullong, 0);
 #define UPDATE_NR_CALLEES 0
 #endif
 
+#ifdef UPDATE_UNIT
+static struct ksplice_unit units[] = { { P(UPDATE_UNIT) } };
+#define UPDATE_UNITS P(units)
+#define UPDATE_NR_UNITS 1
+#else
+#define UPDATE_UNITS 0
+#define UPDATE_NR_UNITS 0
+#endif
+
 #ifndef UPDATE_FLAGS
 #define UPDATE_FLAGS 0
 #endif
@@ -100,8 +110,8 @@ static struct ksplice_function functions[] = { UPDATE_FUNCTIONS(ONE_FUNCTION) };
 
 struct ksplice_object ksplice_update_object = {
 	KSPLICE_ABI_VERSION, UPDATE_OBJECTS, P(UPDATE_ID), P("test update"), P(UPDATE_TARGET), 0,
-	P(runs), P(functions), UPDATE_NEEDS, UPDATE_POINTERS, UPDATE_CALLEES, UPDATE_KEPT_TEXT, NR_RUNS, NR_FUNCTIONS, UPDATE_NR_NEEDS,
-	UPDATE_NR_POINTERS, UPDATE_NR_CALLEES, 0, UPDATE_HOOKS
+	P(runs), P(functions), UPDATE_NEEDS, UPDATE_POINTERS, UPDATE_CALLEES, UPDATE_UNITS, UPDATE_KEPT_TEXT, NR_RUNS, NR_FUNCTIONS, UPDATE_NR_NEEDS,
+	UPDATE_NR_POINTERS, UPDATE_NR_CALLEES, UPDATE_NR_UNITS, UPDATE_HOOKS
 };
 module_param_named(target_module, ksplice_update_object.target_module, ullong, 0);
 

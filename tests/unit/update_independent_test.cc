@@ -1,5 +1,5 @@
-// What new code is the first to call, and functions with other parameters: for the core, which
-// compares them with other updates (kmod-core/callees.c).
+// Units, what new code is the first to call, and functions with other parameters: for the core,
+// which compares them with other updates (kmod-core/independent.c).
 #include <cstring>
 #include <set>
 
@@ -35,6 +35,18 @@ std::string changed(const std::string& from, const std::string& to) {
   return text;
 }
 
+// Names of the units.
+std::vector<std::string> units(const UpdateObject& update) {
+  std::vector<std::string> names;
+  const Section* table = update.object.find_section(".ksplice.units");
+  const Section* strings = update.object.find_section(".ksplice.strings");
+  if (table != nullptr)
+    for (const Relocation& relocation : table->relocations)
+      names.emplace_back(reinterpret_cast<const char*>(strings->data.data()) + relocation.addend);
+  EXPECT_EQ(head_of(update).nr_units, names.size());
+  return names;
+}
+
 uint64_t flags_of_the_function(const UpdateObject& update) {
   ksplice_function function;
   std::memcpy(&function, update.object.find_section(".ksplice.functions")->data.data(),
@@ -44,21 +56,22 @@ uint64_t flags_of_the_function(const UpdateObject& update) {
 
 }  // namespace
 
-TEST(UpdateCallees, WhatIsCalledAsBeforeIsNone) {
+TEST(UpdateIndependent, WhatIsCalledAsBeforeIsNone) {
   const Made made = make(changed("pre %d", "post %d"));
   ASSERT_TRUE(made.update.refusals.empty());
   EXPECT_EQ(callees(made.update), std::set<std::string>());
   EXPECT_EQ(head_of(made.update).nr_callees, 0u);
   EXPECT_EQ(flags_of_the_function(made.update), 0u);
+  EXPECT_EQ(units(made.update), std::vector<std::string>({"unit.o"}));
 }
 
-TEST(UpdateCallees, WhatAFunctionIsTheFirstToCall) {
+TEST(UpdateIndependent, WhatAFunctionIsTheFirstToCall) {
   const Made made = make(changed("return helper(x + 1) * 2", "return helper(x + 1) * hidden(2)"));
   ASSERT_TRUE(made.update.refusals.empty());
   EXPECT_EQ(callees(made.update), std::set<std::string>({"hidden"}));
 }
 
-TEST(UpdateCallees, WhatANewFunctionCallsOrHandsOn) {
+TEST(UpdateIndependent, WhatANewFunctionCallsOrHandsOn) {
   std::string post = changed("return helper(x) +", "return helper(x) + fresh(x) +");
   post.insert(post.find("int target"),
               "__attribute__((noinline)) static int fresh(int x) { return hidden(x) + "
@@ -69,7 +82,7 @@ TEST(UpdateCallees, WhatANewFunctionCallsOrHandsOn) {
   EXPECT_EQ(callees(made.update), std::set<std::string>({"__fentry__", "exported", "hidden"}));
 }
 
-TEST(UpdateCallees, OtherParametersAreAFlag) {
+TEST(UpdateIndependent, OtherParametersAreAFlag) {
   const Made made = make(changed("int other(int x) { return helper(x + 1)",
                                  "int other(int x, int y) { return helper(x + y)"));
   ASSERT_TRUE(made.update.refusals.empty());
