@@ -1,6 +1,6 @@
 /*
  * company FUNCTION FILE [EVENT]: attaches BPF programs to the beginning and the end of a kernel function
- * (fentry, fexit) and perf events to it (EVENT, by default its kprobe event kprobes/ksplice_probe, and
+ * (fentry, fexit, and with FMOD_RET in the environment fmod_ret, which could change what it returns) and perf events to it (EVENT, by default its kprobe event kprobes/ksplice_probe, and
  * ftrace:function), fexit first, or last with FENTRY_FIRST in the environment. At SIGUSR1 writes how often each has seen the function since the last time to FILE.
  */
 #include <errno.h>
@@ -27,7 +27,8 @@ struct counter {
 	uint64_t before;
 };
 
-static struct counter counters[] = { { "fentry" }, { "fexit" }, { "kprobe" }, { "function" } };
+static struct counter counters[] = { { "fentry" }, { "fexit" }, { "fmod_ret" }, { "kprobe" }, { "function" } };
+#define NR_BPF 3
 
 static void fail(const char *what)
 {
@@ -133,7 +134,7 @@ static uint64_t count(const struct counter *counter)
 		union bpf_attr attr = { .info = { .bpf_fd = counter->fds[i], .info_len = sizeof(info),
 						  .info = (uint64_t)&info } };
 
-		if (counter - counters < 2 && !bpf(BPF_OBJ_GET_INFO_BY_FD, &attr))
+		if (counter - counters < NR_BPF && !bpf(BPF_OBJ_GET_INFO_BY_FD, &attr))
 			sum += info.run_cnt;
 		else if (read(counter->fds[i], &value, sizeof(value)) == sizeof(value))
 			sum += value;
@@ -151,8 +152,9 @@ static void write_counts(const char *path)
 	for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++) {
 		uint64_t now = count(&counters[i]);
 
-		fprintf(file, "%s%s %llu", i ? ", " : "", counters[i].name,
-			(unsigned long long)(now - counters[i].before));
+		if (counters[i].nr_fds)
+			fprintf(file, "%s%s %llu", i ? ", " : "", counters[i].name,
+				(unsigned long long)(now - counters[i].before));
 		counters[i].before = now;
 	}
 	fclose(file);
@@ -180,9 +182,11 @@ int main(int argc, char **argv)
 	attach_bpf(&counters[1], function, BPF_TRACE_FEXIT);
 	if (!getenv("FENTRY_FIRST"))
 		attach_bpf(&counters[0], function, BPF_TRACE_FENTRY);
-	attach_perf(&counters[2], argc == 4 ? argv[3] : "kprobes/ksplice_probe", NULL);
+	if (getenv("FMOD_RET"))
+		attach_bpf(&counters[2], function, BPF_MODIFY_RETURN);
+	attach_perf(&counters[3], argc == 4 ? argv[3] : "kprobes/ksplice_probe", NULL);
 	snprintf(filter, sizeof(filter), "ip == %s", argv[1]);
-	attach_perf(&counters[3], "ftrace/function", filter);
+	attach_perf(&counters[4], "ftrace/function", filter);
 	puts("attached");
 	fflush(stdout);
 	while (!sigwait(&set, &number))

@@ -66,6 +66,7 @@ many many_update
 nmi nmi_update
 nmi_bare nmi_update
 dead dead_update
+security security_update
 reshape cmdline
 caller callee_update
 same_unit cmdline
