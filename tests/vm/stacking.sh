@@ -180,6 +180,19 @@ is 1500 "$(mtu)"
 must rmmod dummy
 must [ ! -e /sys/module/ksplice ]
 
+echo "== a module that comes later is patched by both before its init code runs"
+must ksplice-apply -q --partial --late=patch ksplice-first.tar.gz
+must ksplice-apply -q --partial --late=patch ksplice-second.tar.gz
+must modprobe dummy numdummies=1
+is 2222 "$(cat /sys/class/net/dummy0/mtu)"
+is "" "$(ksplice-view | grep 'was loaded later')"
+must ksplice-undo -q second
+is 1111 "$(mtu)"
+must ksplice-undo -q first
+is 1500 "$(mtu)"
+must rmmod dummy
+must [ ! -e /sys/module/ksplice ]
+
 if [ -e other.tar.gz ]; then
   echo "== another update of the same id"
   must ksplice-apply -q --partial other.tar.gz
