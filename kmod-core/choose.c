@@ -8,7 +8,9 @@
  *	  lock prefix on a host that may get a second processor). What is settled at the start, such as
  *	  alternatives and return thunks, is not in the way
  *	- no kprobe stands on them
- *	- the function does not lead back to them: then they are run only by who calls it
+ *	- the function does not lead back to the first of them, on which the breakpoint stands while they are
+ *	  written: who meets it must be one who calls it. A loop that begins behind it is no hindrance, as its
+ *	  bytes change only when nobody is in the function any more, nor will be
  *	- no task may be in them, as --allow-busy permits it
  *	- the handling of a breakpoint does not need the function
  *
@@ -181,6 +183,17 @@ static void ksplice_refuse_jump(struct ksplice_body *body, const char *why)
 	}
 }
 
+/*
+ * May a processor that is offline sleep in the function? It takes no part in what is done while the machine
+ * stands still, and has no task to look at.
+ */
+bool ksplice_sleeps_offline(const struct ksplice_body *body)
+{
+	const char *name = ksplice_str(body->function->name);
+
+	return strstr(name, "play_dead") || strstr(name, "idle_dead");
+}
+
 /* May a jump of run lead to the first byte of the jump of this slot? */
 static bool ksplice_is_call(const struct ksplice_slot *slot, const struct ksplice_run *run, bool call)
 {
@@ -199,7 +212,8 @@ static void ksplice_refuse_target(struct ksplice_batch *batch, unsigned long add
 
 		if (!slot || back < before || back - before >= slot->bottom->jump_size)
 			continue;
-		if (back != before || !ksplice_is_call(slot, run, call))
+		if (back == before ? !ksplice_is_call(slot, run, call) :
+				     ksplice_sleeps_offline(slot->bottom))
 			ksplice_refuse_jump(slot->bottom, "its own code leads to the place of the jump");
 	}
 }

@@ -342,7 +342,12 @@ bool ksplice_drop_batch(struct ksplice_batch *batch);
 bool ksplice_covers(const struct ksplice_update *upper, const struct ksplice_update *lower);
 u64 ksplice_calls(const struct ksplice_body *body);
 
+/* count.c */
+int ksplice_make_counter(struct ksplice_update *update, struct ksplice_body *body);
+int ksplice_count(struct ksplice_update *update, bool on);
+
 /* choose.c */
+bool ksplice_sleeps_offline(const struct ksplice_body *body);
 int ksplice_choose(struct ksplice_update *update, struct ksplice_batch *batch);
 
 /* independent.c */

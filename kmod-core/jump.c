@@ -20,9 +20,10 @@
  * bytes or will come further than the int3; after the second, nobody sees the new first byte with old
  * ones behind it; after the third, nobody is on his way from the int3. Who meets the int3 is sent on to
  * the new body, in both directions: it is a whole function, and stays for longer than the NMI lasts. One
- * byte is written whole. A loop that begins in these bytes would lead an NMI in its midst to the new
+ * byte is written whole. A loop that begins with the first byte would lead an NMI in its midst to the new
  * body as if it had called it: such functions are not redirected by a jump (choose.c), nor those that
- * the handling of the int3 itself calls.
+ * the handling of the int3 itself calls. One that begins behind it finds its bytes as they were: they are
+ * written when all have met.
  *
  * The nops keep the instructions that follow where a reader expects them: kprobes decodes a function
  * from its start to learn where a probe may stand. No probe may be in the bytes, not even a disabled

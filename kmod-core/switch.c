@@ -176,14 +176,10 @@ static const struct ksplice_body *ksplice_dead_body(const struct ksplice_switch 
 
 	if (data->on || num_online_cpus() == num_present_cpus())
 		return NULL;
-	list_for_each_entry(batch, &data->update->batches, list) {
-		for (i = 0; ksplice_goes_off(batch) && i < batch->nr_bodies; i++) {
-			const char *name = ksplice_str(batch->bodies[i].function->name);
-
-			if (strstr(name, "play_dead") || strstr(name, "idle_dead"))
+	list_for_each_entry(batch, &data->update->batches, list)
+		for (i = 0; ksplice_goes_off(batch) && i < batch->nr_bodies; i++)
+			if (ksplice_sleeps_offline(&batch->bodies[i]))
 				return &batch->bodies[i];
-		}
-	}
 	return NULL;
 }
 

@@ -36,6 +36,14 @@ BARE(bare_loop)
 }
 EXPORT_SYMBOL_GPL(bare_loop);
 
+/* Its loop begins with its second instruction. */
+BARE(bare_inner)
+{
+	asm volatile("xorl %%eax, %%eax; 1: subl $1, %0; jg 1b" : "+r"(n) : : "eax");
+	return n + 2;
+}
+EXPORT_SYMBOL_GPL(bare_inner);
+
 /* It has what may be a place for somebody else's call. */
 BARE(bare_nop)
 {
@@ -54,8 +62,8 @@ EXPORT_SYMBOL_GPL(bare_noinstr);
 
 static int show_answers(char *buffer, const struct kernel_param *kp)
 {
-	return sysfs_emit(buffer, "%d %d %d %d %d %d\n", bare_plain(0), bare_short(0), bare_recursive(0),
-			  bare_loop(0), bare_nop(0), bare_noinstr(0));
+	return sysfs_emit(buffer, "%d %d %d %d %d %d %d\n", bare_plain(0), bare_short(0), bare_recursive(0),
+			  bare_loop(0), bare_nop(0), bare_noinstr(0), bare_inner(0));
 }
 
 static const struct kernel_param_ops answers = { .get = show_answers };

@@ -24,6 +24,6 @@ static notrace noinline int new_other(int n)
 #define ONLY(F, name) F(name, new_answer)
 #define UPDATE_FUNCTIONS(F) ONLY(F, BARE_FUNCTION)
 #else
-#define UPDATE_FUNCTIONS(F) F(bare_plain, new_answer) F(bare_short, new_other) F(bare_recursive, new_other)
+#define UPDATE_FUNCTIONS(F) F(bare_plain, new_answer) F(bare_short, new_other) F(bare_recursive, new_other) F(bare_inner, new_other)
 #endif
 #include "update.h"

@@ -31,7 +31,12 @@ BARE noinline int nmi_answer(void)
 {
 	int answer = 1;
 
+#ifdef NMI_BARE
+	/* A loop that begins with the second instruction, which the jump covers. */
+	asm volatile("xorl %0, %0; 1: addl $1, %0; cmpl $100, %0; jne 1b; movl $1, %0" : "=&r"(answer) : : "memory");
+#else
 	asm volatile("" : "+r"(answer) : : "memory");
+#endif
 	return answer;
 }
 EXPORT_SYMBOL_GPL(nmi_answer);
