@@ -144,8 +144,9 @@ int main(int argc, char** argv) {
                  "function that may be running at the switch; may be given again")
       ->type_name("FUNCTION")
       ->allow_extra_args(false);
-  app.add_flag("!--no-settle", options.load.settle,
-               "keep the functions on the ftrace handler, which counts calls");
+  app.add_flag("!--no-settle", options.load.settle, "keep the functions on the ftrace handler");
+  app.add_flag("--count-calls", options.load.count_calls,
+               "count the calls of the functions, for ksplice-view");
   app.callback([&] {
     if (options.tarball.empty() && options.finish.empty()) throw CLI::RequiredError("TARBALL");
   });

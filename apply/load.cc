@@ -194,6 +194,7 @@ void write_settings(const Host& host, const std::string& id, const LoadOptions& 
   if (options.timeout_ms != 0)
     write_setting(host, id, "timeout_ms", std::to_string(options.timeout_ms));
   write_setting(host, id, "settle", options.settle ? "1" : "0");
+  if (options.count_calls) write_setting(host, id, "count_calls", "1");
   if (!options.allow_busy.empty()) write_setting(host, id, "allow_busy", join(options.allow_busy));
 }
 
@@ -475,6 +476,19 @@ UndoOutcome undo_update(const Host& host, const std::string& id, const LoadOptio
   remove_copy(host, id);
   if (state->is_kept()) return {UndoResult::Kept, state->kept_lines()};
   return {was_applied ? UndoResult::Undone : UndoResult::CleanedUp, {}};
+}
+
+void count_calls(const Host& host, const std::string& id, bool on) {
+  if (!read_update(host, id))
+    throw Error("unknown_update", fmt::format("there is no update {} in the kernel", id),
+                "ksplice-view lists the updates that are there");
+  const int error = write_update(host, id, "count_calls", on ? "1" : "0");
+  if (error == 0) return;
+  if (error == EACCES)
+    throw Error("not_permitted", "only root can change the running kernel", "run it as root");
+  std::optional<UpdateState> state = read_finished(host, id);
+  if (!state) throw Error("unexpected", fmt::format("the kernel lost update {}", id));
+  throw_abort(id, *state, error, Action::Undo);
 }
 
 }  // namespace ksplice

@@ -17,6 +17,7 @@ struct LoadOptions {
   unsigned attempts = 0;                // 0: the core's default
   unsigned timeout_ms = 0;              // 0: the core's default
   bool settle = true;                   // redirect by jumps where that can be done
+  bool count_calls = false;             // those that a jump redirects, too
   std::string late;                     // what becomes of targets that come later; empty: as it is
   unsigned late_timeout_ms = 0;         // 0: as it is
   std::string only;                     // a target that is being loaded: nothing else is patched
@@ -89,5 +90,9 @@ struct UndoOutcome {
 
 // Throws Refused, or Error("unknown_update").
 UndoOutcome undo_update(const Host& host, const std::string& id, const LoadOptions& options);
+
+// Counts the calls of an update's functions from now on, or no more. Throws as undo_update() does;
+// then nothing has changed.
+void count_calls(const Host& host, const std::string& id, bool on);
 
 }  // namespace ksplice

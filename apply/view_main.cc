@@ -17,6 +17,7 @@ using Json = nlohmann::ordered_json;
 
 struct Options : CommonOptions {
   std::string id, file;
+  std::string count;  // on, off, or empty
 };
 
 void print(const Json& json) {
@@ -213,6 +214,7 @@ int show_update(const Options& options) {
   if (!is_valid_id(options.id))
     throw Error("unknown_update", fmt::format("\"{}\" is not an update id", options.id),
                 "ksplice-view lists the updates that are there");
+  if (!options.count.empty()) count_calls(host, options.id, options.count == "on");
   View view = look(host, options.id);
   if (options.json) {
     print(to_json(options.id, view));
@@ -282,7 +284,11 @@ int main(int argc, char** argv) {
   CLI::Option* id = app.add_option("--id", options.id, "show one update and its patch");
   CLI::Option* file = app.add_option("--file", options.file, "show a tarball");
   id->excludes(file);
-  app.footer("Exit codes: 0 done, 1 failed, 2 usage.");
+  app.add_option("--count-calls", options.count,
+                 "from now on, count the calls of the update's functions, or no more")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->needs(id);
+  app.footer("Exit codes: 0 done, 1 failed, 2 usage, 3 refused.");
   return ksplice::run_app(app, argc, argv, options, [&] {
     if (!options.file.empty()) return ksplice::show_file(options);
     return options.id.empty() ? ksplice::list(options) : ksplice::show_update(options);

@@ -33,7 +33,7 @@
 
 static bool ksplice_count_calls = true;
 module_param_named(count_calls, ksplice_count_calls, bool, 0644);
-MODULE_PARM_DESC(count_calls, "count the calls of replaced functions that the handler redirects (read when an update is applied)");
+MODULE_PARM_DESC(count_calls, "count the calls that the handler redirects (read when an update is applied)");
 
 static bool ksplice_settle = true;
 module_param_named(settle, ksplice_settle, bool, 0644);
@@ -104,19 +104,6 @@ static const char *ksplice_take_bytes(struct ksplice_body *body, unsigned long a
 	return NULL;
 }
 
-static void ksplice_make_jump(struct ksplice_body *body, s64 distance)
-{
-	memset(body->after, 0x90, sizeof(body->after));
-	body->after[0] = 0xe9;
-	*(s32 *)(body->after + 1) = distance;
-}
-
-/* Where the jump leads: no ENDBR is needed there, which may stand before the new body's own site. */
-static unsigned long ksplice_jump_target(const struct ksplice_body *body)
-{
-	return ksplice_site(body->new_addr) ?: body->new_addr;
-}
-
 /* Why a function that has no ftrace site may not be redirected at all, or NULL. */
 static const char *ksplice_untouchable(const struct ksplice_body *body)
 {
@@ -138,17 +125,15 @@ static const char *ksplice_choose_body(const struct ksplice_update *update,
 {
 	const struct ksplice_run *run = ksplice_function_run(body->function);
 	unsigned long addr = ksplice_jump_addr(body);
-	s64 distance = ksplice_jump_target(body) - (addr + KSPLICE_JUMP_SIZE);
 	const char *why;
 
-	if (distance != (s32)distance)
+	if (!ksplice_make_jump(body, false, body->after))
 		return "its new code is too far away";
 	if (body->below && !body->below->jump_size)
 		return "so is the update below";
 	if (body->below) {
 		body->jump_size = body->below->jump_size;
 		memcpy(body->before, body->below->after, sizeof(body->before));
-		ksplice_make_jump(body, distance);
 		return NULL;
 	}
 	if (!update->settle || !ksplice_settle)
@@ -171,7 +156,6 @@ static const char *ksplice_choose_body(const struct ksplice_update *update,
 		body->jump_size = 0;
 		return why;
 	}
-	ksplice_make_jump(body, distance);
 	return NULL;
 }
 
@@ -284,6 +268,7 @@ int ksplice_choose(struct ksplice_update *update, struct ksplice_batch *batch)
 {
 	const struct ksplice_member *member;
 	unsigned int i;
+	int ret;
 
 	for (i = 0; i < batch->nr_bodies; i++)
 		batch->bodies[i].why = ksplice_choose_body(update, &batch->bodies[i]);
@@ -295,6 +280,11 @@ int ksplice_choose(struct ksplice_update *update, struct ksplice_batch *batch)
 
 		if (body->jump_size) {
 			batch->nr_jumps++;
+			ret = update->count_calls ? ksplice_make_counter(update, body) : 0;
+			if (ret)
+				return ret;
+			body->counted = body->calls;
+			ksplice_make_jump(body, body->counted, body->after);
 			continue;
 		}
 		if (body->slot->bare && !body->below)
@@ -307,7 +297,7 @@ int ksplice_choose(struct ksplice_update *update, struct ksplice_batch *batch)
 			batch->ips[batch->nr_ips++] = body->slot->ip;
 		if (!ksplice_count_calls)
 			continue;
-		body->calls = ksplice_alloc_counter();
+		body->calls = ksplice_alloc_counter(false);
 		if (!body->calls)
 			return ksplice_abort(update, KSPLICE_OUT_OF_MEMORY,
 					     "no memory for call counters");

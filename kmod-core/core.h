@@ -100,7 +100,8 @@ struct ksplice_coming {
 struct ksplice_body {
 	unsigned long new_addr;
 	const bool *active;		/* the switch of its batch */
-	u64 __percpu *calls;		/* NULL if calls are not counted */
+	u64 __percpu *calls;		/* NULL if calls were never counted */
+	bool counted;			/* the jump leads over the counter of the function */
 	struct ksplice_body *below;	/* the body of an earlier update on the same site */
 	unsigned long new_size;
 	unsigned int jump_size;		/* of the code that a jump replaces; 0: on the handler */
@@ -166,6 +167,7 @@ struct ksplice_update {
 	unsigned int timeout_ms;
 	bool partial;
 	bool settle;			/* redirect by jumps where that can be done */
+	bool count_calls;		/* those that a jump redirects, too */
 	char *skipped;			/* names of targets that --partial left out, until they come */
 	const struct ksplice_batch *only;	/* is switched off alone; NULL: all of them */
 	char *allow_busy;		/* names of functions whose old body may stay on stacks */
@@ -185,7 +187,8 @@ struct ksplice_update {
 /* memory.c */
 bool ksplice_alloc_fails(void);
 void *ksplice_alloc(size_t size);
-u64 __percpu *ksplice_alloc_counter(void);
+u64 __percpu *ksplice_alloc_counter(bool near);
+void ksplice_free_counter(u64 __percpu *counter);
 char *ksplice_copy_string(const char *text);
 
 /* state.c */
@@ -290,16 +293,21 @@ struct ksplice_pokes;
 
 /* One processor leads, the others follow, while the machine is stopped. */
 struct ksplice_meeting {
+	int (*lead)(struct ksplice_meeting *meeting);
 	int leader;
 	int followers;
 	int step;
 	atomic_t arrived;
 };
-#define KSPLICE_MEETING_OVER (-1)
 
 int ksplice_jump_init(void);
 void ksplice_jump_exit(void);
 void ksplice_undo_jumps(u8 *live, unsigned long addr, u32 size);
+bool ksplice_make_jump(const struct ksplice_body *body, bool counted, u8 *code);
+struct ksplice_pokes *ksplice_alloc_pokes(unsigned int nr);
+void ksplice_add_poke(struct ksplice_pokes *pokes, const struct ksplice_body *body, const u8 *from,
+		      const u8 *to);
+struct ksplice_pokes *ksplice_ready_pokes(struct ksplice_pokes *pokes);
 struct ksplice_pokes *ksplice_make_pokes(const struct ksplice_update *update,
 					 const struct ksplice_batch *batch);
 void ksplice_free_pokes(struct ksplice_pokes *pokes);
@@ -309,8 +317,7 @@ const struct ksplice_body *ksplice_wrong_poke(const struct ksplice_pokes *pokes)
 int ksplice_report_poke(struct ksplice_update *update, const struct ksplice_body *body);
 void ksplice_begin_pokes(const struct ksplice_pokes *pokes, struct ksplice_meeting *meeting);
 void ksplice_end_pokes(const struct ksplice_pokes *pokes, struct ksplice_meeting *meeting);
-void ksplice_follow(struct ksplice_meeting *meeting);
-void ksplice_dismiss(struct ksplice_meeting *meeting);
+int ksplice_stop_machine(struct ksplice_meeting *meeting);
 
 /* Where the jump of a body is, if it has one. */
 static inline unsigned long ksplice_jump_addr(const struct ksplice_body *body)

@@ -39,6 +39,7 @@
 #include <linux/notifier.h>
 #include <linux/ptrace.h>
 #include <linux/sort.h>
+#include <linux/stop_machine.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <asm/sync_core.h>
@@ -46,6 +47,7 @@
 #include "core.h"
 
 #define KSPLICE_INT3 0xcc
+#define KSPLICE_MEETING_OVER (-1)
 
 struct ksplice_poke {
 	unsigned long addr;
@@ -124,6 +126,22 @@ void ksplice_undo_jumps(u8 *live, unsigned long addr, u32 size)
 	}
 }
 
+/*
+ * Writes to code the jump of a body, to its counter or to the new body itself: behind the ENDBR there, which
+ * it does not need, so that the new body's own site is first. False if that is too far away.
+ */
+bool ksplice_make_jump(const struct ksplice_body *body, bool counted, u8 *code)
+{
+	unsigned long target = counted ? body->function->counter :
+			       ksplice_site(body->new_addr) ?: body->new_addr;
+	s64 distance = target - (ksplice_jump_addr(body) + KSPLICE_JUMP_SIZE);
+
+	memset(code, 0x90, KSPLICE_MAX_JUMP);
+	code[0] = 0xe9;
+	*(s32 *)(code + 1) = distance;
+	return distance == (s32)distance;
+}
+
 static int ksplice_compare_pokes(const void *a, const void *b)
 {
 	const struct ksplice_poke *x = a, *y = b;
@@ -131,6 +149,18 @@ static int ksplice_compare_pokes(const void *a, const void *b)
 	if (x->addr != y->addr)
 		return x->addr < y->addr ? -1 : 1;
 	return 0;
+}
+
+/* The bytes of the body's jump are to become others. There is room for as many as were asked for. */
+void ksplice_add_poke(struct ksplice_pokes *pokes, const struct ksplice_body *body, const u8 *from,
+		      const u8 *to)
+{
+	pokes->list[pokes->nr++] = (struct ksplice_poke){
+		.addr = ksplice_jump_addr(body),
+		.from = from,
+		.to = to,
+		.body = body,
+	};
 }
 
 static void ksplice_add_pokes(struct ksplice_pokes *pokes, const struct ksplice_batch *batch, bool on)
@@ -141,12 +171,8 @@ static void ksplice_add_pokes(struct ksplice_pokes *pokes, const struct ksplice_
 		const struct ksplice_body *body = &batch->bodies[i];
 
 		if (body->jump_size)
-			pokes->list[pokes->nr++] = (struct ksplice_poke){
-				.addr = ksplice_jump_addr(body),
-				.from = on ? body->before : body->after,
-				.to = on ? body->after : body->before,
-				.body = body,
-			};
+			ksplice_add_poke(pokes, body, on ? body->before : body->after,
+					 on ? body->after : body->before);
 	}
 }
 
@@ -192,6 +218,30 @@ void ksplice_free_pokes(struct ksplice_pokes *pokes)
 	kvfree(pokes);
 }
 
+/* Room for nr of them, for ksplice_add_poke() and then ksplice_ready_pokes(). NULL if there is no memory. */
+struct ksplice_pokes *ksplice_alloc_pokes(unsigned int nr)
+{
+	struct ksplice_pokes *pokes = ksplice_alloc(sizeof(*pokes));
+
+	if (pokes)
+		pokes->list = ksplice_alloc((nr + 1) * sizeof(*pokes->list));
+	if (pokes && !pokes->list) {
+		ksplice_free_pokes(pokes);
+		return NULL;
+	}
+	return pokes;
+}
+
+/* They can be written from now on; NULL, and they are freed, if there is no memory. */
+struct ksplice_pokes *ksplice_ready_pokes(struct ksplice_pokes *pokes)
+{
+	sort(pokes->list, pokes->nr, sizeof(*pokes->list), ksplice_compare_pokes, NULL);
+	if (!pokes->nr || ksplice_map_pokes(pokes))
+		return pokes;
+	ksplice_free_pokes(pokes);
+	return NULL;
+}
+
 /*
  * What there is to write when the batch is switched on, or, with batch NULL, when all batches of the
  * update are switched off. NULL if there is no memory.
@@ -199,32 +249,23 @@ void ksplice_free_pokes(struct ksplice_pokes *pokes)
 struct ksplice_pokes *ksplice_make_pokes(const struct ksplice_update *update,
 					 const struct ksplice_batch *batch)
 {
-	struct ksplice_pokes *pokes = ksplice_alloc(sizeof(*pokes));
-	const struct ksplice_batch *other;
 	unsigned int nr = batch ? batch->nr_bodies : 0;
+	const struct ksplice_batch *other;
+	struct ksplice_pokes *pokes;
 
-	if (!pokes)
-		return NULL;
 	if (!batch)
 		list_for_each_entry(other, &update->batches, list)
 			nr += other->nr_bodies;
-	pokes->list = ksplice_alloc((nr + 1) * sizeof(*pokes->list));
-	if (!pokes->list) {
-		ksplice_free_pokes(pokes);
+	pokes = ksplice_alloc_pokes(nr);
+	if (!pokes)
 		return NULL;
-	}
 	if (batch)
 		ksplice_add_pokes(pokes, batch, true);
 	else
 		list_for_each_entry(other, &update->batches, list)
 			if (ksplice_goes_off(other))
 				ksplice_add_pokes(pokes, other, false);
-	sort(pokes->list, pokes->nr, sizeof(*pokes->list), ksplice_compare_pokes, NULL);
-	if (pokes->nr && !ksplice_map_pokes(pokes)) {
-		ksplice_free_pokes(pokes);
-		return NULL;
-	}
-	return pokes;
+	return ksplice_ready_pokes(pokes);
 }
 
 /* While the machine runs: from now on nobody else writes code, or stands a probe on it. */
@@ -290,8 +331,8 @@ static void ksplice_meet(struct ksplice_meeting *meeting)
 	sync_core();
 }
 
-/* What the other processors do under stop_machine, until ksplice_dismiss(). */
-void ksplice_follow(struct ksplice_meeting *meeting)
+/* What the other processors do meanwhile. */
+static void ksplice_follow(struct ksplice_meeting *meeting)
 {
 	int seen = 0, step;
 
@@ -305,9 +346,28 @@ void ksplice_follow(struct ksplice_meeting *meeting)
 	}
 }
 
-void ksplice_dismiss(struct ksplice_meeting *meeting)
+static int ksplice_stopped(void *arg)
 {
+	struct ksplice_meeting *meeting = arg;
+	int ret;
+
+	if (smp_processor_id() != meeting->leader) {
+		ksplice_follow(meeting);
+		return 0;
+	}
+	ret = meeting->lead(meeting);
 	smp_store_release(&meeting->step, KSPLICE_MEETING_OVER);
+	return ret;
+}
+
+/* With the text locked: one processor does what meeting->lead says while all others stand still. */
+int ksplice_stop_machine(struct ksplice_meeting *meeting)
+{
+	meeting->leader = cpumask_first(cpu_online_mask);
+	meeting->followers = num_online_cpus() - 1;
+	meeting->step = 0;
+	atomic_set(&meeting->arrived, 0);
+	return stop_machine_cpuslocked(ksplice_stopped, meeting, cpu_online_mask);
 }
 
 /* All but the first byte. Nobody runs it, so it need not be written whole. */

@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#define KSPLICE_ABI_VERSION 7
+#define KSPLICE_ABI_VERSION 8
 
 /*
  * Kinds of ranges in run code that the kernel rewrites itself. Each accepts the bytes of a listed
@@ -81,7 +81,12 @@ struct ksplice_function {
 	__u64 new_addr;		/* entry of the new body in the update module */
 	__u64 new_size;
 	__u64 flags;
+	__u64 counter;		/* KSPLICE_COUNTER_SIZE bytes of code in the update module that go on to
+				 * new_addr. The core writes them before a call comes there, so that they
+				 * count it. 0: there are none */
 };
+
+#define KSPLICE_COUNTER_SIZE 32
 
 #define KSPLICE_FUNCTION_RESHAPED 0x1	/* it has other parameters, or another result, than before */
 

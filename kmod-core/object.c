@@ -200,6 +200,10 @@ static int ksplice_check_functions(const struct ksplice_object *object,
 		if (!functions[i].new_size ||
 		    !ksplice_within_text(module, functions[i].new_addr, functions[i].new_size))
 			return ksplice_refuse("new code of %s", ksplice_str(functions[i].name));
+		if (functions[i].counter && (functions[i].counter % KSPLICE_COUNTER_SIZE ||
+					     !ksplice_within_text(module, functions[i].counter,
+								  KSPLICE_COUNTER_SIZE)))
+			return ksplice_refuse("counter of %s", ksplice_str(functions[i].name));
 	}
 	return 0;
 }

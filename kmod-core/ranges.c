@@ -81,9 +81,9 @@ static unsigned int ksplice_count_ranges(struct ksplice_update *update,
 	unsigned int nr = 0;
 
 	list_for_each_entry(member, &update->members, list)
-		nr += member->object->nr_runs + member->object->nr_functions + 1;
+		nr += member->object->nr_runs + 2 * member->object->nr_functions + 1;
 	if (batch)
-		nr += 2 * batch->nr_bodies;
+		nr += 3 * batch->nr_bodies;
 	list_for_each_entry(other, &update->batches, list)
 		nr += other->nr_bodies;
 	return nr;
@@ -97,6 +97,14 @@ static void ksplice_add_site(struct ksplice_ranges *ranges, const struct ksplice
 	if (body->jump_size)
 		return;		/* there the jump stands, and leads where it leads by then */
 	ksplice_add_range(ranges, ret, ret, ksplice_str(body->function->name));
+}
+
+/* A task that is in the counter of a body will come to that body. */
+static void ksplice_add_counter(struct ksplice_ranges *ranges, const struct ksplice_function *function)
+{
+	if (function->counter)
+		ksplice_add_range(ranges, function->counter, function->counter + KSPLICE_COUNTER_SIZE - 1,
+				  ksplice_str(function->name));
 }
 
 /* The run code of a member, but for the functions that may be busy. */
@@ -127,9 +135,11 @@ static void ksplice_apply_ranges(struct ksplice_ranges *ranges, struct ksplice_u
 		const struct ksplice_body *body = &batch->bodies[i];
 
 		/* The runs say what belongs to the body below, which the proof is about. */
-		if (body->below &&
-		    !ksplice_listed(update->allow_busy, ksplice_str(body->function->name)))
-			ksplice_add_site(ranges, body);
+		if (!body->below ||
+		    ksplice_listed(update->allow_busy, ksplice_str(body->function->name)))
+			continue;
+		ksplice_add_site(ranges, body);
+		ksplice_add_counter(ranges, body->below->function);
 	}
 }
 
@@ -145,6 +155,7 @@ static void ksplice_add_new_code(struct ksplice_ranges *ranges, const struct ksp
 		ksplice_add_range(ranges, function->new_addr,
 				  function->new_addr + function->new_size,
 				  ksplice_str(function->name));
+		ksplice_add_counter(ranges, function);
 	}
 	if (!member->object->kept && ksplice_text_range(member->module, &start, &end))
 		ksplice_add_range(ranges, start, end, member->module->name);

@@ -197,7 +197,7 @@ static void ksplice_free_batch(struct ksplice_batch *batch)
 	unsigned int i;
 
 	for (i = 0; i < batch->nr_bodies; i++)
-		free_percpu(batch->bodies[i].calls);
+		ksplice_free_counter(batch->bodies[i].calls);
 	kvfree(batch->bodies);
 	kvfree(batch->slots);
 	kvfree(batch->ips);

@@ -11,7 +11,6 @@
 #include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/sched/signal.h>
-#include <linux/stop_machine.h>
 #include <linux/timekeeping.h>
 
 #include "core.h"
@@ -146,28 +145,19 @@ static int ksplice_try_stopped(struct ksplice_switch *data)
 	return 0;
 }
 
-/* On all processors: one does it, the others follow when there is code to write. */
-static int ksplice_stopped(void *arg)
+static int ksplice_lead(struct ksplice_meeting *meeting)
 {
-	struct ksplice_switch *data = arg;
-	u64 start;
-	int ret;
+	struct ksplice_switch *data = container_of(meeting, struct ksplice_switch, meeting);
+	u64 start = ktime_get_mono_fast_ns();
+	int ret = ksplice_try_stopped(data);
 
-	if (smp_processor_id() != data->meeting.leader) {
-		ksplice_follow(&data->meeting);
-		return 0;
-	}
-	start = ktime_get_mono_fast_ns();
-	ret = ksplice_try_stopped(data);
 	data->ns = ktime_get_mono_fast_ns() - start;
-	ksplice_dismiss(&data->meeting);
 	return ret;
 }
 
 /*
  * A processor that is offline sleeps in the last function that it called, which may be one of the new
- * bodies, and can be woken by an NMI. It takes no part in stop_machine() and has no task to look at: the
- * functions in which it can sleep are told by their names.
+ * bodies, and can be woken by an NMI.
  */
 static const struct ksplice_body *ksplice_dead_body(const struct ksplice_switch *data)
 {
@@ -195,12 +185,9 @@ static int ksplice_stop(struct ksplice_switch *data)
 		ksplice_unlock_text();
 		return -EINVAL;
 	}
-	data->meeting = (struct ksplice_meeting){
-		.leader = cpumask_first(cpu_online_mask),
-		.followers = num_online_cpus() - 1,
-	};
+	data->meeting.lead = ksplice_lead;
 	start = ktime_get_ns();
-	ret = stop_machine_cpuslocked(ksplice_stopped, data, cpu_online_mask);
+	ret = ksplice_stop_machine(&data->meeting);
 	data->update->stop_ns = ktime_get_ns() - start;
 	ksplice_unlock_text();
 	return ret;

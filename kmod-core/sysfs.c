@@ -28,7 +28,7 @@
  *  stands_on     r   ids of the earlier updates whose code it replaces, or whose functions or data it
  *                    uses; empty if none
  *  functions     r   lines "NAME OLD NEW CALLS TARGET REDIRECT": run address, address of the new body,
- *                    calls since applied (- if not counted: a jump counts none), target, and how calls
+ *                    calls since applied (- if they never were counted), target, and how calls
  *                    are redirected: jump, handler WHY, or - if they are not; jump
  *                    overridden by OWNER if somebody else took the function since
  *  attempts      rw  how often to try the switch
@@ -36,6 +36,8 @@
  *  partial       rw  "0", or names of the targets that are left out: the update is applied to those
  *                    that are registered, and waits for the others (late.c)
  *  settle        rw  0: keep all functions on the handler
+ *  count_calls   rw  1: count the calls that a jump redirects, too; from now on, or not, if the update is
+ *                    applied, with abort_cause as for stage
  *  allow_busy    rw  names of functions whose old body may stay on stacks; old and new may then run
  *                    side by side
  *  old_code      r   tasks that are still in code that the update replaced, because of allow_busy:
@@ -225,11 +227,22 @@ KSPLICE_SHOW_NUMBER(timeout_ms, "%u")
 KSPLICE_STORE_NUMBER(timeout_ms)
 KSPLICE_SHOW_NUMBER(settle, "%u")
 KSPLICE_STORE_NUMBER(settle)
+KSPLICE_SHOW_NUMBER(count_calls, "%u")
 KSPLICE_SHOW_NUMBER(pause_ns, "%llu")
 KSPLICE_SHOW_NUMBER(stop_ns, "%llu")
 KSPLICE_SHOW_NUMBER(tries, "%u")
 KSPLICE_SHOW_NUMBER(tasks, "%u")
 KSPLICE_SHOW_NUMBER(walked, "%u")
+
+static ssize_t count_calls_store(struct ksplice_update *update, const char *buf, size_t count)
+{
+	bool on;
+	int ret = update->working ? -EBUSY : kstrtobool(buf, &on);
+
+	if (!ret)
+		ret = ksplice_count(update, on);
+	return ret ? ret : count;
+}
 
 /* Replaces a list of names. */
 static int ksplice_store_names(char **names, const char *buf, size_t count)
@@ -320,6 +333,7 @@ KSPLICE_RO(stands_on);
 KSPLICE_RW(attempts);
 KSPLICE_RW(timeout_ms);
 KSPLICE_RW(settle);
+KSPLICE_RW(count_calls);
 KSPLICE_RW(partial);
 KSPLICE_RW(allow_busy);
 KSPLICE_RO(old_code);
@@ -342,6 +356,7 @@ static struct attribute *ksplice_attrs[] = {
 	&attempts_attribute.attr,
 	&timeout_ms_attribute.attr,
 	&settle_attribute.attr,
+	&count_calls_attribute.attr,
 	&partial_attribute.attr,
 	&allow_busy_attribute.attr,
 	&old_code_attribute.attr,

@@ -8,6 +8,7 @@
 // instruction is the caller's.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -111,6 +112,9 @@ std::string reloc_name(uint32_t type);  // "R_X86_64_PC32"
 // Filling and entries.
 
 extern const uint8_t FillByte;  // the nop of one byte
+extern const uint8_t TrapByte;  // the trap of one byte
+// A jump without its distance, which are the last four bytes (RelocCall, counted from their end).
+extern const std::array<uint8_t, 5> DirectJump;
 // The nops that the assembler fills alignment with.
 bool is_filling_nop(std::span<const uint8_t> bytes);
 // How many bytes of FillByte the kernel has a compiler put before an entry, at most (call padding).

@@ -1,5 +1,6 @@
 // The update object while it is made; internal to update_object.cc (what goes in),
-// update_references.cc, update_symbols.cc, update_special.cc, update_tables.cc and update_names.cc.
+// update_references.cc, update_symbols.cc, update_special.cc, update_tables.cc, update_counters.cc
+// and update_names.cc.
 //
 // A "piece" is a range of a post section that goes into the update object: an atom, or the part of
 // a special section that one kept entry refers to. Pieces enter a queue when something included
@@ -154,6 +155,9 @@ class UpdateBuilder {
   uint64_t add_string(const std::string& text);
   Section* table(const std::string& name);
   void add_pointer(Section* section, uint64_t offset, Section* to, uint64_t to_offset);
+
+  // update_counters.cc
+  void add_counters();
 
   // update_names.cc
   void name_symbols();

@@ -449,6 +449,7 @@ void UpdateBuilder::add_tables() {
     }
   add_object_record();
   name_symbols();
+  add_counters();
 }
 
 UpdateObject UpdateBuilder::build_check(const std::vector<Unit>& units) {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "kmod-core/ksplice_abi.h"
+#include "objdiff/arch/arch.h"
 #include "objdiff/object/elf_write.h"
 #include "tests/unit/update_samples.h"
 
@@ -85,6 +86,28 @@ TEST(UpdateObject, TablesCarryTheExpectedBytes) {
   EXPECT_EQ(head.abi_version, static_cast<uint32_t>(KSPLICE_ABI_VERSION));
   EXPECT_EQ(head.nr_functions, 1u);
   EXPECT_EQ(head.nr_objects, 1u);
+}
+
+// The core writes what counts into it; until then it is a jump to the new body.
+TEST(UpdateObject, EachFunctionHasACounter) {
+  Made made = make(replaced("pre %d", "post %d"));
+  const Symbol* counter = made.update.object.find_symbol("ksplice_calls_of_ksplice_abc_target");
+  ASSERT_NE(counter, nullptr);
+  EXPECT_TRUE(counter->is_function());
+  EXPECT_EQ(counter->size, static_cast<uint64_t>(KSPLICE_COUNTER_SIZE));
+  const Section& code = *counter->section;
+  EXPECT_EQ(code.align % KSPLICE_COUNTER_SIZE, 0u);
+  ASSERT_EQ(code.relocations.size(), 1u);
+  EXPECT_EQ(code.relocations[0].symbol->name, "ksplice_abc_target");
+  std::optional<Instruction> jump = decode_instruction(code.data, counter->value);
+  ASSERT_TRUE(jump);
+  EXPECT_EQ(jump->kind, InstructionKind::Jump);
+  EXPECT_EQ(code.relocations[0].offset, jump->end() - 4);
+  const Section* functions = made.update.object.find_section(".ksplice.functions");
+  EXPECT_TRUE(std::any_of(
+      functions->relocations.begin(), functions->relocations.end(), [&](const Relocation& each) {
+        return each.offset == offsetof(ksplice_function, counter) && each.symbol == counter;
+      }));
 }
 
 TEST(UpdateObject, NewFunctionsAndDataAreCopied) {

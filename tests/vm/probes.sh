@@ -33,6 +33,10 @@ echo 'p:ksplice_probe version_proc_show' >/sys/kernel/tracing/kprobe_events || e
 start company version_proc_show /tmp/counts
 grep '^new Linux' /proc/version || exit 1
 is 'fentry 1, fexit 1, kprobe 1, function 1' "$(counts /tmp/counts)"
+ksplice-view --id=probed --count-calls=on | grep ', calls 0, redirect: jump$' || exit 1
+for _ in 1 2 3; do cat /proc/version >/dev/null; done
+is 'fentry 3, fexit 3, kprobe 3, function 3' "$(counts /tmp/counts)"
+ksplice-view --id=probed --count-calls=off | grep ', calls 3, redirect: jump$' || exit 1
 kill $! && wait $!
 echo >/sys/kernel/tracing/kprobe_events
 if grep -qw fprobe_handler /proc/kallsyms; then # kprobe.multi; not in Debian's 6.1
@@ -48,8 +52,15 @@ if grep -qw fprobe_handler /proc/kallsyms; then # kprobe.multi; not in Debian's 
   kill $! && wait $!
   for _ in $(seq 600); do [ "$(cat /sys/module/ksplice_probed_vmlinux/refcnt)" = 1 ] && break; usleep 100000; done
 fi
+grep '^new Linux' /proc/version || exit 1
+ksplice-view --id=probed | grep ', calls 3, redirect: jump$' || exit 1
 ksplice-undo probed || exit 1
+ksplice-view --id=probed --count-calls=on --json | grep '"code": "unknown_update"' || exit 1
 grep '^Linux' /proc/version || exit 1
+ksplice-apply --count-calls ksplice-probed.tar.gz || exit 1
+grep '^new Linux' /proc/version || exit 1
+ksplice-view --id=probed | grep ', calls 1, redirect: jump$' || exit 1
+ksplice-undo probed || exit 1
 ksplice-apply --no-settle ksplice-probed.tar.gz || exit 1
 grep '^new Linux' /proc/version || exit 1
 ksplice-view --id=probed | grep ', calls 1, redirect: handler (the update was applied so)$' || exit 1

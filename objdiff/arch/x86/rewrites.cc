@@ -20,6 +20,8 @@ constexpr uint8_t ShortJump = 0xeb, NearJump = 0xe9;
 }  // namespace
 
 const uint8_t FillByte = 0x90;
+const uint8_t TrapByte = 0xcc;
+const std::array<uint8_t, 5> DirectJump = {0xe9, 0, 0, 0, 0};
 const uint64_t MaxCallPadding = 64;  // CONFIG_FUNCTION_PADDING_BYTES is at most 59
 const std::string_view FtraceCall = "__fentry__";
 const uint64_t MaxFtraceOffset = 16;

@@ -3,6 +3,7 @@
 #include <linux/module.h>
 #include <linux/string.h>
 
+#include "counter.h"
 #include "ksplice_abi.h"
 #include "many.h"
 
@@ -13,13 +14,14 @@ static struct ksplice_range ranges[500];
 
 #define DEFINE(n) \
 	int many_##n(int x); \
-	static noinline int new_##n(int x) { asm volatile(""); return x + 1000 + n; }
+	static noinline __used int new_##n(int x) { asm volatile(""); return x + 1000 + n; } \
+	COUNTER(many_##n, new_##n);
 EACH(DEFINE)
 
 #define P(x) ((unsigned long)(x))
 #define RUN(n) { P("many_" #n), P(many_##n), P(bytes[n - 100]), P(&ranges[n - 100]), SIZE, 1 },
 static struct ksplice_run runs[] = { EACH(RUN) };
-#define FUNCTION(n) { P("many_" #n), P(&runs[n - 100]), P(new_##n), 1 },
+#define FUNCTION(n) { P("many_" #n), P(&runs[n - 100]), P(new_##n), 1, 0, P(counter_many_##n) },
 static struct ksplice_function functions[] = { EACH(FUNCTION) };
 
 struct ksplice_object ksplice_update_object = {

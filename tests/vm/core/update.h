@@ -26,6 +26,7 @@
 #include <linux/module.h>
 #include <linux/string.h>
 
+#include "counter.h"
 #include "ksplice_abi.h"
 
 #define P(x) ((unsigned long)(x))
@@ -104,7 +105,11 @@ static struct ksplice_run runs[] = { UPDATE_FUNCTIONS(ONE_FUNCTION) UPDATE_RUNS(
 #undef ONE_FUNCTION
 #undef ONE_RUN
 
-#define ONE_FUNCTION(old, new) { P(#old), P(&runs[RUN_##old]), P(new), 1, UPDATE_FLAGS },
+#define ONE_FUNCTION(old, new) COUNTER(old, new);
+UPDATE_FUNCTIONS(ONE_FUNCTION)
+#undef ONE_FUNCTION
+
+#define ONE_FUNCTION(old, new) { P(#old), P(&runs[RUN_##old]), P(new), 1, UPDATE_FLAGS, P(counter_##old) },
 static struct ksplice_function functions[] = { UPDATE_FUNCTIONS(ONE_FUNCTION) };
 #undef ONE_FUNCTION
 
