@@ -43,6 +43,7 @@
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
+#include "objdiff/base/utc.h"
 
 namespace ksplice {
 
@@ -52,10 +53,7 @@ namespace {
 
 std::string now_text() {
   const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
-  std::time_t now = epoch != nullptr ? std::atoll(epoch) : std::time(nullptr);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
-  return text;
+  return utc_text(epoch != nullptr ? std::atoll(epoch) : now_utc());
 }
 
 // What the patches make of one source.
@@ -422,6 +420,7 @@ CreateResult create_update(const Options& options, Progress& progress) {
   std::vector<KernelConfig> kernels = read_kernels(options);
   check_output(options);
   usable_cache(options.cache);
+  const Signing signing = prepare_signing(options.sign);
 
   Job job;
   bool external = !options.module_source.empty();
@@ -447,6 +446,7 @@ CreateResult create_update(const Options& options, Progress& progress) {
     }
   progress.stage("write the tarball");
   package.id = job.id;
+  set_terms(signing, package);
   package.description = result.description;
   package.allow_busy = options.allow_busy;
   package.notes = result.notes;
@@ -455,7 +455,7 @@ CreateResult create_update(const Options& options, Progress& progress) {
   package.tool = "ksplice-create 1.0.0";
   const std::string text = job.text_of_rest();
   package.files["patch"].assign(text.begin(), text.end());
-  result.tarball = write_package(package, options.output.string());
+  result.tarball = write_package(package, options.output.string(), signing.sign);
   result.tarball_size = fs::file_size(result.tarball);
   progress.end();
   return result;

@@ -107,6 +107,7 @@ void add_output_options(CLI::App& app, Options& options) {
   group.add("--id", options.id, "ID", "of the update: a-z 0-9 _ (otherwise: 8 random ones)");
   group.add("--description", options.description, "TEXT", "one line (otherwise: patch's subject)");
   group.add("--output", options.output, "DIR", "folder for the tarball (otherwise: this one)");
+  add_sign_options(app, options.sign, "--sign-", group.name);
   group.flag("--keep-work", options.keep_work, "leave the stages' files beside the tarball");
   group.flag("--json", options.json, "print the result as JSON");
   group.flag("--raw-errors", options.raw_errors, "print the bare error code first");
@@ -163,6 +164,11 @@ void check(const Options& options) {
   if (options.keep_going && options.partial_fleet)
     throw Error("usage", "--keep-going and --partial-fleet exclude each other",
                 "one leaves out patches for all kernels, the other one kernels");
+  const SignRequest& sign = options.sign;
+  if (sign.key.empty() &&
+      !(sign.certificate.empty() && sign.expires.empty() && sign.generation.empty()))
+    throw Error("usage", "--sign-cert, --expires and --generation go with --sign-key only",
+                "ksplice-sign signs the tarball later");
   for (const std::string& pattern : options.only_targets)
     if (pattern.empty()) throw Error("usage", "--only-targets needs a name or a pattern");
 }

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "create/package/signing.h"
+
 namespace ksplice {
 
 struct Options {
@@ -30,6 +32,7 @@ struct Options {
   std::vector<std::string> zeroed;           // types of which unused places hold zeros
   std::vector<std::string> on_top_of;        // tarballs, in order of application; or "none"
   std::string id, description;
+  SignRequest sign;
   unsigned jobs = 0;
   int verbose = 0;
   bool quiet = false, json = false, raw_errors = false, keep_work = false, prebuild = false;

@@ -10,6 +10,7 @@ BUILD=${KSPLICE_BUILD:-$SOURCE_TREE/build}
 # shellcheck disable=SC2034  # used by the scripts that source this file
 {
   create=$BUILD/create/ksplice-create
+  sign=$BUILD/create/ksplice-sign
   apply=$BUILD/apply/ksplice-apply
   view=$BUILD/apply/ksplice-view
   undo=$BUILD/apply/ksplice-undo
@@ -164,6 +165,12 @@ refused_create() {
   mkdir -p "$WORK/output"
   refused "$status" "$code" "$create" --config="${CONFIG_DIR:-$CONFIG}" --id=bad --output="$WORK/output" "$@"
   [ -z "$(ls -A "$WORK/output")" ] || fail "something was left in the output folder"
+}
+
+# make_signer NAME [options of openssl req]: $WORK/NAME.key and .cert, a certificate for CN=NAME.
+make_signer() {
+  (umask 077 && openssl req -x509 -newkey rsa:2048 -sha256 -nodes -days 30 -subj "/CN=$1" \
+    -keyout "$WORK/$1.key" -out "$WORK/$1.cert" "${@:2}" 2>"$WORK/make") || fail "$(cat "$WORK/make")"
 }
 
 # make_patch FILE SED_SCRIPT: a patch to that file of $SOURCE, in $WORK/patch.

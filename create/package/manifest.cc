@@ -5,10 +5,12 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "objdiff/arch/arch.h"
 #include "objdiff/base/error.h"
+#include "objdiff/base/utc.h"
 
 namespace ksplice {
 
@@ -100,6 +102,12 @@ uint64_t get_number(const Json& object, const char* key, const std::string& what
 
 const Json& get_list(const Json& object, const char* key, const std::string& what) {
   return get(object, key, Json::value_t::array, what);
+}
+
+int64_t get_time(const Json& object, const char* key, const std::string& what) {
+  const std::optional<int64_t> time = parse_utc(get_text(object, key, what));
+  if (!time || *time <= 0) fail(fmt::format("{} has no usable \"{}\"", what, key));
+  return *time;
 }
 
 // A list of lines, which older tarballs do not have.
@@ -308,22 +316,25 @@ void check_package(const Package& package) {
   if (!package.files.contains("patch")) fail("the file \"patch\" is not there");
 }
 
-std::string write_manifest(const Package& package, const std::vector<FileEntry>& files) {
+std::string write_manifest(const Package& package, const std::vector<FileEntry>& files,
+                           bool is_signed) {
   OrderedJson kernels = OrderedJson::array();
   for (const PackageKernel& kernel : package.kernels) kernels.push_back(write_kernel(kernel));
   OrderedJson list = OrderedJson::array();
-  int format = 1;
+  int format = is_signed ? SignedFormat : 1;
   for (const FileEntry& file : files) {
     list.push_back({{"path", file.path}, {"size", file.size}, {"sha256", file.sha256}});
     if (file.base.empty()) continue;
     list.back()["delta"] = {
         {"base", file.base}, {"size", file.delta_size}, {"sha256", file.delta_sha256}};
-    format = PackageFormat;
+    format = std::max(format, 2);
   }
   OrderedJson manifest = {
       {"format", format},           {"id", package.id},     {"description", package.description},
       {"created", package.created}, {"tool", package.tool}, {"kernels", std::move(kernels)},
       {"files", std::move(list)}};
+  if (package.generation != 0) manifest["generation"] = package.generation;
+  if (package.expires != 0) manifest["expires"] = utc_text(package.expires);
   if (!package.allow_busy.empty()) manifest["allow_busy"] = package.allow_busy;
   if (!package.notes.empty()) manifest["notes"] = package.notes;
   for (const PackageLeftOut& left : package.left_out_patches)
@@ -336,7 +347,7 @@ std::string write_manifest(const Package& package, const std::vector<FileEntry>&
   }
 }
 
-Package read_manifest(const std::string& text, std::vector<FileEntry>& files) {
+Package read_manifest(const std::string& text, std::vector<FileEntry>& files, uint64_t& format) {
   Json manifest;
   try {
     manifest = Json::parse(text, [](int depth, Json::parse_event_t, Json&) {
@@ -346,7 +357,7 @@ Package read_manifest(const std::string& text, std::vector<FileEntry>& files) {
   } catch (const Json::exception& error) {
     fail(error.what());
   }
-  uint64_t format = get_number(manifest, "format", "the manifest");
+  format = get_number(manifest, "format", "the manifest");
   if (format < 1 || format > PackageFormat)
     throw Error(
         "bad_tarball",
@@ -358,6 +369,9 @@ Package read_manifest(const std::string& text, std::vector<FileEntry>& files) {
   package.description = get_text(manifest, "description", what);
   package.created = get_text(manifest, "created", what);
   package.tool = get_text(manifest, "tool", what);
+  if (manifest.contains("generation"))
+    package.generation = get_number(manifest, "generation", what);
+  if (manifest.contains("expires")) package.expires = get_time(manifest, "expires", what);
   package.allow_busy = get_lines(manifest, "allow_busy", what);
   package.notes = get_lines(manifest, "notes", what);
   if (manifest.contains("left_out_patches"))

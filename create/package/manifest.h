@@ -12,6 +12,8 @@
 namespace ksplice {
 
 constexpr const char* ManifestName = "manifest.json";
+constexpr const char* SignatureName = "manifest.json.p7s";
+constexpr int SignedFormat = 3;
 
 struct FileEntry {
   std::string path;  // below the top folder
@@ -26,11 +28,12 @@ struct FileEntry {
 // The name under which a file of the list is in the archive.
 std::string stored_name(const FileEntry& file);
 
-std::string write_manifest(const Package& package, const std::vector<FileEntry>& files);
+std::string write_manifest(const Package& package, const std::vector<FileEntry>& files,
+                           bool is_signed);
 
 // The package without the contents of its files; keys that this version does not know are
-// ignored. Throws Error("bad_tarball").
-Package read_manifest(const std::string& text, std::vector<FileEntry>& files);
+// ignored. format: what the manifest says. Throws Error("bad_tarball").
+Package read_manifest(const std::string& text, std::vector<FileEntry>& files, uint64_t& format);
 
 // The rules for ids, names, build ids and the files that kernels refer to. Throws
 // Error("bad_tarball").

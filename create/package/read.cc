@@ -207,14 +207,28 @@ std::vector<uint8_t> read_bounded(const std::string& path) {
   return read_file(path);
 }
 
+// A manifest says whether it is signed, so that nobody can take the signature away and have an
+// unsigned tarball left. Where it says no, the file is one that is not listed.
+void take_signature(uint64_t format, Entries& entries, Package& package) {
+  if (format < SignedFormat) return;
+  auto signature = entries.files.find(SignatureName);
+  if (signature == entries.files.end() || signature->second.empty())
+    fail(fmt::format("it says that it is signed, and has no {}", SignatureName));
+  package.signature = std::move(signature->second);
+  entries.files.erase(signature);
+}
+
 Package read_checked(const std::vector<uint8_t>& bytes) {
   Entries entries = read_entries(inflate_whole(bytes));
   auto manifest = entries.files.find(ManifestName);
   if (manifest == entries.files.end()) fail(fmt::format("no {} in it", ManifestName));
   std::vector<FileEntry> list;
-  Package package =
-      read_manifest(std::string(manifest->second.begin(), manifest->second.end()), list);
+  const std::string text(manifest->second.begin(), manifest->second.end());
+  uint64_t format = 0;
+  Package package = read_manifest(text, list, format);
+  package.manifest = text;
   entries.files.erase(manifest);
+  take_signature(format, entries, package);
   package.files = take_files(list, entries);
   make_files(list, package.files);
   check_package(package);

@@ -113,13 +113,14 @@ std::map<std::string, Delta> make_deltas(const Package& package) {
 
 }  // namespace
 
-std::string write_package(const Package& package, const std::string& directory) {
+std::string write_package(const Package& package, const std::string& directory, const Sign& sign) {
   check_package(package);
   std::map<std::string, Delta> deltas = make_deltas(package);
   std::vector<FileEntry> list;
   for (const auto& [path, content] : package.files) {
     auto [top, rest] = split_name(path);
-    if (path == ManifestName) throw Error("bad_tarball", "a file may not be named manifest.json");
+    if (path == ManifestName || path == SignatureName)
+      throw Error("bad_tarball", fmt::format("a file may not be named {}", path));
     FileEntry file{path, content.size(), sha256(content), "", 0, ""};
     auto delta = deltas.find(path);
     if (delta != deltas.end()) {
@@ -129,7 +130,7 @@ std::string write_package(const Package& package, const std::string& directory) 
     }
     list.push_back(std::move(file));
   }
-  std::string manifest = write_manifest(package, list);
+  std::string manifest = write_manifest(package, list, static_cast<bool>(sign));
   std::string top = "ksplice-" + package.id;
 
   Content tarball;
@@ -142,6 +143,7 @@ std::string write_package(const Package& package, const std::string& directory) 
               archive_write_set_options(writer.get(), "gzip:!timestamp,gzip:compression-level=9"));
   check_write(writer.get(), archive_write_open(writer.get(), &tarball, nullptr, append, nullptr));
   add_file(writer.get(), top + "/" + ManifestName, Content(manifest.begin(), manifest.end()));
+  if (sign) add_file(writer.get(), top + "/" + SignatureName, sign(manifest));
   for (const FileEntry& file : list)
     add_file(writer.get(), top + "/" + stored_name(file),
              file.base.empty() ? package.files.at(file.path) : deltas.at(file.path).content);

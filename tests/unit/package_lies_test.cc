@@ -143,10 +143,10 @@ TEST_F(PackageTest, NoManifest) {
 }
 
 TEST_F(PackageTest, UnknownFormat) {
-  EXPECT_EQ(refusal_of_manifest("\"format\": 1", "\"format\": 3"),
-            "manifest.json: format 3, this tool knows 1 to 2");
+  EXPECT_EQ(refusal_of_manifest("\"format\": 1", "\"format\": 4"),
+            "manifest.json: format 4, this tool knows 1 to 3");
   EXPECT_EQ(refusal_of_manifest("\"format\": 1", "\"format\": 0"),
-            "manifest.json: format 0, this tool knows 1 to 2");
+            "manifest.json: format 0, this tool knows 1 to 3");
 }
 
 TEST_F(PackageTest, BrokenManifests) {
