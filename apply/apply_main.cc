@@ -7,6 +7,7 @@
 #include "apply/late.h"
 #include "apply/load.h"
 #include "apply/options.h"
+#include "apply/trust.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 
@@ -44,7 +45,9 @@ void print_json(const Package& package, const ApplyOutcome& outcome,
                                  {"targets", outcome.targets},
                                  {"skipped", outcome.skipped},
                                  {"loaded_patched", outcome.cold},
-                                 {"copy", outcome.copy}};
+                                 {"copy", outcome.copy},
+                                 {"signer", outcome.signer ? outcome.signer->name : ""},
+                                 {"signature_checked", outcome.signer.has_value()}};
   if (state) {
     json["stage"] = state->stage;
     json["functions"] = state->functions.size();
@@ -63,6 +66,10 @@ void print_text(const Options& options, const Package& package, const ApplyOutco
     if (pause != state->values.end())
       fmt::print("the machine was stopped for {} ns\n", pause->second);
   }
+  // Once for an update: a note that comes with every call is not read.
+  if (outcome.result == ApplyResult::Applied && !outcome.signer)
+    fmt::print(stderr, "note: this host has no {}: it applies what nobody has signed\n", TrustFile);
+  if (options.verbose && outcome.signer) fmt::print("signed by {}\n", outcome.signer->name);
   for (const std::string& name : outcome.skipped) fmt::print("Skipped {}: not loaded\n", name);
   for (const std::string& name : outcome.cold)
     fmt::print("Left out {}: it was loaded with the patch in it\n", name);

@@ -30,6 +30,7 @@
 #include "apply/modules.h"
 #include "apply/store.h"
 #include "apply/tool_lock.h"
+#include "apply/trust.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/process.h"
 #include "objdiff/update/finalize.h"
@@ -354,6 +355,9 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
                           const std::vector<uint8_t>& tarball, const LoadOptions& options) {
   check_permitted(host);
   ToolLock lock(host);
+  ApplyOutcome outcome;
+  outcome.signer =
+      check_trust(host, package, options.only.empty() ? Occasion::Apply : Occasion::LateTarget);
   std::optional<UpdateState> state = read_update(host, package.id);
   bool is_applied = state && state->stage == "applied";
   // What was left out once may be left out again; this run is for what was loaded since.
@@ -361,7 +365,6 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   options.report(
       fmt::format("kernel {}, build id {}", plan.kernel->release, plan.kernel->build_id));
 
-  ApplyOutcome outcome;
   outcome.skipped = plan.skipped;
   outcome.cold = plan.cold;
   // For the core these are left out too: nothing of them is redirected.
@@ -411,6 +414,8 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   check_interrupted();
   SignalGuard guard;
   bool had_copy = !find_copy(host, package.id).empty();
+  const bool is_final = !options.check && options.only.empty();
+  SeenGeneration seen(host, package, is_final ? outcome.signer : std::nullopt);
   if (!options.check) {
     std::string why;
     outcome.copy = store_copy(host, package.id, tarball, why).value_or("");
@@ -432,6 +437,7 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
       write_setting(host, package.id, "partial", join(left_out));
     change_stage(host, package.id, options.check ? "check" : "applied", Action::Apply);
     if (!options.check) loading.keep();
+    seen.keep();
     // A target that is still being loaded may be gone again soon, and come once more.
     if (is_applied && !options.check && options.only.empty())
       write_setting(host, package.id, "partial", left_out.empty() ? "0" : join(left_out));

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "apply/host.h"
 #include "create/package/package.h"
+#include "create/package/signature.h"
 
 namespace ksplice {
 
@@ -45,7 +47,8 @@ std::vector<std::string> late_targets(const Host& host, const Package& package);
 std::vector<std::string> patched_targets(const Host& host, const Package& package);
 
 // Writes the whole modules with the patch in them, for this host's kernel, into folder; returns
-// their paths. Throws Refused wrong_kernel, or Error("no_modules") if the package has none.
+// their paths. Throws Refused wrong_kernel, and as trust.h says, or Error("no_modules") if the
+// package has none.
 std::vector<std::string> extract_modules(const Host& host, const Package& package,
                                          const std::string& folder);
 
@@ -75,11 +78,13 @@ enum class UndoResult {
 struct ApplyOutcome {
   ApplyResult result = ApplyResult::Applied;
   std::vector<std::string> targets, skipped, cold;
-  std::string copy;  // path of the stored copy, may be empty
+  std::string copy;              // path of the stored copy, may be empty
+  std::optional<Signer> signer;  // nothing if the host has no trust file
 };
 
 // tarball: the bytes of the file that package was read from, for the stored copy. Throws Refused
-// with the core's abort code, conflicts and advice; then nothing of the update is loaded.
+// with the core's abort code, conflicts and advice, or as trust.h says; then nothing of the update
+// is loaded.
 ApplyOutcome apply_update(const Host& host, const Package& package,
                           const std::vector<uint8_t>& tarball, const LoadOptions& options);
 

@@ -7,6 +7,7 @@
 #include "apply/abort_codes.h"
 #include "apply/kernel_updates.h"
 #include "apply/load.h"
+#include "apply/trust.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/update/finalize.h"
@@ -188,6 +189,7 @@ std::vector<std::string> patched_targets(const Host& host, const Package& packag
 
 std::vector<std::string> extract_modules(const Host& host, const Package& package,
                                          const std::string& folder) {
+  check_trust(host, package, Occasion::Apply);
   std::vector<std::string> paths;
   for (const PackageTarget& target : find_kernel(host, package).targets) {
     if (target.cold_file.empty()) continue;

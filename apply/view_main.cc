@@ -8,12 +8,42 @@
 #include "apply/load.h"
 #include "apply/options.h"
 #include "apply/store.h"
+#include "apply/trust.h"
 #include "objdiff/base/error.h"
+#include "objdiff/base/utc.h"
 
 namespace ksplice {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+// Who signed it, and what this host thinks of that.
+struct SignatureView {
+  std::string signer, fingerprint;
+  std::string trust;    // trusted, no_trust_file, or the code of a refusal
+  std::string message;  // of the refusal
+};
+
+SignatureView look_at_signature(const Package& package) {
+  SignatureView view;
+  if (!package.signature.empty()) view.signer = claimed_signer(package.signature);
+  try {
+    const std::optional<Trust> trust = read_trust(Host());
+    if (!trust) {
+      view.trust = "no_trust_file";
+      return view;
+    }
+    const TrustVerdict verdict = judge_trust(*trust, package, Occasion::Apply, now_utc());
+    view.trust = verdict.refusal ? verdict.refusal->code : "trusted";
+    view.message = verdict.refusal ? verdict.refusal->message : "";
+    view.fingerprint = verdict.signer.fingerprint;
+    if (!view.fingerprint.empty()) view.signer = verdict.signer.name;
+  } catch (const Error& error) {
+    view.trust = error.code;
+    view.message = error.what();
+  }
+  return view;
+}
 
 struct Options : CommonOptions {
   std::string id, file;
@@ -110,6 +140,8 @@ Json to_json(const Package& package) {
           {"description", package.description},
           {"created", package.created},
           {"tool", package.tool},
+          {"generation", package.generation},
+          {"expires", package.expires == 0 ? "" : utc_text(package.expires)},
           {"kernels", kernels},
           {"patch", patch_text(package)},
           {"notes", package.notes},
@@ -244,10 +276,32 @@ int show_update(const Options& options) {
   return ExitDone;
 }
 
+void print_signature(const Package& package) {
+  const SignatureView view = look_at_signature(package);
+  if (view.signer.empty())
+    fmt::print("not signed");
+  else
+    fmt::print("signed by {}, generation {}, expires {}", view.signer, package.generation,
+               package.expires == 0 ? "never" : utc_text(package.expires));
+  if (view.trust == "trusted")
+    fmt::print(": trusted here\n");
+  else if (view.trust == "no_trust_file")
+    fmt::print("{}\n", view.signer.empty() ? "" : ": not checked, as this host has no trust file");
+  else
+    fmt::print(": refused here ({}: {})\n", view.trust, view.message);
+}
+
 int show_file(const Options& options) {
   Package package = read_package(options.file);
   if (options.json) {
-    print(to_json(package));
+    Json json = to_json(package);
+    const SignatureView view = look_at_signature(package);
+    json["signature"] = {{"signed", !package.signature.empty()},
+                         {"signer", view.signer},
+                         {"key", view.fingerprint},
+                         {"trust", view.trust},
+                         {"message", view.message}};
+    print(json);
     return ExitDone;
   }
   if (options.quiet) {
@@ -256,6 +310,7 @@ int show_file(const Options& options) {
   }
   fmt::print("Update {}: {}\ncreated {} by {}\n", package.id, package.description, package.created,
              package.tool);
+  print_signature(package);
   print_notes(package);
   for (const PackageKernel& kernel : package.kernels) {
     fmt::print("kernel {}, build id {}\n", kernel.release, kernel.build_id);

@@ -31,12 +31,28 @@ EOP
 }
 replace_in_module ' SMP ' ' UP_ ' magic     # of a kernel for one processor: the kernel's loader refuses it
 replace_in_module '\0good\0' '\0gOod\0' stranger # registers as another update than the tarball says
-files=()
+# Signed ones: another's, one of an older generation, one that has expired, and one that was altered.
+make_signer one
+make_signer other
+# signed NAME SIGNER [options of ksplice-sign]
+signed() {
+  mkdir "$WORK/signed" && "$sign" --key="$WORK/$2.key" --cert="$WORK/$2.cert" --output="$WORK/signed" -q "${@:3}" "$WORK/ksplice-good.tar.gz"
+  mv "$WORK/signed/ksplice-good.tar.gz" "$WORK/signed-$1.tar.gz" && rmdir "$WORK/signed"
+}
+signed good one --generation=2
+signed old one --generation=1
+signed other other
+signed brief one --generation=2 --expires="$(date -u -d '+20 seconds' +%FT%TZ)"
+mkdir "$WORK/altered" && tar -xzf "$WORK/signed-good.tar.gz" -C "$WORK/altered"
+sed -i 's/the good one/the evil one/' "$WORK/altered/ksplice-good/manifest.json"
+tar -czf "$WORK/signed-altered.tar.gz" -C "$WORK/altered" ksplice-good
+files=(--file "$WORK/one.cert")
+for name in good old other brief altered; do files+=(--file "$WORK/signed-$name.tar.gz"); done
 while read -r tarball; do files+=(--file "$tarball:root/bad/$(basename "$tarball")"); done <"$WORK/list"
 
 boot_vm "${files[@]}" --file "$WORK/ksplice-other.tar.gz" --file "$WORK/ksplice-good.tar.gz" \
   --file "$WORK/magic.tar.gz" --file "$WORK/stranger.tar.gz" --file "$WORK/second/ksplice-good.tar.gz:root/second.tar.gz" --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
-state() { cat /proc/modules; find /sys/kernel/ksplice /var/lib /run /root /etc -type f ! -path /run/ksplice/lock -exec md5sum {} + 2>/dev/null; }
+state() { cat /proc/modules; find /sys/kernel/ksplice /etc/ksplice /var/lib /run /root /etc -type f ! -path /run/ksplice/lock -exec md5sum {} + 2>/dev/null; }
 
 # refused STATUS CODE COMMAND...: with that status and code, and the same state before and after.
 refused() {
@@ -65,7 +81,8 @@ refused 1 not_permitted su user -c "/usr/sbin/ksplice-apply --raw-errors /root/k
 refused 1 unknown_update ksplice-undo --raw-errors nothere
 refused 1 unknown_update ksplice-undo --raw-errors ../../etc
 
-ksplice-apply ksplice-good.tar.gz || exit 1
+ksplice-apply ksplice-good.tar.gz 2>/tmp/err || exit 1
+grep -x 'note: this host has no /etc/ksplice/trust.pem: it applies what nobody has signed' /tmp/err || exit 1
 ksplice-apply ksplice-good.tar.gz >/tmp/out || exit 1
 grep -x 'Update good is already applied.' /tmp/out || exit 1
 refused 3 id_in_use ksplice-apply --raw-errors second.tar.gz
@@ -74,6 +91,33 @@ ksplice-undo good || exit 1
 refused 1 unknown_update ksplice-undo --raw-errors good
 su user -c 'cat /run/ksplice/lock' 2>/dev/null && { echo "a user can open what the tools lock"; exit 1; }
 grep ksplice /proc/modules && exit 1
+
+# A host that trusts one key.
+ksplice-view --file=signed-good.tar.gz | grep -x 'signed by CN=one, generation 2, expires never: not checked, as this host has no trust file' || exit 1
+mkdir -m 755 /etc/ksplice && cp one.cert /etc/ksplice/trust.pem
+refused 3 not_signed ksplice-apply --raw-errors ksplice-good.tar.gz
+refused 3 unknown_signer ksplice-apply --raw-errors signed-other.tar.gz
+refused 3 bad_signature ksplice-apply --raw-errors signed-altered.tar.gz
+refused 3 not_signed ksplice-apply --raw-errors --check ksplice-good.tar.gz
+refused 3 not_signed ksplice-apply --raw-errors --extract-modules=/tmp ksplice-good.tar.gz
+while [ "$(date -u +%FT%TZ)" "<" "$(ksplice-view --json --file=signed-brief.tar.gz | sed -n 's/.*"expires": "\(.*\)".*/\1/p')" ]; do sleep 1; done
+refused 3 expired ksplice-apply --raw-errors signed-brief.tar.gz
+ksplice-view --file=signed-brief.tar.gz | grep 'refused here (expired: the update has expired)' || exit 1
+chmod 666 /etc/ksplice/trust.pem
+refused 1 bad_trust ksplice-apply --raw-errors signed-good.tar.gz
+chmod 644 /etc/ksplice/trust.pem
+ksplice-apply --check signed-good.tar.gz || exit 1
+[ ! -e /var/lib/ksplice ] || exit 1
+ksplice-apply -v signed-old.tar.gz 2>/tmp/err | grep -x 'signed by CN=one' || exit 1
+grep '^note:' /tmp/err && exit 1
+ksplice-undo good || exit 1
+ksplice-apply signed-good.tar.gz || exit 1
+ksplice-undo good || exit 1
+refused 3 old_generation ksplice-apply --raw-errors signed-old.tar.gz
+echo "update good" >/etc/ksplice/revoked
+refused 3 revoked ksplice-apply --raw-errors signed-good.tar.gz
+ksplice-view --json --file=signed-good.tar.gz | grep '"trust": "revoked"' || exit 1
+ls -R /var/lib/ksplice
 echo "== done"
 EOS
 [ "$(tail -n 1 "$WORK/transcript")" = "== done" ] || fail "the transcript is not whole"
