@@ -1,6 +1,7 @@
 #include "apply/store.h"
 
 #include <filesystem>
+#include <set>
 #include <system_error>
 
 #include "objdiff/base/error.h"
@@ -59,6 +60,18 @@ std::string find_copy(const Host& host, const std::string& id) {
     if (std::filesystem::is_regular_file(file, ignored)) return file.string();
   }
   return "";
+}
+
+std::vector<std::string> list_copies(const Host& host) {
+  std::set<std::string> ids;
+  for (const char* place : Places) {
+    std::error_code ignored;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(host.path(place) / "updates", ignored))
+      if (const std::string id = entry.path().filename(); !find_copy(host, id).empty())
+        ids.insert(id);
+  }
+  return {ids.begin(), ids.end()};
 }
 
 bool remove_copy(const Host& host, const std::string& id) {

@@ -19,6 +19,9 @@ std::optional<std::string> store_copy(const Host& host, const std::string& id,
 // Path of the copy, or empty if there is none.
 std::string find_copy(const Host& host, const std::string& id);
 
+// The ids of which there is a copy, in order.
+std::vector<std::string> list_copies(const Host& host);
+
 // Removes the copy and what interrupted writes left beside it. Returns whether something was there.
 bool remove_copy(const Host& host, const std::string& id);
 

@@ -1,9 +1,11 @@
 // ksplice-view: shows the updates in the running kernel, and what is in a tarball.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "apply/cves.h"
 #include "apply/kernel_updates.h"
 #include "apply/load.h"
 #include "apply/options.h"
@@ -48,6 +50,8 @@ SignatureView look_at_signature(const Package& package) {
 struct Options : CommonOptions {
   std::string id, file;
   std::string count;  // on, off, or empty
+  bool cves = false, openvex = false, prometheus = false;
+  std::vector<std::string> asked;  // CVE ids
 };
 
 void print(const Json& json) {
@@ -103,6 +107,9 @@ Json left_out_patches(const Package& package) {
 
 // What the patch that is shown lacks, and what its maker consented to.
 void print_notes(const Package& package) {
+  if (!package.cves.empty()) fmt::print("fixes {}\n", fmt::join(package.cves, " "));
+  for (const std::string& commit : package.upstream_commits)
+    fmt::print("upstream commit {}\n", commit);
   for (const PackageLeftOut& left : package.left_out_patches)
     fmt::print("left out of the series: {} ({}{}{})\n", left.patch, left.code,
                left.why.empty() ? "" : ": ", left.why);
@@ -140,6 +147,8 @@ Json to_json(const Package& package) {
           {"description", package.description},
           {"created", package.created},
           {"tool", package.tool},
+          {"cves", package.cves},
+          {"upstream_commits", package.upstream_commits},
           {"generation", package.generation},
           {"expires", package.expires == 0 ? "" : utc_text(package.expires)},
           {"kernels", kernels},
@@ -276,6 +285,28 @@ int show_update(const Options& options) {
   return ExitDone;
 }
 
+int show_cves(const Options& options) {
+  for (const std::string& cve : options.asked)
+    if (!is_cve(cve))
+      throw Error("usage", fmt::format("\"{}\" is no CVE id", cve), "as --cve=CVE-2024-26642");
+  Host host;
+  const std::vector<CveState> states = cve_states(host, options.asked);
+  if (options.openvex) {
+    print(to_openvex(host, states, now_utc()));
+  } else if (options.prometheus) {
+    fmt::print("{}", to_prometheus(host, states));
+  } else if (options.json) {
+    print(
+        {{"kernel", host.release()}, {"version", kernel_version(host)}, {"cves", to_json(states)}});
+  } else {
+    for (const CveState& state : states)
+      fmt::print("{}: {}{}{}{}\n", state.cve, state.state,
+                 state.updates.empty() ? "" : " by update ", fmt::join(state.updates, ", "),
+                 state.why.empty() ? "" : " (" + state.why + ")");
+  }
+  return ExitDone;
+}
+
 void print_signature(const Package& package) {
   const SignatureView view = look_at_signature(package);
   if (view.signer.empty())
@@ -339,12 +370,24 @@ int main(int argc, char** argv) {
   CLI::Option* id = app.add_option("--id", options.id, "show one update and its patch");
   CLI::Option* file = app.add_option("--file", options.file, "show a tarball");
   id->excludes(file);
+  CLI::Option* cves =
+      app.add_flag("--cves", options.cves, "show which CVEs are fixed, and by what");
+  CLI::Option* vex = app.add_flag("--openvex", options.openvex, "the same, as OpenVEX");
+  CLI::Option* metrics =
+      app.add_flag("--prometheus", options.prometheus, "the same, as metrics for node_exporter");
+  app.add_option("--cve", options.asked, "one of which the state is to be shown, too")
+      ->type_name("ID")
+      ->allow_extra_args(false);
+  vex->excludes(metrics);
+  for (CLI::Option* option : {cves, vex, metrics}) option->excludes(id)->excludes(file);
   app.add_option("--count-calls", options.count,
                  "from now on, count the calls of the update's functions, or no more")
       ->check(CLI::IsMember({"on", "off"}))
       ->needs(id);
   app.footer("Exit codes: 0 done, 1 failed, 2 usage, 3 refused.");
   return ksplice::run_app(app, argc, argv, options, [&] {
+    if (options.cves || options.openvex || options.prometheus || !options.asked.empty())
+      return ksplice::show_cves(options);
     if (!options.file.empty()) return ksplice::show_file(options);
     return options.id.empty() ? ksplice::list(options) : ksplice::show_update(options);
   });

@@ -401,6 +401,18 @@ void run_rest(const Options& options, Job& job, const std::vector<KernelConfig>&
   }
 }
 
+// What the update fixes, for those who count CVEs.
+void name_fixes(const Options& options, const Job& job, Package& package, Progress& progress) {
+  const Fixes fixes = job.fixes_of_rest();
+  package.upstream_commits = fixes.commits;
+  package.cves = fixes.cves;
+  add_new(package.cves, options.cves);
+  std::sort(package.cves.begin(), package.cves.end());
+  for (const std::string& cve : fixes.mentioned)
+    if (std::find(package.cves.begin(), package.cves.end(), cve) == package.cves.end())
+      progress.note(fmt::format("the patch mentions {}; if it fixes that, say --cve={}", cve, cve));
+}
+
 void check_output(const Options& options) {
   if (options.prebuild) return;
   if (!fs::is_directory(options.output))
@@ -447,6 +459,7 @@ CreateResult create_update(const Options& options, Progress& progress) {
   progress.stage("write the tarball");
   package.id = job.id;
   set_terms(signing, package);
+  name_fixes(options, job, package, progress);
   package.description = result.description;
   package.allow_busy = options.allow_busy;
   package.notes = result.notes;

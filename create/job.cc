@@ -80,6 +80,14 @@ std::string Job::text_of_rest() const {
   return kept;
 }
 
+Fixes Job::fixes_of_rest() const {
+  const std::set<size_t> left = left_indices();
+  std::vector<std::string> kept;
+  for (size_t i = 0; i < texts.size(); ++i)
+    if (!left.contains(i)) kept.push_back(texts[i]);
+  return find_fixes(kept);
+}
+
 std::string Job::description_of_rest() const {
   if (!description.empty()) return description;
   for (const Patch& patch : rest())

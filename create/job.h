@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "create/fixes.h"
 #include "create/leave_out.h"
 #include "create/options.h"
 #include "create/package/package.h"
@@ -25,6 +26,7 @@ struct Job {
   std::set<size_t> left_indices() const;
   std::vector<Patch> rest() const;   // the patches that are not left out
   std::string text_of_rest() const;  // theirs
+  Fixes fixes_of_rest() const;
   std::vector<PackageLeftOut> describe_left_out() const;
   // Of the rest, if the user gave none.
   std::string description_of_rest() const;

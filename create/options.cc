@@ -106,6 +106,7 @@ void add_output_options(CLI::App& app, Options& options) {
   Group group{app, "The result"};
   group.add("--id", options.id, "ID", "of the update: a-z 0-9 _ (otherwise: 8 random ones)");
   group.add("--description", options.description, "TEXT", "one line (otherwise: patch's subject)");
+  group.add("--cve", options.cves, "ID", "CVE id that the change fixes; may be repeated");
   group.add("--output", options.output, "DIR", "folder for the tarball (otherwise: this one)");
   add_sign_options(app, options.sign, "--sign-", group.name);
   group.flag("--keep-work", options.keep_work, "leave the stages' files beside the tarball");
@@ -164,6 +165,9 @@ void check(const Options& options) {
   if (options.keep_going && options.partial_fleet)
     throw Error("usage", "--keep-going and --partial-fleet exclude each other",
                 "one leaves out patches for all kernels, the other one kernels");
+  for (const std::string& cve : options.cves)
+    if (!is_cve(cve))
+      throw Error("usage", fmt::format("\"{}\" is no CVE id", cve), "as --cve=CVE-2024-26642");
   const SignRequest& sign = options.sign;
   if (sign.key.empty() &&
       !(sign.certificate.empty() && sign.expires.empty() && sign.generation.empty()))

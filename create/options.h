@@ -32,6 +32,7 @@ struct Options {
   std::vector<std::string> zeroed;           // types of which unused places hold zeros
   std::vector<std::string> on_top_of;        // tarballs, in order of application; or "none"
   std::string id, description;
+  std::vector<std::string> cves;  // beside those that the patches name
   SignRequest sign;
   unsigned jobs = 0;
   int verbose = 0;

@@ -267,6 +267,13 @@ std::string stored_name(const FileEntry& file) {
   return file.base.empty() ? file.path : file.path + ".vcdiff";
 }
 
+bool is_cve(const std::string& text) {
+  const std::string digits = "0123456789";
+  return text.size() >= 13 && text.size() <= 16 && text.starts_with("CVE-") && text[8] == '-' &&
+         text.find_first_not_of(digits, 9) == std::string::npos &&
+         text.substr(4, 4).find_first_not_of(digits) == std::string::npos;
+}
+
 bool is_valid_id(const std::string& id) { return has_only(id, "_") && id.size() <= 40; }
 
 void check_package(const Package& package) {
@@ -278,6 +285,11 @@ void check_package(const Package& package) {
     if (!has_only(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_."))
       fail(fmt::format("\"{}\" is not the name of a function", shown(name)));
   for (const std::string& note : package.notes) check_line(note, "a note");
+  for (const std::string& cve : package.cves)
+    if (!is_cve(cve)) fail(fmt::format("\"{}\" is no CVE id", shown(cve)));
+  for (const std::string& commit : package.upstream_commits)
+    if (commit.size() != 40 || commit.find_first_not_of("0123456789abcdef") != std::string::npos)
+      fail(fmt::format("\"{}\" is no commit", shown(commit)));
   for (const PackageLeftOut& left : package.left_out_patches) {
     check_line(left.patch, "the name of a patch that is left out");
     check_line(left.why, "why a patch is left out");
@@ -335,6 +347,8 @@ std::string write_manifest(const Package& package, const std::vector<FileEntry>&
       {"files", std::move(list)}};
   if (package.generation != 0) manifest["generation"] = package.generation;
   if (package.expires != 0) manifest["expires"] = utc_text(package.expires);
+  if (!package.cves.empty()) manifest["cves"] = package.cves;
+  if (!package.upstream_commits.empty()) manifest["upstream_commits"] = package.upstream_commits;
   if (!package.allow_busy.empty()) manifest["allow_busy"] = package.allow_busy;
   if (!package.notes.empty()) manifest["notes"] = package.notes;
   for (const PackageLeftOut& left : package.left_out_patches)
@@ -372,6 +386,8 @@ Package read_manifest(const std::string& text, std::vector<FileEntry>& files, ui
   if (manifest.contains("generation"))
     package.generation = get_number(manifest, "generation", what);
   if (manifest.contains("expires")) package.expires = get_time(manifest, "expires", what);
+  package.cves = get_lines(manifest, "cves", what);
+  package.upstream_commits = get_lines(manifest, "upstream_commits", what);
   package.allow_busy = get_lines(manifest, "allow_busy", what);
   package.notes = get_lines(manifest, "notes", what);
   if (manifest.contains("left_out_patches"))

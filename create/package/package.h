@@ -32,6 +32,8 @@
 // where there is nothing. "generation" (a number, at first 0) and "expires" (UTC,
 // "2026-11-30T07:28:00Z") are for hosts that trust only what is signed (apply/trust.h); each is
 // left out where it was not given.
+// "cves":["CVE-2024-1234",..] and "upstream_commits":["40 hex",..] say what the patch fixes, as its
+// head or its maker says; left out where nothing is known.
 //
 // The signature is over the bytes of manifest.json, which has the checksums of everything else. Its
 // file is not listed, as it is made when the list is done. A manifest of format 3 says that it is
@@ -99,9 +101,11 @@ struct PackageKernel {
 struct Package {
   std::string id, description, created, tool;
   uint64_t generation = 0;
-  int64_t expires = 0;                  // seconds since 1970; 0: never
-  std::vector<std::string> allow_busy;  // functions that tasks may be in at the switch
-  std::vector<std::string> notes;       // what its maker consented to
+  int64_t expires = 0;                        // seconds since 1970; 0: never
+  std::vector<std::string> cves;              // "CVE-2024-1234"
+  std::vector<std::string> upstream_commits;  // 40 hex digits
+  std::vector<std::string> allow_busy;        // functions that tasks may be in at the switch
+  std::vector<std::string> notes;             // what its maker consented to
   std::vector<PackageLeftOut> left_out_patches;
   std::vector<PackageKernel> kernels;
   std::map<std::string, std::vector<uint8_t>>
@@ -118,6 +122,9 @@ using Sign = std::function<std::vector<uint8_t>(const std::string&)>;
 
 // Is id usable as an update id: 1 to 40 characters of a-z 0-9 _ .
 bool is_valid_id(const std::string& id);
+
+// "CVE-YEAR-" and 4 to 7 digits.
+bool is_cve(const std::string& text);
 
 // Writes DIR/ksplice-ID.tar.gz beside and renames it into place; returns its path. Same package,
 // same bytes. Files of further kernels become deltas where that is worth it. With sign, it is

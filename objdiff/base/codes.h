@@ -84,6 +84,7 @@ inline constexpr Code Codes[] = {
     {"target_not_found", "a module to be patched has no file in the configuration directory"},
     {"no_kernel", "every kernel of a fleet refused the update"},
     {"bad_key", "a key or certificate to sign with cannot be used"},
+    {"no_cves", "no update names a CVE that could be exported"},
     {"no_modules", "the update holds no whole modules to write out"},
     // of the host
     {"bad_tarball", "the tarball is damaged, hostile, or of an unknown format"},

@@ -21,12 +21,17 @@ expect 'other.cert holds no certificate of the key' "$WORK/err"
 expect_no 'compile' "$WORK/err"
 
 "$create" --patch="$patch" --config="$CONFIG" --id=good --output="$WORK" -q --sign-key="$WORK/one.key" \
-  --sign-cert="$WORK/one.cert" --expires=2099-12-31 --generation=4 "$SOURCE"
+  --sign-cert="$WORK/one.cert" --expires=2099-12-31 --generation=4 --cve=CVE-2099-1234 "$SOURCE"
 verify "$WORK/ksplice-good.tar.gz" one || fail "$(cat "$WORK/err")"
 not verify "$WORK/ksplice-good.tar.gz" other
 expect '"expires": "2099-12-31T00:00:00Z"' "$WORK/unpacked/manifest.json"
 expect '"generation": 4' "$WORK/unpacked/manifest.json"
 cp "$WORK/unpacked/manifest.json" "$WORK/before"
+# What it fixes is signed as well, and stays.
+expect 'CVE-2099-1234' "$WORK/before"
+refused_create 2 usage --patch="$patch" --cve=2099-1234 "$SOURCE"
+"$view" --file="$WORK/ksplice-good.tar.gz" >"$WORK/out"
+expect '^fixes CVE-2099-1234$' "$WORK/out"
 
 # Anew: with another key, and a passphrase; what is not said stays.
 openssl rsa -aes128 -passout pass:open -in "$WORK/other.key" -out "$WORK/locked.key" 2>/dev/null

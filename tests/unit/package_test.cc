@@ -92,6 +92,25 @@ TEST_F(PackageTest, ReadsBackWhichPatchesAreLeftOut) {
   }
 }
 
+TEST_F(PackageTest, ReadsBackWhatItFixes) {
+  Package package = example();
+  package.cves = {"CVE-2024-1234", "CVE-2024-1234567"};
+  package.upstream_commits = {std::string(40, 'a')};
+  Package read = read_package(write_package(package, dir_.path().string()));
+  EXPECT_EQ(read.cves, package.cves);
+  EXPECT_EQ(read.upstream_commits, package.upstream_commits);
+  for (const char* bad : {"", "CVE-2024-123", "CVE-2024-12345678", "CVE-24-12345", "cve-2024-1234",
+                          "CVE-2024-1234\n", "CVE-2024-12x4", "CVE-2024-1234 "}) {
+    package.cves = {bad};
+    EXPECT_THROW(write_package(package, dir_.path().string()), Error) << bad;
+  }
+  package.cves = {};
+  for (const std::string& bad : {std::string(39, 'a'), std::string(40, 'A'), std::string()}) {
+    package.upstream_commits = {bad};
+    EXPECT_THROW(write_package(package, dir_.path().string()), Error) << bad;
+  }
+}
+
 TEST_F(PackageTest, SamePackageSameBytes) {
   Content first = read_file(write_package(example(), dir_.path()));
   std::filesystem::create_directory(path("again"));

@@ -3,7 +3,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 patch=$SOURCE_TREE/examples/tcp-drop-6688/tcp-drop-6688.patch
-make_update() { "$create" --patch="$patch" --config="$CONFIG" --id="$1" --output="$2" --description="$3" -q "$SOURCE"; }
+make_update() { "$create" --patch="$patch" --config="$CONFIG" --id="$1" --output="$2" --description="$3" --cve=CVE-2099-1234 -q "$SOURCE"; }
 
 get_other_kernel
 make_update other "$WORK" "for another kernel"
@@ -83,12 +83,16 @@ refused 1 unknown_update ksplice-undo --raw-errors ../../etc
 
 ksplice-apply ksplice-good.tar.gz 2>/tmp/err || exit 1
 grep -x 'note: this host has no /etc/ksplice/trust.pem: it applies what nobody has signed' /tmp/err || exit 1
+[ "$(ksplice-view --cves)" = "CVE-2099-1234: fixed_live by update good" ] || exit 1
+ksplice-view --prometheus | grep -x 'ksplice_update_applied{id="good",stage="applied"} 1' || exit 1
 ksplice-apply ksplice-good.tar.gz >/tmp/out || exit 1
 grep -x 'Update good is already applied.' /tmp/out || exit 1
 refused 3 id_in_use ksplice-apply --raw-errors second.tar.gz
 refused 1 not_permitted su user -c "/usr/sbin/ksplice-undo --raw-errors good"
 ksplice-undo good || exit 1
 refused 1 unknown_update ksplice-undo --raw-errors good
+[ -z "$(ksplice-view --cves)" ] && [ "$(ksplice-view --cve=CVE-2099-1234)" = "CVE-2099-1234: unknown" ] || exit 1
+refused 1 no_cves ksplice-view --raw-errors --openvex
 su user -c 'cat /run/ksplice/lock' 2>/dev/null && { echo "a user can open what the tools lock"; exit 1; }
 grep ksplice /proc/modules && exit 1
 
