@@ -7,6 +7,7 @@
 #include "apply/late.h"
 #include "apply/load.h"
 #include "apply/options.h"
+#include "apply/preflight.h"
 #include "apply/trust.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
@@ -81,6 +82,47 @@ void print_text(const Options& options, const Package& package, const ApplyOutco
     fmt::print("Done!\n");
 }
 
+const char* verdict_word(ExitCode status, const std::optional<ApplyOutcome>& outcome) {
+  if (outcome) return result_word(outcome->result);
+  return status == ExitRefused ? "refused" : "failed";
+}
+
+// --check: everything that can be said, and the exit code that apply would end with.
+int preflight(const Options& options, const Host& host, const Package& package,
+              const std::vector<uint8_t>& tarball) {
+  std::optional<ApplyOutcome> outcome;
+  const std::optional<UpdateState> state = read_update(host, package.id);
+  const bool is_applied = state && state->stage == "applied";
+  const std::vector<CheckResult> checks = run_preflight(
+      host, package, tarball.size(), options.load.partial || is_applied, [&]() -> Finding {
+        outcome = apply_update(host, package, tarball, options.load);
+        return {"the running code is what the update expects, and could be replaced now"};
+      });
+  const ExitCode status = status_of(checks);
+  if (options.json) {
+    nlohmann::ordered_json json = {{"id", package.id},
+                                   {"description", package.description},
+                                   {"result", verdict_word(status, outcome)},
+                                   {"checks", to_json(checks)}};
+    if (outcome) {
+      json["targets"] = outcome->targets;
+      json["skipped"] = outcome->skipped;
+      json["loaded_patched"] = outcome->cold;
+    }
+    for (const nlohmann::ordered_json& check : json["checks"])
+      if (check.contains("code") && !json.contains("error"))
+        json["error"] = {{"code", check["code"]},
+                         {"message", check["message"]},
+                         {"hint", check["hint"]},
+                         {"refusals", check["refusals"]}};
+    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    return status;
+  }
+  print_checks(checks, options.raw_errors, options.quiet, options.verbose);
+  if (outcome && !options.quiet) print_text(options, package, *outcome, std::nullopt);
+  return status;
+}
+
 int apply(Options& options) {
   if (options.timeout > 0) options.load.timeout_ms = static_cast<unsigned>(options.timeout * 1000);
   if (options.late_timeout > 0)
@@ -105,9 +147,9 @@ int apply(Options& options) {
   }
   options.load.allow_busy.insert(options.load.allow_busy.end(), package.allow_busy.begin(),
                                  package.allow_busy.end());
+  if (options.load.check) return preflight(options, host, package, tarball);
   ApplyOutcome outcome = apply_update(host, package, tarball, options.load);
-  std::optional<UpdateState> state;
-  if (outcome.result != ApplyResult::Checked) state = read_update(host, package.id);
+  const std::optional<UpdateState> state = read_update(host, package.id);
   if (options.json)
     print_json(package, outcome, state);
   else if (!options.quiet)
@@ -142,7 +184,7 @@ int main(int argc, char** argv) {
                  "only write the whole patched modules for this kernel into this folder")
       ->type_name("DIR");
   app.add_flag("--check", options.load.check,
-               "do everything up to the switch, then take it away again");
+               "say all that can be said before, changing nothing; exit as without it");
   app.add_option("--attempts", options.load.attempts, "how often to look for a quiet moment")
       ->check(CLI::Range(1, 1000));
   app.add_option("--timeout", options.timeout, "seconds after which to give up waiting")

@@ -338,6 +338,8 @@ void check_no_patched(const Host& host, const std::string& id) {
   throw Refused({refusal});
 }
 
+}  // namespace
+
 void check_permitted(const Host& host) {
   if (::geteuid() != 0)
     throw Error("not_permitted", "only root can change the running kernel", "run it as root");
@@ -348,8 +350,6 @@ void check_permitted(const Host& host) {
         "modules that are finished on this host cannot be signed; boot with Secure Boot and "
         "module.sig_enforce off");
 }
-
-}  // namespace
 
 ApplyOutcome apply_update(const Host& host, const Package& package,
                           const std::vector<uint8_t>& tarball, const LoadOptions& options) {

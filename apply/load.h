@@ -57,6 +57,10 @@ std::vector<std::string> extract_modules(const Host& host, const Package& packag
 enum class CoreState { Absent, Same, Idle };
 CoreState judge_core(const Host& host, const Package& package, const PackageKernel& kernel);
 
+// Whether this process may change the kernel, and the kernel loads modules that are made here.
+// Throws Error: not_permitted, signature_required.
+void check_permitted(const Host& host);
+
 struct LoadedModule {
   std::string name;
   std::vector<uint8_t> content;

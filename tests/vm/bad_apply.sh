@@ -110,7 +110,21 @@ ksplice-view --file=signed-brief.tar.gz | grep 'refused here (expired: the updat
 chmod 666 /etc/ksplice/trust.pem
 refused 1 bad_trust ksplice-apply --raw-errors signed-good.tar.gz
 chmod 644 /etc/ksplice/trust.pem
+# All that is against one, at once; the status is that of the first.
+refused 3 not_signed ksplice-apply --raw-errors --check ksplice-other.tar.gz
+grep 'refused: wrong_kernel' /tmp/err || exit 1
+ksplice-apply --check --json ksplice-other.tar.gz >/tmp/out && exit 1
+[ $? = 3 ] && grep '"result": "refused"' /tmp/out && [ "$(grep -c '"verdict": "refused"' /tmp/out)" = 2 ] || exit 1
 ksplice-apply --check signed-good.tar.gz || exit 1
+echo 'p:probe tcp_v4_rcv' >/sys/kernel/tracing/kprobe_events && echo 1 >/sys/kernel/tracing/events/kprobes/probe/enable
+refused 0 'note: kprobes, of which one of BPF can end calls with bpf_override_return(), are at tcp_v4_rcv' ksplice-apply --check signed-good.tar.gz
+grep -x 'Update good can be applied.' /tmp/out || exit 1
+echo 0 >/sys/kernel/tracing/events/kprobes/probe/enable && echo >/sys/kernel/tracing/kprobe_events
+mount -t tmpfs -o size=4k tmpfs /run && mount -t tmpfs -o size=4k tmpfs /var/lib
+ksplice-apply --check --json signed-good.tar.gz >/tmp/out || { cat /tmp/out; exit 1; }
+[ "$(grep -A 1 '"check": "space"' /tmp/out | tail -n 1)" = '      "verdict": "warning",' ] || { cat /tmp/out; exit 1; }
+grep '"result": "checked"' /tmp/out || exit 1
+umount /var/lib && umount /run
 [ ! -e /var/lib/ksplice ] || exit 1
 ksplice-apply -v signed-old.tar.gz 2>/tmp/err | grep -x 'signed by CN=one' || exit 1
 grep '^note:' /tmp/err && exit 1
