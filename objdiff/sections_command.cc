@@ -24,7 +24,7 @@ std::vector<std::string> section_names(const std::vector<uint8_t>& file, const s
   const Bytes bytes(file, path);
   const auto header = bytes.read<Elf64_Ehdr>(0);
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_shentsize != sizeof(Elf64_Shdr))
-    throw Error("bad_object", fmt::format("{} is no ELF file of 64 bits", path));
+    throw Error("bad_file", fmt::format("{} is no ELF file of 64 bits", path));
   std::vector<std::string> names;
   auto section = [&](uint64_t i) {
     return bytes.read<Elf64_Shdr>(header.e_shoff + i * sizeof(Elf64_Shdr));

@@ -15,5 +15,5 @@ done >"$WORK/unformatted"
 grep -lE 'std::(find_if|sort|stable_sort|any_of|all_of|none_of|max|min|count|count_if|copy|equal|replace|fill|lower_bound|upper_bound)\(' \
   "${sources[@]}" | xargs grep -L '^#include <algorithm>' >"$WORK/without" || true
 [ ! -s "$WORK/without" ] || fail "no #include <algorithm> in: $(tr '\n' ' ' <"$WORK/without")"
-mapfile -t scripts < <(grep -rlE '^#!.*\b(ba)?sh$' .ci cmake examples findings tests)
+mapfile -t scripts < <(grep -rlE '^#!.*\b(ba)?sh$' .ci cmake examples findings packaging tests)
 shellcheck -x "${scripts[@]}" tests/lib.sh
