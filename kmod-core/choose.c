@@ -110,7 +110,7 @@ static const char *ksplice_untouchable(const struct ksplice_body *body)
 	static const u8 nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };	/* as BPF has it for its dispatchers */
 	unsigned long addr = ksplice_function_run(body->function)->addr;
 
-	if (ksplice_is_noinstr(addr, body->member->target))
+	if (ksplice_is_noinstr(addr, body->batch->member->target))
 		return "it is noinstr, entry or idle code";
 	if (ksplice_listed(ksplice_rewritten, ksplice_str(body->function->name)))
 		return "the kernel rewrites the calls of it";
@@ -233,16 +233,16 @@ static bool ksplice_follow_code(struct ksplice_batch *batch, const struct ksplic
 	return true;
 }
 
-static void ksplice_follow_member(struct ksplice_batch *batch, const struct ksplice_member *member)
+static void ksplice_follow_batch(struct ksplice_batch *batch)
 {
+	const struct ksplice_object *object = batch->member->object;
 	unsigned int i, j;
 
-	for (i = 0; i < member->object->nr_runs; i++) {
-		if (ksplice_follow_code(batch, &ksplice_runs(member->object)[i]))
+	for (i = 0; i < object->nr_runs; i++) {
+		if (ksplice_follow_code(batch, &ksplice_runs(object)[i]))
 			continue;
 		for (j = 0; j < batch->nr_bodies; j++)
-			if (batch->bodies[j].member == member)
-				ksplice_refuse_jump(&batch->bodies[j], "its code cannot be decoded");
+			ksplice_refuse_jump(&batch->bodies[j], "its code cannot be decoded");
 	}
 }
 
@@ -266,15 +266,12 @@ static int ksplice_refuse_bare(struct ksplice_update *update, const struct kspli
 /* Chooses for all bodies of the batch, which is not armed yet. Returns 0, or aborts. */
 int ksplice_choose(struct ksplice_update *update, struct ksplice_batch *batch)
 {
-	const struct ksplice_member *member;
 	unsigned int i;
 	int ret;
 
 	for (i = 0; i < batch->nr_bodies; i++)
 		batch->bodies[i].why = ksplice_choose_body(update, &batch->bodies[i]);
-	list_for_each_entry(member, &update->members, list)
-		if (member->batch == batch)
-			ksplice_follow_member(batch, member);
+	ksplice_follow_batch(batch);
 	for (i = 0; i < batch->nr_bodies; i++) {
 		struct ksplice_body *body = &batch->bodies[i];
 

@@ -8,8 +8,8 @@
  *
  * An update (struct ksplice_update, found by id) has one member per update module. Applying takes
  * all members that are not applied yet, checks them (object.c at registration, verify.c now), makes
- * one batch of redirections for them (redirect.c; choose.c says which are jumps), arms what is not a
- * jump while it is switched off, and switches it on when no task is in the code that is replaced
+ * a batch of redirections for each (redirect.c; choose.c says which are jumps), arms what is not a
+ * jump while it is switched off, and switches them on together when no task is in the code that is replaced
  * (safety.c decides, switch.c stops the machine, jump.c writes the jumps in that instant). Reversing
  * switches all batches of the update off in the same way, then disarms and frees them. A
  * member of which an address may be in live memory (object->kept) stays pinned, with its target and
@@ -108,7 +108,6 @@ struct ksplice_body {
 	const char *why;		/* it is on the handler */
 	u8 before[KSPLICE_MAX_JUMP];	/* what is there without this body, and with it */
 	u8 after[KSPLICE_MAX_JUMP];
-	struct ksplice_member *member;
 	const struct ksplice_function *function;
 	struct ksplice_slot *slot;
 	struct ksplice_batch *batch;
@@ -122,17 +121,19 @@ struct ksplice_slot {
 	struct ksplice_body *bottom;	/* the oldest one */
 };
 
-/* The redirections that were armed together, under one ftrace_ops. */
+/* The redirections of a member, under one ftrace_ops. */
 struct ksplice_batch {
 	struct ftrace_ops ops;
 	struct ksplice_slot *slots;	/* mask + 1 of them, hashed by ip, linear probing */
 	unsigned long mask;
 	bool active;			/* written only under stop_machine */
+	bool fresh;			/* it is being applied */
 	bool registered;
 	bool linked;
 	struct list_head list;		/* in update->batches */
 	struct list_head all;		/* in ksplice_batches */
 	struct ksplice_update *update;
+	struct ksplice_member *member;
 	struct ksplice_body *bodies;
 	unsigned int nr_bodies;
 	unsigned long *ips;		/* of the sites that this batch owns and the handler redirects */
@@ -209,10 +210,10 @@ bool ksplice_listed(const char *names, const char *name);
 bool ksplice_stays(const struct ksplice_update *update);
 bool ksplice_is_coming(const struct module *module);
 
-/* Does it belong to what ksplice_switch() switches off? */
-static inline bool ksplice_goes_off(const struct ksplice_batch *batch)
+/* Does it belong to what ksplice_switch() switches on, or off? */
+static inline bool ksplice_takes_part(const struct ksplice_batch *batch, bool on)
 {
-	return !batch->update->only || batch->update->only == batch;
+	return on ? batch->fresh : !batch->update->only || batch->update->only == batch;
 }
 
 /* object.c: checks on the tables of an update object, and the typed view of them */
@@ -308,8 +309,7 @@ struct ksplice_pokes *ksplice_alloc_pokes(unsigned int nr);
 void ksplice_add_poke(struct ksplice_pokes *pokes, const struct ksplice_body *body, const u8 *from,
 		      const u8 *to);
 struct ksplice_pokes *ksplice_ready_pokes(struct ksplice_pokes *pokes);
-struct ksplice_pokes *ksplice_make_pokes(const struct ksplice_update *update,
-					 const struct ksplice_batch *batch);
+struct ksplice_pokes *ksplice_make_pokes(const struct ksplice_update *update, bool on);
 void ksplice_free_pokes(struct ksplice_pokes *pokes);
 void ksplice_lock_text(void);
 void ksplice_unlock_text(void);
@@ -340,12 +340,13 @@ int ksplice_verify(struct ksplice_update *update, struct ksplice_member *member)
 /* redirect.c */
 extern bool ksplice_ftrace_dead;
 struct ksplice_slot *ksplice_find_slot(const struct ksplice_batch *batch, unsigned long ip);
-struct ksplice_batch *ksplice_make_batch(struct ksplice_update *update);
+struct ksplice_batch *ksplice_make_batch(struct ksplice_member *member);
 void ksplice_describe_ops(const struct ftrace_ops *ops, char *buf, size_t size);
 bool ksplice_describe_owner(unsigned long ip, char *owner, size_t size);
 int ksplice_find_owner(struct ksplice_update *update, struct ksplice_batch *batch);
 int ksplice_arm(struct ksplice_batch *batch);
-bool ksplice_drop_batch(struct ksplice_batch *batch);
+bool ksplice_disarm(struct ksplice_batch *batch);
+void ksplice_free_batch(struct ksplice_batch *batch);
 bool ksplice_covers(const struct ksplice_update *upper, const struct ksplice_update *lower);
 u64 ksplice_calls(const struct ksplice_body *body);
 
@@ -358,7 +359,7 @@ bool ksplice_sleeps_offline(const struct ksplice_body *body);
 int ksplice_choose(struct ksplice_update *update, struct ksplice_batch *batch);
 
 /* independent.c */
-int ksplice_check_independent(struct ksplice_update *update, const struct ksplice_batch *batch);
+int ksplice_check_independent(struct ksplice_update *update);
 
 /* probes.c */
 void ksplice_note_tracers(struct ksplice_update *update, const struct module *module, char *first,
@@ -377,15 +378,14 @@ struct ksplice_ranges {
 	unsigned int nr;
 };
 
-int ksplice_switch_ranges(struct ksplice_ranges *ranges, struct ksplice_update *update,
-			  struct ksplice_batch *batch);
+int ksplice_switch_ranges(struct ksplice_ranges *ranges, struct ksplice_update *update, bool on);
 int ksplice_old_ranges(struct ksplice_ranges *ranges, struct ksplice_update *update);
 void ksplice_free_ranges(struct ksplice_ranges *ranges);
 const struct ksplice_code_range *ksplice_find_range(const struct ksplice_ranges *ranges,
 						    unsigned long addr);
 
 /* safety.c */
-struct ksplice_walk *ksplice_make_walk(struct ksplice_update *update, struct ksplice_batch *batch);
+struct ksplice_walk *ksplice_make_walk(struct ksplice_update *update, bool on);
 void ksplice_free_walk(struct ksplice_walk *walk);
 int ksplice_scan(struct ksplice_walk *walk);
 int ksplice_scan_stopped(struct ksplice_walk *walk);
@@ -396,11 +396,9 @@ void ksplice_walk_counts(const struct ksplice_walk *walk, unsigned int *tasks,
 			 unsigned int *walked);
 
 /* switch.c */
-int ksplice_call_hooks(struct ksplice_update *update, struct ksplice_batch *batch,
-		       enum ksplice_hook_kind kind);
-void ksplice_call_fail_hooks(struct ksplice_update *update, struct ksplice_batch *batch,
-			     enum ksplice_hook_kind kind);
-int ksplice_switch(struct ksplice_update *update, struct ksplice_batch *batch, bool on);
+int ksplice_call_hooks(struct ksplice_update *update, enum ksplice_hook_kind kind);
+void ksplice_call_fail_hooks(struct ksplice_update *update, enum ksplice_hook_kind kind);
+int ksplice_switch(struct ksplice_update *update, bool on);
 
 /* shadow.c */
 void ksplice_shadow_exit(void);

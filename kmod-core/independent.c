@@ -92,10 +92,10 @@ static const char *ksplice_common_unit_of(const struct ksplice_update *update,
 	return name;
 }
 
-/* Compares the update, whose members have the batch by now, with one that is applied. 0, or aborts. */
-static int ksplice_compare(struct ksplice_update *update, const struct ksplice_batch *batch,
-			   const struct ksplice_batch *other)
+/* Compares the update, whose members have their batches by now, with one that is applied. 0, or aborts. */
+static int ksplice_compare(struct ksplice_update *update, const struct ksplice_batch *other)
 {
+	const struct ksplice_batch *batch;
 	const char *unit = ksplice_common_unit_of(update, other->update);
 	const struct ksplice_body *body;
 
@@ -108,16 +108,18 @@ static int ksplice_compare(struct ksplice_update *update, const struct ksplice_b
 		return ksplice_abort(update, KSPLICE_CONFLICT,
 				     "update %s gave %s other parameters, and the new code of this one calls it as it was",
 				     other->update->id, ksplice_str(body->function->name));
-	body = ksplice_misled_update(other->update, batch);
-	if (body)
-		return ksplice_abort(update, KSPLICE_CONFLICT,
-				     "it gives %s other parameters, and the new code of update %s calls it as it was",
-				     ksplice_str(body->function->name), other->update->id);
+	list_for_each_entry(batch, &update->batches, list) {
+		body = batch->fresh ? ksplice_misled_update(other->update, batch) : NULL;
+		if (body)
+			return ksplice_abort(update, KSPLICE_CONFLICT,
+					     "it gives %s other parameters, and the new code of update %s calls it as it was",
+					     ksplice_str(body->function->name), other->update->id);
+	}
 	return 0;
 }
 
 /* The same with all that are applied, but for those that one of the two was made on top of. */
-int ksplice_check_independent(struct ksplice_update *update, const struct ksplice_batch *batch)
+int ksplice_check_independent(struct ksplice_update *update)
 {
 	const struct ksplice_batch *other;
 	int ret = 0;
@@ -125,6 +127,6 @@ int ksplice_check_independent(struct ksplice_update *update, const struct ksplic
 	list_for_each_entry(other, &ksplice_batches, all)
 		if (!ret && other->update != update && !ksplice_made_on(update, other->update) &&
 		    !ksplice_made_on(other->update, update))
-			ret = ksplice_compare(update, batch, other);
+			ret = ksplice_compare(update, other);
 	return ret;
 }

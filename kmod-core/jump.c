@@ -242,29 +242,21 @@ struct ksplice_pokes *ksplice_ready_pokes(struct ksplice_pokes *pokes)
 	return NULL;
 }
 
-/*
- * What there is to write when the batch is switched on, or, with batch NULL, when all batches of the
- * update are switched off. NULL if there is no memory.
- */
-struct ksplice_pokes *ksplice_make_pokes(const struct ksplice_update *update,
-					 const struct ksplice_batch *batch)
+/* What there is to write when the update is switched on or off. NULL if there is no memory. */
+struct ksplice_pokes *ksplice_make_pokes(const struct ksplice_update *update, bool on)
 {
-	unsigned int nr = batch ? batch->nr_bodies : 0;
-	const struct ksplice_batch *other;
+	const struct ksplice_batch *batch;
 	struct ksplice_pokes *pokes;
+	unsigned int nr = 0;
 
-	if (!batch)
-		list_for_each_entry(other, &update->batches, list)
-			nr += other->nr_bodies;
+	list_for_each_entry(batch, &update->batches, list)
+		nr += batch->nr_bodies;
 	pokes = ksplice_alloc_pokes(nr);
 	if (!pokes)
 		return NULL;
-	if (batch)
-		ksplice_add_pokes(pokes, batch, true);
-	else
-		list_for_each_entry(other, &update->batches, list)
-			if (ksplice_goes_off(other))
-				ksplice_add_pokes(pokes, other, false);
+	list_for_each_entry(batch, &update->batches, list)
+		if (ksplice_takes_part(batch, on))
+			ksplice_add_pokes(pokes, batch, on);
 	return ksplice_ready_pokes(pokes);
 }
 

@@ -12,23 +12,44 @@
 
 static unsigned int ksplice_order;
 
-/* Gives up the members of a batch that was not switched on, or no longer is. False if they stay pinned. */
-static bool ksplice_release(struct ksplice_update *update, struct ksplice_batch *batch)
+/*
+ * Gives up what is being applied (on) and was not switched on, or what has been switched off. False if ftrace
+ * keeps some of it: then the members stay pinned.
+ */
+static bool ksplice_release(struct ksplice_update *update, bool on)
 {
-	struct ksplice_member *member;
-	bool dropped;
+	struct ksplice_batch *batch, *next;
+	bool all = true, watched = false;
+	LIST_HEAD(dropped);
 
-	list_del(&batch->list);
-	dropped = ksplice_drop_batch(batch);
-	list_for_each_entry(member, &update->members, list) {
-		if (member->batch != batch)
+	list_for_each_entry_safe(batch, next, &update->batches, list) {
+		if (!ksplice_takes_part(batch, on))
 			continue;
+		list_del(&batch->list);
+		watched = watched || (batch->linked && batch->nr_ips < batch->nr_bodies);
+		if (ksplice_disarm(batch)) {
+			list_add_tail(&batch->list, &dropped);
+			continue;
+		}
+		ksplice_unmap_places(batch->member);
+		batch->member->batch = NULL;
+		all = false;
+	}
+	/* Unregistering from ftrace has waited for the tasks that use nothing else. */
+	if (watched) {
+		synchronize_rcu_tasks_rude();
+		synchronize_rcu_tasks();
+	}
+	list_for_each_entry_safe(batch, next, &dropped, list) {
+		struct ksplice_member *member = batch->member;
+
 		ksplice_unmap_places(member);
 		member->batch = NULL;
-		if (dropped && !member->stays)
+		ksplice_free_batch(batch);
+		if (!member->stays)
 			ksplice_unpin(member);
 	}
-	return dropped;
+	return all;
 }
 
 /* A module that is being loaded is patched alone, as it may take away what was done for it. */
@@ -51,55 +72,73 @@ static int ksplice_check_coming(struct ksplice_update *update)
 			     ksplice_str(coming->object->target));
 }
 
-/*
- * Everything up to arming, for the members that are not applied: they are pinned, proven to be for
- * this kernel, free of foreign owners, and have a batch. Returns it or an ERR_PTR, after abort.
- */
-static struct ksplice_batch *ksplice_prepare(struct ksplice_update *update)
+/* Makes the batch of a member that is pinned and proven, and its places. 0, or aborts. */
+static int ksplice_add_batch(struct ksplice_update *update, struct ksplice_member *member)
+{
+	struct ksplice_batch *batch = ksplice_make_batch(member);
+
+	if (IS_ERR(batch))
+		return PTR_ERR(batch);
+	list_add_tail(&batch->list, &update->batches);
+	member->batch = batch;
+	return ksplice_map_places(update, member);
+}
+
+static int ksplice_prepare_batches(struct ksplice_update *update)
 {
 	struct ksplice_member *member;
-	struct ksplice_batch *batch = NULL;
+	struct ksplice_batch *batch;
+	int ret = ksplice_check_coming(update);
+
+	list_for_each_entry(member, &update->members, list)
+		if (!member->batch && !ret)
+			ret = ksplice_verify(update, member);
+	list_for_each_entry(member, &update->members, list)
+		if (!member->batch && !ret)
+			ret = ksplice_add_batch(update, member);
+	if (!ret)
+		ret = ksplice_check_independent(update);
+	list_for_each_entry(batch, &update->batches, list) {
+		if (batch->fresh && !ret)
+			ret = ksplice_choose(update, batch);
+		if (batch->fresh && !ret)
+			ret = ksplice_find_owner(update, batch);
+	}
+	return ret;
+}
+
+/*
+ * Everything up to arming, for the members that are not applied: they are pinned, proven to be for
+ * this kernel, free of foreign owners, and have a batch that is fresh. 0, or aborts.
+ */
+static int ksplice_prepare(struct ksplice_update *update)
+{
 	int ret;
 
 	if (update->nr_members < update->nr_objects && !update->partial)
-		return ERR_PTR(ksplice_abort(update, KSPLICE_TARGET_NOT_LOADED,
-					     "%u of %u update modules are loaded",
-					     update->nr_members, update->nr_objects));
+		return ksplice_abort(update, KSPLICE_TARGET_NOT_LOADED,
+				     "%u of %u update modules are loaded", update->nr_members,
+				     update->nr_objects);
 	ret = ksplice_pin_members(update);
 	if (ret)
-		return ERR_PTR(ret);
-	ret = ksplice_check_coming(update);
-	list_for_each_entry(member, &update->members, list) {
-		if (!member->batch && !ret)
-			ret = ksplice_verify(update, member);
-	}
-	if (!ret) {
-		batch = ksplice_make_batch(update);
-		ret = PTR_ERR_OR_ZERO(batch);
-	}
-	if (ret) {
-		ksplice_unpin_members(update);
-		return ERR_PTR(ret);
-	}
-	list_add_tail(&batch->list, &update->batches);
-	list_for_each_entry(member, &update->members, list) {
-		if (member->batch)
-			continue;
-		member->batch = batch;
-		if (!ret)
-			ret = ksplice_map_places(update, member);
-	}
+		return ret;
+	ret = ksplice_prepare_batches(update);
 	if (!ret)
-		ret = ksplice_check_independent(update, batch);
-	if (!ret)
-		ret = ksplice_choose(update, batch);
-	if (!ret)
-		ret = ksplice_find_owner(update, batch);
-	if (ret) {
-		ksplice_release(update, batch);
-		return ERR_PTR(ret);
-	}
-	return batch;
+		return 0;
+	ksplice_unpin_members(update);	/* those that have no batch yet */
+	ksplice_release(update, true);
+	return ret;
+}
+
+static int ksplice_arm_all(struct ksplice_update *update)
+{
+	struct ksplice_batch *batch;
+	int ret = 0;
+
+	list_for_each_entry(batch, &update->batches, list)
+		if (batch->fresh && !ret)
+			ret = ksplice_arm(batch);
+	return ret;
 }
 
 static bool ksplice_has_work(const struct ksplice_update *update)
@@ -136,22 +175,24 @@ int ksplice_apply(struct ksplice_update *update)
 	ret = ksplice_may_apply(update);
 	if (ret || !ksplice_has_work(update))
 		return ret;
-	batch = ksplice_prepare(update);
-	if (IS_ERR(batch))
-		return PTR_ERR(batch);
-	ret = ksplice_call_hooks(update, batch, KSPLICE_HOOK_PRE_APPLY);
+	ret = ksplice_prepare(update);
+	if (ret)
+		return ret;
+	ret = ksplice_call_hooks(update, KSPLICE_HOOK_PRE_APPLY);
 	if (ret) {
 		ret = ksplice_abort(update, KSPLICE_CALL_FAILED, "a pre_apply hook refuses: %d",
 				    ret);
 		goto fail;
 	}
-	ret = ksplice_arm(batch);
+	ret = ksplice_arm_all(update);
 	if (ret)
 		goto fail;
-	ret = ksplice_switch(update, batch, true);
+	ret = ksplice_switch(update, true);
 	if (ret)
 		goto fail;
-	ksplice_call_hooks(update, batch, KSPLICE_HOOK_POST_APPLY);
+	ksplice_call_hooks(update, KSPLICE_HOOK_POST_APPLY);
+	list_for_each_entry(batch, &update->batches, list)
+		batch->fresh = false;
 	if (update->stage != KSPLICE_APPLIED)
 		update->order = ++ksplice_order;
 	update->stage = KSPLICE_APPLIED;
@@ -159,15 +200,14 @@ int ksplice_apply(struct ksplice_update *update)
 	return 0;
 
 fail:
-	ksplice_call_fail_hooks(update, batch, KSPLICE_HOOK_FAIL_APPLY);
-	ksplice_release(update, batch);
+	ksplice_call_fail_hooks(update, KSPLICE_HOOK_FAIL_APPLY);
+	ksplice_release(update, true);
 	return ret;
 }
 
 /* What ksplice_apply() would say, without hooks and without changing anything. */
 int ksplice_check(struct ksplice_update *update)
 {
-	struct ksplice_batch *batch;
 	struct ksplice_walk *walk;
 	int ret;
 
@@ -175,10 +215,10 @@ int ksplice_check(struct ksplice_update *update)
 	ret = ksplice_may_apply(update);
 	if (ret || !ksplice_has_work(update))
 		return ret;
-	batch = ksplice_prepare(update);
-	if (IS_ERR(batch))
-		return PTR_ERR(batch);
-	walk = ksplice_make_walk(update, batch);
+	ret = ksplice_prepare(update);
+	if (ret)
+		return ret;
+	walk = ksplice_make_walk(update, true);
 	if (walk) {
 		ret = ksplice_scan(walk);
 		if (ret && !ksplice_self_busy(walk))
@@ -189,7 +229,7 @@ int ksplice_check(struct ksplice_update *update)
 		ret = ksplice_abort(update, KSPLICE_OUT_OF_MEMORY, "no memory to scan the tasks");
 	}
 	ksplice_free_walk(walk);
-	ksplice_release(update, batch);
+	ksplice_release(update, true);
 	return ret;
 }
 
@@ -261,7 +301,6 @@ static int ksplice_may_reverse(struct ksplice_update *update)
 
 int ksplice_reverse(struct ksplice_update *update)
 {
-	struct ksplice_batch *batch, *next;
 	struct ksplice_member *member;
 	unsigned int nr;
 	int ret;
@@ -272,46 +311,38 @@ int ksplice_reverse(struct ksplice_update *update)
 	ret = ksplice_may_reverse(update);
 	if (ret)
 		return ret;
-	ret = ksplice_call_hooks(update, NULL, KSPLICE_HOOK_PRE_REVERSE);
+	ret = ksplice_call_hooks(update, KSPLICE_HOOK_PRE_REVERSE);
 	if (ret)
 		ret = ksplice_abort(update, KSPLICE_CALL_FAILED, "a pre_reverse hook refuses: %d",
 				    ret);
 	if (!ret)
-		ret = ksplice_switch(update, NULL, false);
+		ret = ksplice_switch(update, false);
 	if (ret) {
-		ksplice_call_fail_hooks(update, NULL, KSPLICE_HOOK_FAIL_REVERSE);
+		ksplice_call_fail_hooks(update, KSPLICE_HOOK_FAIL_REVERSE);
 		return ret;
 	}
-	ksplice_call_hooks(update, NULL, KSPLICE_HOOK_POST_REVERSE);
+	ksplice_call_hooks(update, KSPLICE_HOOK_POST_REVERSE);
 	/* Callbacks that the new code has given to call_rcu() may be in its modules. */
 	rcu_barrier();
 	list_for_each_entry(member, &update->members, list)
 		if (member->batch &&
 		    (member->object->kept || ksplice_staying_user(member, &nr)))
 			member->stays = true;
-	list_for_each_entry_safe(batch, next, &update->batches, list)
-		ksplice_release(update, batch);
+	ksplice_release(update, false);
 	update->stage = KSPLICE_REVERSED;
 	pr_info("ksplice: Update %s reversed successfully%s\n", update->id,
 		ksplice_stays(update) ? "; it stays in memory, as it may be in use" : "");
 	return 0;
 }
 
-/* The newest batch that is for this target alone. */
+/* The newest batch that is for this target. */
 static struct ksplice_batch *ksplice_batch_on(const struct module *target)
 {
-	const struct ksplice_member *member;
 	struct ksplice_batch *batch;
-	bool alone;
 
-	list_for_each_entry_reverse(batch, &ksplice_batches, all) {
-		alone = true;
-		list_for_each_entry(member, &batch->update->members, list)
-			if (member->batch == batch && member->target != target)
-				alone = false;
-		if (alone)
+	list_for_each_entry_reverse(batch, &ksplice_batches, all)
+		if (batch->member->target == target)
 			return batch;
-	}
 	return NULL;
 }
 
@@ -332,29 +363,26 @@ static void ksplice_orphan(struct ksplice_update *update, struct ksplice_member 
 static int ksplice_reverse_batch(struct ksplice_batch *batch)
 {
 	struct ksplice_update *update = batch->update;
-	struct ksplice_member *member, *gone = NULL;
+	struct ksplice_member *member = batch->member;
 	unsigned int nr;
 	int ret;
 
 	ksplice_begin(update);
 	update->only = batch;
-	ksplice_call_hooks(update, batch, KSPLICE_HOOK_PRE_REVERSE);
-	ret = ksplice_switch(update, NULL, false);
+	ksplice_call_hooks(update, KSPLICE_HOOK_PRE_REVERSE);
+	ret = ksplice_switch(update, false);
 	if (ret)
-		ksplice_call_fail_hooks(update, batch, KSPLICE_HOOK_FAIL_REVERSE);
+		ksplice_call_fail_hooks(update, KSPLICE_HOOK_FAIL_REVERSE);
 	else
-		ksplice_call_hooks(update, batch, KSPLICE_HOOK_POST_REVERSE);
+		ksplice_call_hooks(update, KSPLICE_HOOK_POST_REVERSE);
+	if (!ret) {
+		rcu_barrier();
+		member->stays = member->object->kept || ksplice_staying_user(member, &nr);
+		if (!ksplice_release(update, false) || member->stays)
+			ksplice_orphan(update, member);
+	}
 	update->only = NULL;
-	if (ret)
-		return ret;
-	rcu_barrier();
-	list_for_each_entry(member, &update->members, list)
-		if (member->batch == batch)
-			gone = member;
-	gone->stays = gone->object->kept || ksplice_staying_user(gone, &nr);
-	if (!ksplice_release(update, batch) || gone->stays)
-		ksplice_orphan(update, gone);
-	return 0;
+	return ret;
 }
 
 /*

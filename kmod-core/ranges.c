@@ -73,19 +73,16 @@ const struct ksplice_code_range *ksplice_find_range(const struct ksplice_ranges 
 	return NULL;
 }
 
-static unsigned int ksplice_count_ranges(struct ksplice_update *update,
-					 struct ksplice_batch *batch)
+static unsigned int ksplice_count_ranges(const struct ksplice_update *update)
 {
-	struct ksplice_member *member;
-	struct ksplice_batch *other;
+	const struct ksplice_member *member;
+	const struct ksplice_batch *batch;
 	unsigned int nr = 0;
 
 	list_for_each_entry(member, &update->members, list)
 		nr += member->object->nr_runs + 2 * member->object->nr_functions + 1;
-	if (batch)
-		nr += 3 * batch->nr_bodies;
-	list_for_each_entry(other, &update->batches, list)
-		nr += other->nr_bodies;
+	list_for_each_entry(batch, &update->batches, list)
+		nr += 2 * batch->nr_bodies;
 	return nr;
 }
 
@@ -122,21 +119,17 @@ static void ksplice_add_runs(struct ksplice_ranges *ranges, const struct ksplice
 	}
 }
 
-static void ksplice_apply_ranges(struct ksplice_ranges *ranges, struct ksplice_update *update,
-				 struct ksplice_batch *batch)
+static void ksplice_apply_ranges(struct ksplice_ranges *ranges, const struct ksplice_batch *batch)
 {
-	struct ksplice_member *member;
+	const char *allowed = batch->update->allow_busy;
 	unsigned int i;
 
-	list_for_each_entry(member, &update->members, list)
-		if (!member->batch || member->batch == batch)
-			ksplice_add_runs(ranges, member, update->allow_busy);
+	ksplice_add_runs(ranges, batch->member, allowed);
 	for (i = 0; i < batch->nr_bodies; i++) {
 		const struct ksplice_body *body = &batch->bodies[i];
 
 		/* The runs say what belongs to the body below, which the proof is about. */
-		if (!body->below ||
-		    ksplice_listed(update->allow_busy, ksplice_str(body->function->name)))
+		if (!body->below || ksplice_listed(allowed, ksplice_str(body->function->name)))
 			continue;
 		ksplice_add_site(ranges, body);
 		ksplice_add_counter(ranges, body->below->function);
@@ -161,42 +154,40 @@ static void ksplice_add_new_code(struct ksplice_ranges *ranges, const struct ksp
 		ksplice_add_range(ranges, start, end, member->module->name);
 }
 
-static void ksplice_reverse_ranges(struct ksplice_ranges *ranges, struct ksplice_update *update)
+static void ksplice_reverse_ranges(struct ksplice_ranges *ranges, const struct ksplice_batch *batch)
 {
-	struct ksplice_member *member;
-	struct ksplice_batch *batch;
 	unsigned int i;
 
-	list_for_each_entry(member, &update->members, list)
-		if (member->batch && ksplice_goes_off(member->batch))
-			ksplice_add_new_code(ranges, member);
-	list_for_each_entry(batch, &update->batches, list)
-		for (i = 0; ksplice_goes_off(batch) && i < batch->nr_bodies; i++)
-			ksplice_add_site(ranges, &batch->bodies[i]);
+	ksplice_add_new_code(ranges, batch->member);
+	for (i = 0; i < batch->nr_bodies; i++)
+		ksplice_add_site(ranges, &batch->bodies[i]);
 }
 
-static int ksplice_alloc_ranges(struct ksplice_ranges *ranges, struct ksplice_update *update,
-				struct ksplice_batch *batch)
+static int ksplice_alloc_ranges(struct ksplice_ranges *ranges, const struct ksplice_update *update)
 {
-	unsigned int nr = ksplice_count_ranges(update, batch);
+	unsigned int nr = ksplice_count_ranges(update);
 
 	ranges->nr = 0;
 	ranges->list = ksplice_alloc((nr + 1) * sizeof(*ranges->list));
 	return ranges->list ? 0 : -ENOMEM;
 }
 
-/* The code that must be free before the batch is switched on, or, with NULL, the update off. */
-int ksplice_switch_ranges(struct ksplice_ranges *ranges, struct ksplice_update *update,
-			  struct ksplice_batch *batch)
+/* The code that must be free before the update is switched on or off. */
+int ksplice_switch_ranges(struct ksplice_ranges *ranges, struct ksplice_update *update, bool on)
 {
-	int ret = ksplice_alloc_ranges(ranges, update, batch);
+	const struct ksplice_batch *batch;
+	int ret = ksplice_alloc_ranges(ranges, update);
 
 	if (ret)
 		return ret;
-	if (batch)
-		ksplice_apply_ranges(ranges, update, batch);
-	else
-		ksplice_reverse_ranges(ranges, update);
+	list_for_each_entry(batch, &update->batches, list) {
+		if (!ksplice_takes_part(batch, on))
+			continue;
+		if (on)
+			ksplice_apply_ranges(ranges, batch);
+		else
+			ksplice_reverse_ranges(ranges, batch);
+	}
 	ksplice_sort_ranges(ranges);
 	return 0;
 }
@@ -205,7 +196,7 @@ int ksplice_switch_ranges(struct ksplice_ranges *ranges, struct ksplice_update *
 int ksplice_old_ranges(struct ksplice_ranges *ranges, struct ksplice_update *update)
 {
 	struct ksplice_member *member;
-	int ret = ksplice_alloc_ranges(ranges, update, NULL);
+	int ret = ksplice_alloc_ranges(ranges, update);
 
 	if (ret)
 		return ret;

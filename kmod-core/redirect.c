@@ -3,7 +3,7 @@
  * Redirection: sends the calls of a function in the running kernel to its new body.
  *
  * A function starts with a call or a nop that ftrace owns (its site), or is bare, and gets a jump at
- * its entry or nothing (choose.c). All functions that are applied together form a batch: one ftrace_ops
+ * its entry or nothing (choose.c). The functions of an update in one target form a batch: one ftrace_ops
  * that covers all of their sites, with a hash table from site to body. ftrace calls ksplice_handler()
  * at each of these sites, and the handler sets the address at which the task goes on.
  *
@@ -148,8 +148,7 @@ static bool ksplice_has_slot(const struct ksplice_batch *batch, const struct ksp
 	return false;
 }
 
-static int ksplice_add_body(struct ksplice_batch *batch, struct ksplice_member *member,
-			    const struct ksplice_function *function)
+static int ksplice_add_body(struct ksplice_batch *batch, const struct ksplice_function *function)
 {
 	struct ksplice_update *update = batch->update;
 	struct ksplice_body *body = &batch->bodies[batch->nr_bodies];
@@ -181,7 +180,6 @@ static int ksplice_add_body(struct ksplice_batch *batch, struct ksplice_member *
 	body->new_addr = function->new_addr;
 	body->new_size = function->new_size;
 	body->active = &batch->active;
-	body->member = member;
 	body->function = function;
 	body->batch = batch;
 	body->slot = slot;
@@ -192,7 +190,7 @@ static int ksplice_add_body(struct ksplice_batch *batch, struct ksplice_member *
 	return 0;
 }
 
-static void ksplice_free_batch(struct ksplice_batch *batch)
+void ksplice_free_batch(struct ksplice_batch *batch)
 {
 	unsigned int i;
 
@@ -227,35 +225,26 @@ static struct ksplice_batch *ksplice_alloc_batch(unsigned int nr)
 }
 
 /*
- * Makes the batch of all members that have none yet; nothing is visible to ftrace or the handler
- * afterwards. Returns an ERR_PTR after ksplice_abort().
+ * Makes the batch of a member; nothing is visible to ftrace or the handler afterwards. Returns an ERR_PTR
+ * after ksplice_abort().
  */
-struct ksplice_batch *ksplice_make_batch(struct ksplice_update *update)
+struct ksplice_batch *ksplice_make_batch(struct ksplice_member *member)
 {
-	struct ksplice_member *member;
-	struct ksplice_batch *batch;
-	unsigned int nr = 0;
+	struct ksplice_batch *batch = ksplice_alloc_batch(member->object->nr_functions);
 	unsigned int i;
 	int ret;
 
-	list_for_each_entry(member, &update->members, list)
-		if (!member->batch)
-			nr += member->object->nr_functions;
-	batch = ksplice_alloc_batch(nr);
 	if (!batch)
-		return ERR_PTR(ksplice_abort(update, KSPLICE_OUT_OF_MEMORY,
+		return ERR_PTR(ksplice_abort(member->update, KSPLICE_OUT_OF_MEMORY,
 					     "no memory for the redirections"));
-	batch->update = update;
-	list_for_each_entry(member, &update->members, list) {
-		if (member->batch)
-			continue;
-		for (i = 0; i < member->object->nr_functions; i++) {
-			ret = ksplice_add_body(batch, member,
-					       &ksplice_functions(member->object)[i]);
-			if (ret) {
-				ksplice_free_batch(batch);
-				return ERR_PTR(ret);
-			}
+	batch->update = member->update;
+	batch->member = member;
+	batch->fresh = true;
+	for (i = 0; i < member->object->nr_functions; i++) {
+		ret = ksplice_add_body(batch, &ksplice_functions(member->object)[i]);
+		if (ret) {
+			ksplice_free_batch(batch);
+			return ERR_PTR(ret);
 		}
 	}
 	return batch;
@@ -380,12 +369,12 @@ int ksplice_arm(struct ksplice_batch *batch)
 }
 
 /*
- * Unlinks, disarms and frees a batch that is switched off; also one that was armed in part. False
- * if ftrace keeps it: then its modules must stay for ever.
+ * Unlinks and disarms a batch that is switched off; also one that was armed in part. Before it is freed,
+ * handlers that still look at it must have ended (ksplice_release()). False if ftrace keeps it: then
+ * its modules must stay for ever.
  */
-bool ksplice_drop_batch(struct ksplice_batch *batch)
+bool ksplice_disarm(struct ksplice_batch *batch)
 {
-	bool foreign = false;
 	unsigned int i;
 
 	WARN_ON_ONCE(batch->active);
@@ -394,29 +383,20 @@ bool ksplice_drop_batch(struct ksplice_batch *batch)
 
 		if (WARN_ON_ONCE(body->slot->top != body))
 			continue;
-		if (ksplice_probe(batch, body->slot->ip, false) == body->slot)
-			continue;	/* in our own table */
-		WRITE_ONCE(body->slot->top, body->below);
-		foreign = true;
+		if (ksplice_probe(batch, body->slot->ip, false) != body->slot)
+			WRITE_ONCE(body->slot->top, body->below);
 	}
+	list_del_init(&batch->all);
 	if (batch->registered && unregister_ftrace_function(&batch->ops)) {
 		/* Only a ftrace that has shut itself down refuses. It may still call us: keep all. */
 		pr_err("ksplice: ftrace has been shut down; the modules of update %s stay until the next boot\n",
 		       batch->update->id);
 		ksplice_ftrace_dead = true;
 		__module_get(THIS_MODULE);
-		list_del_init(&batch->all);
 		return false;
-	}
-	/* Unregistering would have waited for the tasks that exit, too. */
-	if (foreign || (batch->linked && batch->nr_jumps)) {
-		synchronize_rcu_tasks_rude();
-		synchronize_rcu_tasks();
 	}
 	if (batch->nr_ips)
 		ftrace_free_filter(&batch->ops);
-	list_del(&batch->all);
-	ksplice_free_batch(batch);
 	return true;
 }
 

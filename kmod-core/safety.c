@@ -79,19 +79,16 @@ static int ksplice_alloc_seen(struct ksplice_walk *walk)
 	return walk->seen ? 0 : -ENOMEM;
 }
 
-/*
- * Prepares for scans before the batch is switched on, or, with batch NULL, before all batches of
- * the update are switched off. NULL if there is no memory.
- */
-struct ksplice_walk *ksplice_make_walk(struct ksplice_update *update, struct ksplice_batch *batch)
+/* Prepares for scans before the update is switched on or off. NULL if there is no memory. */
+struct ksplice_walk *ksplice_make_walk(struct ksplice_update *update, bool on)
 {
 	struct ksplice_walk *walk = ksplice_alloc(sizeof(*walk));
 
 	if (!walk)
 		return NULL;
-	walk->reverse = !batch;
+	walk->reverse = !on;
 	walk->leaving = update->leaving;
-	if (!ksplice_switch_ranges(&walk->ranges, update, batch) && !ksplice_alloc_seen(walk))
+	if (!ksplice_switch_ranges(&walk->ranges, update, on) && !ksplice_alloc_seen(walk))
 		return walk;
 	ksplice_free_walk(walk);
 	return NULL;

@@ -20,17 +20,15 @@
 
 typedef int (*ksplice_hook_t)(void);
 
-/* A batch of NULL means every member that is switched off. */
-static bool ksplice_takes_part(const struct ksplice_member *member,
-			       const struct ksplice_batch *batch)
-{
-	return member->batch && (batch ? member->batch == batch : ksplice_goes_off(member->batch));
-}
-
 static bool ksplice_may_fail(enum ksplice_hook_kind kind)
 {
 	return kind == KSPLICE_HOOK_PRE_APPLY || kind == KSPLICE_HOOK_CHECK_APPLY ||
 	       kind == KSPLICE_HOOK_PRE_REVERSE || kind == KSPLICE_HOOK_CHECK_REVERSE;
+}
+
+static bool ksplice_is_for_apply(enum ksplice_hook_kind kind)
+{
+	return kind < KSPLICE_HOOK_PRE_REVERSE;
 }
 
 static int ksplice_call_member(const struct ksplice_member *member, enum ksplice_hook_kind kind)
@@ -58,15 +56,14 @@ static int ksplice_call_member(const struct ksplice_member *member, enum ksplice
  * Calls the hooks of one kind, members in order of registration. Hooks of the pre and check kinds
  * can fail; the first that does ends the calls, and its value is returned.
  */
-int ksplice_call_hooks(struct ksplice_update *update, struct ksplice_batch *batch,
-		       enum ksplice_hook_kind kind)
+int ksplice_call_hooks(struct ksplice_update *update, enum ksplice_hook_kind kind)
 {
 	struct ksplice_member *member;
 
 	list_for_each_entry(member, &update->members, list) {
 		int ret;
 
-		if (!ksplice_takes_part(member, batch))
+		if (!member->batch || !ksplice_takes_part(member->batch, ksplice_is_for_apply(kind)))
 			continue;
 		if (kind == KSPLICE_HOOK_PRE_APPLY || kind == KSPLICE_HOOK_PRE_REVERSE)
 			member->hooked = true;
@@ -78,19 +75,18 @@ int ksplice_call_hooks(struct ksplice_update *update, struct ksplice_batch *batc
 }
 
 /* Calls the fail hooks of the members whose pre hooks were reached, last member first. */
-void ksplice_call_fail_hooks(struct ksplice_update *update, struct ksplice_batch *batch,
-			     enum ksplice_hook_kind kind)
+void ksplice_call_fail_hooks(struct ksplice_update *update, enum ksplice_hook_kind kind)
 {
 	struct ksplice_member *member;
 
 	list_for_each_entry_reverse(member, &update->members, list)
-		if (ksplice_takes_part(member, batch) && member->hooked)
+		if (member->hooked && member->batch &&
+		    ksplice_takes_part(member->batch, ksplice_is_for_apply(kind)))
 			ksplice_call_member(member, kind);
 }
 
 struct ksplice_switch {
 	struct ksplice_update *update;
-	struct ksplice_batch *batch;	/* NULL to switch all off */
 	struct ksplice_walk *walk;
 	bool on;
 	bool hook_failed;
@@ -104,17 +100,16 @@ struct ksplice_switch {
 
 static int ksplice_check_places_stopped(struct ksplice_switch *data)
 {
-	struct ksplice_member *member;
+	const struct ksplice_batch *batch;
 
-	list_for_each_entry(member, &data->update->members, list)
-		if (!data->wrong && ksplice_takes_part(member, data->batch))
-			data->wrong = ksplice_wrong_place(member, data->on);
+	list_for_each_entry(batch, &data->update->batches, list)
+		if (!data->wrong && ksplice_takes_part(batch, data->on))
+			data->wrong = ksplice_wrong_place(batch->member, data->on);
 	return data->wrong ? -EINVAL : 0;
 }
 
 static int ksplice_try_stopped(struct ksplice_switch *data)
 {
-	struct ksplice_member *member;
 	struct ksplice_batch *batch;
 	int ret = ksplice_scan_stopped(data->walk);
 
@@ -122,7 +117,7 @@ static int ksplice_try_stopped(struct ksplice_switch *data)
 		ret = ksplice_check_places_stopped(data);
 	if (ret)
 		return ret;
-	ret = ksplice_call_hooks(data->update, data->batch,
+	ret = ksplice_call_hooks(data->update,
 				 data->on ? KSPLICE_HOOK_CHECK_APPLY : KSPLICE_HOOK_CHECK_REVERSE);
 	/* A target that goes does not ask. */
 	if (ret && !data->update->only) {
@@ -130,18 +125,14 @@ static int ksplice_try_stopped(struct ksplice_switch *data)
 		return ret;
 	}
 	ksplice_begin_pokes(data->pokes, &data->meeting);
-	if (data->on)
-		WRITE_ONCE(data->batch->active, true);
-	else
-		list_for_each_entry(batch, &data->update->batches, list)
-			if (ksplice_goes_off(batch))
-				WRITE_ONCE(batch->active, false);
-	list_for_each_entry(member, &data->update->members, list)
-		if (ksplice_takes_part(member, data->batch))
-			ksplice_switch_places(member, data->on);
+	list_for_each_entry(batch, &data->update->batches, list) {
+		if (!ksplice_takes_part(batch, data->on))
+			continue;
+		WRITE_ONCE(batch->active, data->on);
+		ksplice_switch_places(batch->member, data->on);
+	}
 	ksplice_end_pokes(data->pokes, &data->meeting);
-	ksplice_call_hooks(data->update, data->batch,
-			   data->on ? KSPLICE_HOOK_APPLY : KSPLICE_HOOK_REVERSE);
+	ksplice_call_hooks(data->update, data->on ? KSPLICE_HOOK_APPLY : KSPLICE_HOOK_REVERSE);
 	return 0;
 }
 
@@ -167,7 +158,7 @@ static const struct ksplice_body *ksplice_dead_body(const struct ksplice_switch 
 	if (data->on || num_online_cpus() == num_present_cpus())
 		return NULL;
 	list_for_each_entry(batch, &data->update->batches, list)
-		for (i = 0; ksplice_goes_off(batch) && i < batch->nr_bodies; i++)
+		for (i = 0; ksplice_takes_part(batch, false) && i < batch->nr_bodies; i++)
 			if (ksplice_sleeps_offline(&batch->bodies[i]))
 				return &batch->bodies[i];
 	return NULL;
@@ -244,18 +235,19 @@ static int ksplice_try_all(struct ksplice_switch *data)
 }
 
 /*
- * Switches a batch on, or all batches of the update off, or that in update->only. Returns 0, or aborts: nothing changed. Also
- * without abort, -EINPROGRESS: our own task is in the code, so another one has to do it.
+ * Switches the fresh batches of the update on, or all of them off, or that in update->only. Returns 0, or
+ * aborts: nothing changed. Also without abort, -EINPROGRESS: our own task is in the code, so another one has
+ * to do it.
  */
-int ksplice_switch(struct ksplice_update *update, struct ksplice_batch *batch, bool on)
+int ksplice_switch(struct ksplice_update *update, bool on)
 {
-	struct ksplice_switch data = { .update = update, .batch = on ? batch : NULL, .on = on };
+	struct ksplice_switch data = { .update = update, .on = on };
 	int ret;
 
-	data.walk = ksplice_make_walk(update, data.batch);
+	data.walk = ksplice_make_walk(update, on);
 	if (!data.walk)
 		return ksplice_abort(update, KSPLICE_OUT_OF_MEMORY, "no memory to scan the tasks");
-	data.pokes = ksplice_make_pokes(update, data.batch);
+	data.pokes = ksplice_make_pokes(update, on);
 	if (data.pokes)
 		ret = ksplice_try_all(&data);
 	else
