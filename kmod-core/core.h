@@ -11,7 +11,8 @@
  * a batch of redirections for each (redirect.c; choose.c says which are jumps), arms what is not a
  * jump while it is switched off, and switches them on together when no task is in the code that is replaced
  * (safety.c decides, switch.c stops the machine, jump.c writes the jumps in that instant). Reversing
- * switches all batches of the update off in the same way, then disarms and frees them. A
+ * switches all batches of the update off in the same way, then disarms and frees them. A target that is
+ * unloaded takes its batches along (ksplice_let_go()). A
  * member of which an address may be in live memory (object->kept) stays pinned, with its target and
  * the updates on which it stands: it can be applied again, and never be unloaded.
  *
@@ -72,7 +73,9 @@ struct ksplice_member {
 	struct ksplice_update *update;
 	const struct ksplice_object *object;
 	struct module *module;		/* the update module; pinned while applied */
-	struct module *target;		/* pinned while applied; NULL for vmlinux */
+	struct module *target;		/* while applied; NULL for vmlinux */
+	bool holds_target;		/* it cannot be unloaded */
+	struct list_head targeted;	/* in ksplice_targeted, while there is a target */
 	u32 nr_pinned;			/* of the object's needs: pinned while applied */
 	struct ksplice_batch *batch;	/* not NULL while armed */
 	u64 **places;			/* writable aliases of the object's places */
@@ -198,6 +201,7 @@ extern struct list_head ksplice_updates;
 extern struct list_head ksplice_batches;
 extern struct list_head ksplice_orphans;
 extern struct list_head ksplice_comings;
+extern struct list_head ksplice_targeted;
 extern spinlock_t ksplice_late_lock;
 const char *ksplice_cause_word(enum ksplice_cause cause);
 const char *ksplice_stage_word(enum ksplice_stage stage);
@@ -209,11 +213,18 @@ void ksplice_begin(struct ksplice_update *update);
 bool ksplice_listed(const char *names, const char *name);
 bool ksplice_stays(const struct ksplice_update *update);
 bool ksplice_is_coming(const struct module *module);
+bool ksplice_is_patched(const struct module *module);
 
 /* Does it belong to what ksplice_switch() switches on, or off? */
 static inline bool ksplice_takes_part(const struct ksplice_batch *batch, bool on)
 {
 	return on ? batch->fresh : !batch->update->only || batch->update->only == batch;
+}
+
+/* Its target goes: nothing can be in the way, as it will be freed, but somebody may still call it. */
+static inline bool ksplice_loses_target(const struct ksplice_batch *batch)
+{
+	return batch->update->only == batch;
 }
 
 /* object.c: checks on the tables of an update object, and the typed view of them */
@@ -285,6 +296,8 @@ int ksplice_match_range(const struct ksplice_range *range, unsigned long addr, c
 /* pin.c */
 int ksplice_pin_members(struct ksplice_update *update);
 void ksplice_unpin(struct ksplice_member *member);
+void ksplice_release_target(struct ksplice_member *member);
+void ksplice_settle_targets(struct ksplice_update *update);
 void ksplice_unpin_members(struct ksplice_update *update);
 const struct ksplice_update *ksplice_staying_user(const struct ksplice_member *member,
 						  unsigned int *nr);
@@ -314,6 +327,7 @@ void ksplice_free_pokes(struct ksplice_pokes *pokes);
 void ksplice_lock_text(void);
 void ksplice_unlock_text(void);
 const struct ksplice_body *ksplice_wrong_poke(const struct ksplice_pokes *pokes);
+void ksplice_skip_wrong_pokes(struct ksplice_pokes *pokes);
 int ksplice_report_poke(struct ksplice_update *update, const struct ksplice_body *body);
 void ksplice_begin_pokes(const struct ksplice_pokes *pokes, struct ksplice_meeting *meeting);
 void ksplice_end_pokes(const struct ksplice_pokes *pokes, struct ksplice_meeting *meeting);

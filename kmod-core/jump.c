@@ -279,19 +279,32 @@ void ksplice_unlock_text(void)
 #endif
 }
 
+static bool ksplice_is_wrong(const struct ksplice_poke *poke)
+{
+	return memcmp((void *)poke->addr, poke->from, poke->body->jump_size) ||
+	       ksplice_has_kprobe(poke->addr, poke->body->jump_size);
+}
+
 /* With the text locked, so that it stays so: a body of which the bytes are not what they should be. */
 const struct ksplice_body *ksplice_wrong_poke(const struct ksplice_pokes *pokes)
 {
 	unsigned int i;
 
-	for (i = 0; i < pokes->nr; i++) {
-		const struct ksplice_poke *poke = &pokes->list[i];
-
-		if (memcmp((void *)poke->addr, poke->from, poke->body->jump_size) ||
-		    ksplice_has_kprobe(poke->addr, poke->body->jump_size))
-			return poke->body;
-	}
+	for (i = 0; i < pokes->nr; i++)
+		if (ksplice_is_wrong(&pokes->list[i]))
+			return pokes->list[i].body;
 	return NULL;
+}
+
+/* The same, and they are left as they are. */
+void ksplice_skip_wrong_pokes(struct ksplice_pokes *pokes)
+{
+	unsigned int from, to = 0;
+
+	for (from = 0; from < pokes->nr; from++)
+		if (!ksplice_is_wrong(&pokes->list[from]))
+			pokes->list[to++] = pokes->list[from];
+	pokes->nr = to;
 }
 
 /* After ksplice_wrong_poke() has found one. */

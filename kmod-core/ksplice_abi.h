@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#define KSPLICE_ABI_VERSION 8
+#define KSPLICE_ABI_VERSION 9
 
 /*
  * Kinds of ranges in run code that the kernel rewrites itself. Each accepts the bytes of a listed
@@ -190,8 +190,13 @@ struct ksplice_object {
 	__u32 nr_places;
 	__u32 nr_callees;
 	__u32 nr_units;
+	__u32 flags;
+	__u32 reserved;
 	struct ksplice_hook_table hooks[KSPLICE_NR_HOOKS];
 };
+
+#define KSPLICE_OBJECT_USES_OTHERS 0x1	/* its code uses what is in the update's other targets, or came with
+					 * their update modules */
 
 #ifdef __KERNEL__
 struct module;

@@ -18,7 +18,8 @@
  *
  * Nothing else is different: the helper's operation checks the code and the stacks as any other, so that
  * it is right also if it comes when the init code runs already. A module of which the init code fails is
- * freed, whoever has pinned it: we are told before that, and switch off what was done for it.
+ * freed, whoever has pinned it, and one that is patched can be unloaded (pin.c): we are told before that, and
+ * switch off what was done for it. The update then waits for it to come again.
  *
  * No lock is held while we wait. What the host wants (parameter late): patch: a module that could not be
  * patched in time is loaded all the same, and the log says so; refuse: it is not loaded; allow: nobody is
@@ -246,7 +247,7 @@ static int ksplice_module_comes(struct module *module)
 	return 0;
 }
 
-/* The module is loaded, or is not and goes. */
+/* The module is loaded; or it goes, as its init code has failed or somebody unloads it. */
 static void ksplice_module_came(struct module *module, bool goes)
 {
 	struct ksplice_coming *coming, *found = NULL;
@@ -258,11 +259,11 @@ static void ksplice_module_came(struct module *module, bool goes)
 	if (found)
 		list_del(&found->list);
 	spin_unlock(&ksplice_late_lock);
+	/* From now on it cannot be pinned any more, if it goes. */
+	if (goes && (found || ksplice_is_patched(module)))
+		ksplice_let_go(module);
 	if (!found)
 		return;
-	/* From now on it cannot be pinned any more, if it goes. */
-	if (goes)
-		ksplice_let_go(module);
 	kref_put(&found->ref, ksplice_free_coming);
 	module_put(THIS_MODULE);	/* who unloads us waits for the notifiers */
 }

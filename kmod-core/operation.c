@@ -196,12 +196,14 @@ int ksplice_apply(struct ksplice_update *update)
 	if (update->stage != KSPLICE_APPLIED)
 		update->order = ++ksplice_order;
 	update->stage = KSPLICE_APPLIED;
+	ksplice_settle_targets(update);
 	pr_info("ksplice: Update %s applied successfully\n", update->id);
 	return 0;
 
 fail:
 	ksplice_call_fail_hooks(update, KSPLICE_HOOK_FAIL_APPLY);
 	ksplice_release(update, true);
+	ksplice_settle_targets(update);
 	return ret;
 }
 
@@ -329,6 +331,7 @@ int ksplice_reverse(struct ksplice_update *update)
 		    (member->object->kept || ksplice_staying_user(member, &nr)))
 			member->stays = true;
 	ksplice_release(update, false);
+	ksplice_settle_targets(update);
 	update->stage = KSPLICE_REVERSED;
 	pr_info("ksplice: Update %s reversed successfully%s\n", update->id,
 		ksplice_stays(update) ? "; it stays in memory, as it may be in use" : "");
@@ -351,9 +354,7 @@ static void ksplice_orphan(struct ksplice_update *update, struct ksplice_member 
 {
 	pr_warn("ksplice: the update module %s of update %s stays in memory, as it may be in use\n",
 		member->module->name, update->id);
-	if (member->target)
-		module_put(member->target);
-	member->target = NULL;
+	ksplice_release_target(member);
 	member->update = NULL;
 	update->nr_members--;
 	list_move_tail(&member->list, &ksplice_orphans);
@@ -385,10 +386,44 @@ static int ksplice_reverse_batch(struct ksplice_batch *batch)
 	return ret;
 }
 
+/* The update waits for the target as if it had been left out with --partial. */
+static void ksplice_await(struct ksplice_update *update, const struct module *target)
+{
+	char *names = NULL, *old = update->skipped;
+	size_t size = (old ? strlen(old) : 0) + strlen(target->name) + 2;
+
+	update->partial = true;
+	if (ksplice_listed(old, target->name))
+		return;
+	names = ksplice_alloc(size);
+	if (!names) {
+		pr_err("ksplice: no memory: module %s will not be patched by update %s when it comes again\n",
+		       target->name, update->id);
+		return;
+	}
+	snprintf(names, size, "%s%s%s", old ?: "", old && *old ? " " : "", target->name);
+	spin_lock(&ksplice_late_lock);
+	update->skipped = names;
+	spin_unlock(&ksplice_late_lock);
+	kvfree(old);
+}
+
+/* What was reversed and stays in memory is for a target that is no more. */
+static void ksplice_orphan_all(const struct module *target)
+{
+	struct ksplice_member *member, *next;
+	struct ksplice_update *update;
+
+	list_for_each_entry(update, &ksplice_updates, list)
+		list_for_each_entry_safe(member, next, &update->members, list)
+			if (member->stays && member->target == target)
+				ksplice_orphan(update, member);
+}
+
 /*
- * A module that was patched while it was being loaded goes, because its init code has failed: whatever
- * was done for it is undone, the newest first, however long that takes. Its memory is there until we
- * return.
+ * A module that is patched goes, as it is unloaded or as its init code has failed: whatever was done for
+ * it is undone, the newest first, however long that takes. Its memory is there until we return, and nobody
+ * runs its own code any more. When it comes again, it is patched again.
  */
 void ksplice_let_go(const struct module *target)
 {
@@ -396,10 +431,11 @@ void ksplice_let_go(const struct module *target)
 
 	mutex_lock(&ksplice_mutex);
 	while ((batch = ksplice_batch_on(target))) {
-		const char *id = batch->update->id;
+		struct ksplice_update *update = batch->update;
 
 		if (!ksplice_reverse_batch(batch)) {
-			pr_info("ksplice: Update %s has let go of module %s, which goes\n", id,
+			ksplice_await(update, target);
+			pr_info("ksplice: Update %s has let go of module %s, which goes\n", update->id,
 				target->name);
 			continue;
 		}
@@ -407,5 +443,6 @@ void ksplice_let_go(const struct module *target)
 		msleep(100);
 		mutex_lock(&ksplice_mutex);
 	}
+	ksplice_orphan_all(target);
 	mutex_unlock(&ksplice_mutex);
 }

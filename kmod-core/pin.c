@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pins: an applied update holds its own modules, its target modules, and the modules of the updates
- * on which it stands, so that none of them is unloaded.
+ * Pins: an applied update holds its own modules, and the modules of the updates on which it stands, so that
+ * none of them is unloaded. A target module it holds while an operation goes on, and for as long as somebody
+ * else may come to the code that was made for it: other update modules, or live memory that has an address of
+ * it. Else the target can be unloaded, and is let go (late.c).
  */
 #include <linux/module.h>
 
@@ -28,8 +30,76 @@ static int ksplice_pin_target(struct ksplice_update *update, struct ksplice_memb
 	if (!pinned)
 		return ksplice_abort(update, KSPLICE_TARGET_NOT_LOADED,
 				     "module %s was unloaded or loaded anew meanwhile", name);
+	spin_lock(&ksplice_late_lock);
 	member->target = target;
+	list_add(&member->targeted, &ksplice_targeted);
+	spin_unlock(&ksplice_late_lock);
+	member->holds_target = true;
 	return 0;
+}
+
+/* The member has no target any more. */
+void ksplice_release_target(struct ksplice_member *member)
+{
+	if (member->target && member->holds_target)
+		module_put(member->target);
+	spin_lock(&ksplice_late_lock);
+	list_del_init(&member->targeted);
+	member->target = NULL;
+	spin_unlock(&ksplice_late_lock);
+	member->holds_target = false;
+}
+
+/*
+ * Must the target stay, because somebody else may come to the code that was made for it: through an address
+ * in live memory, or from the other targets of the update? (Update modules export nothing.)
+ */
+static bool ksplice_wants_target(const struct ksplice_member *member)
+{
+	const struct ksplice_member *user;
+
+	if (member->stays || member->object->kept)
+		return true;
+	list_for_each_entry(user, &member->update->members, list)
+		if (user->object->flags & KSPLICE_OBJECT_USES_OTHERS)
+			return true;
+	return false;
+}
+
+/* Before a part of the update is applied that may use the others. */
+static int ksplice_hold_targets(struct ksplice_update *update)
+{
+	struct ksplice_member *member;
+
+	list_for_each_entry(member, &update->members, list) {
+		if (!member->target || member->holds_target || !ksplice_wants_target(member))
+			continue;
+		if (!try_module_get(member->target))
+			return ksplice_abort(update, KSPLICE_TARGET_NOT_LOADED,
+					     "module %s is being unloaded",
+					     ksplice_str(member->object->target));
+		member->holds_target = true;
+	}
+	return 0;
+}
+
+/* After an operation: the targets that need not stay can be unloaded from now on. */
+void ksplice_settle_targets(struct ksplice_update *update)
+{
+	struct ksplice_member *member;
+
+	list_for_each_entry(member, &update->members, list) {
+		bool wanted = ksplice_wants_target(member);
+
+		if (!member->target || wanted == member->holds_target)
+			continue;
+		/* One that goes just now is let go next, whatever is wanted. */
+		if (wanted && !try_module_get(member->target))
+			continue;
+		if (!wanted)
+			module_put(member->target);
+		member->holds_target = wanted;
+	}
 }
 
 /*
@@ -95,9 +165,7 @@ void ksplice_unpin(struct ksplice_member *member)
 	while (member->nr_pinned)
 		module_put(ksplice_need_module(
 			&ksplice_needs(member->object)[--member->nr_pinned]));
-	if (member->target)
-		module_put(member->target);
-	member->target = NULL;
+	ksplice_release_target(member);
 	module_put(member->module);
 }
 
@@ -120,8 +188,10 @@ void ksplice_unpin_members(struct ksplice_update *update)
 int ksplice_pin_members(struct ksplice_update *update)
 {
 	struct ksplice_member *member;
-	int ret = 0;
+	int ret = ksplice_hold_targets(update);
 
+	if (ret)
+		return ret;
 	list_for_each_entry(member, &update->members, list) {
 		if (member->batch)
 			continue;

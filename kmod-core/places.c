@@ -117,16 +117,21 @@ void ksplice_unmap_places(struct ksplice_member *member)
 	member->places = NULL;
 }
 
+static bool ksplice_is_as_expected(const struct ksplice_member *member, u32 i, bool on)
+{
+	const struct ksplice_place *place = &ksplice_places(member->object)[i];
+
+	return (READ_ONCE(*member->places[i]) & place->mask) == (on ? place->old_value : place->new_value);
+}
+
 /* Under stop_machine: the first place that has not the value it should have before the switch. */
 const struct ksplice_place *ksplice_wrong_place(const struct ksplice_member *member, bool on)
 {
-	const struct ksplice_place *places = ksplice_places(member->object);
 	u32 i;
 
 	for (i = 0; i < member->object->nr_places; i++)
-		if ((READ_ONCE(*member->places[i]) & places[i].mask) !=
-		    (on ? places[i].old_value : places[i].new_value))
-			return &places[i];
+		if (!ksplice_is_as_expected(member, i, on))
+			return &ksplice_places(member->object)[i];
 	return NULL;
 }
 
@@ -145,15 +150,16 @@ static void ksplice_store_place(u64 *to, u64 mask, u64 value)
 			WRITE_ONCE(bytes[i], (u8)(value >> (8 * i)));
 }
 
-/* Under stop_machine. */
+/* Under stop_machine. What somebody else has changed in a target that goes is left as it is. */
 void ksplice_switch_places(struct ksplice_member *member, bool on)
 {
 	const struct ksplice_place *places = ksplice_places(member->object);
 	u32 i;
 
 	for (i = 0; i < member->object->nr_places; i++)
-		ksplice_store_place(member->places[i], places[i].mask,
-				    on ? places[i].new_value : places[i].old_value);
+		if (ksplice_is_as_expected(member, i, on))
+			ksplice_store_place(member->places[i], places[i].mask,
+					    on ? places[i].new_value : places[i].old_value);
 }
 
 /* After ksplice_wrong_place() has found one. */

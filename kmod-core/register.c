@@ -83,6 +83,7 @@ int ksplice_register(struct ksplice_object *object, struct module *module)
 		return -ENOMEM;
 	member->object = object;
 	member->module = module;
+	INIT_LIST_HEAD(&member->targeted);
 	if (mutex_lock_killable(&ksplice_mutex)) {
 		kvfree(member);
 		return -EINTR;

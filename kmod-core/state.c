@@ -12,6 +12,7 @@ LIST_HEAD(ksplice_updates);
 LIST_HEAD(ksplice_batches);
 LIST_HEAD(ksplice_orphans);		/* members that stay in memory, without their target */
 LIST_HEAD(ksplice_comings);
+LIST_HEAD(ksplice_targeted);	/* members, under ksplice_late_lock */
 DEFINE_SPINLOCK(ksplice_late_lock);
 
 /* The words of abort_cause, and what the writer of the stage file gets. */
@@ -136,6 +137,19 @@ bool ksplice_is_coming(const struct module *module)
 	spin_lock(&ksplice_late_lock);
 	list_for_each_entry(coming, &ksplice_comings, list)
 		found = found || coming->module == module;
+	spin_unlock(&ksplice_late_lock);
+	return found;
+}
+
+/* Has an update been applied to this module, or does it stay for one? */
+bool ksplice_is_patched(const struct module *module)
+{
+	const struct ksplice_member *member;
+	bool found = false;
+
+	spin_lock(&ksplice_late_lock);
+	list_for_each_entry(member, &ksplice_targeted, targeted)
+		found = found || member->target == module;
 	spin_unlock(&ksplice_late_lock);
 	return found;
 }

@@ -103,7 +103,7 @@ static int ksplice_check_places_stopped(struct ksplice_switch *data)
 	const struct ksplice_batch *batch;
 
 	list_for_each_entry(batch, &data->update->batches, list)
-		if (!data->wrong && ksplice_takes_part(batch, data->on))
+		if (!data->wrong && ksplice_takes_part(batch, data->on) && !ksplice_loses_target(batch))
 			data->wrong = ksplice_wrong_place(batch->member, data->on);
 	return data->wrong ? -EINVAL : 0;
 }
@@ -170,6 +170,8 @@ static int ksplice_stop(struct ksplice_switch *data)
 	int ret;
 
 	ksplice_lock_text();
+	if (data->update->only)
+		ksplice_skip_wrong_pokes(data->pokes);
 	data->changed = ksplice_wrong_poke(data->pokes);
 	data->dead = ksplice_dead_body(data);
 	if (data->changed || data->dead) {

@@ -372,6 +372,10 @@ void UpdateBuilder::add_object_record() {
   record.nr_callees = static_cast<uint32_t>(add_callees());
   record.nr_units = static_cast<uint32_t>(add_units());
   record.nr_places = static_cast<uint32_t>(table(".ksplice.places")->size / sizeof(ksplice_place));
+  if (std::ranges::any_of(used_neighbours_, [&](const auto& used) {
+        return info_.neighbours.at(used.first).target != "vmlinux";
+      }))
+    record.flags |= KSPLICE_OBJECT_USES_OTHERS;
   static const char* const HookSections[] = KSPLICE_HOOK_SECTIONS;
   for (size_t kind = 0; kind < KSPLICE_NR_HOOKS; ++kind)
     record.hooks[kind].nr = hooks_[HookSections[kind]].size();

@@ -6,8 +6,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 
+#include "kmod-core/ksplice_abi.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/tool.h"
@@ -352,6 +354,12 @@ TEST_F(LowerUpdateTest, UpdatesOfAModule) {
   EXPECT_TRUE(rare->is_undefined());
 }
 
+uint32_t object_flags(const UpdateObject& update) {
+  ksplice_object head;
+  std::memcpy(&head, update.object.find_section(".ksplice.object")->data.data(), sizeof head);
+  return head.flags;
+}
+
 // What the patch exports from vmlinux is in the update's other module, which is loaded first.
 TEST_F(LowerUpdateTest, ANeighbourIsInTheOtherModule) {
   RunImage image = module();
@@ -370,9 +378,15 @@ TEST_F(LowerUpdateTest, ANeighbourIsInTheOtherModule) {
   EXPECT_EQ(made->location("fresh").symbol, "fresh");
   ASSERT_EQ(made->update.uses.size(), 1u);
   EXPECT_TRUE(made->update.uses[0].is_new && made->update.uses[0].only_called);
+  EXPECT_EQ(object_flags(made->update), 0u);
   made = update("+ (long)fresh");
   ASSERT_EQ(made->update.uses.size(), 1u);
   EXPECT_FALSE(made->update.uses[0].only_called);
+  // A module that is used must stay in memory.
+  info.neighbours["fresh"] = {"lib", "ksplice_b_lib", {}, ""};
+  made = update("+ fresh(x)");
+  ASSERT_EQ(refusals(*made), "");
+  EXPECT_EQ(object_flags(made->update), static_cast<uint32_t>(KSPLICE_OBJECT_USES_OTHERS));
   // Of a module that the update has nothing for, nobody would hold it.
   info.neighbours["fresh"] = {"lib", "", RunLocation{"lib", ".text", "", 0, false}, ""};
   made = update("+ fresh(x)");

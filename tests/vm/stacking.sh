@@ -186,6 +186,9 @@ must ksplice-apply -q --partial --late=patch ksplice-second.tar.gz
 must modprobe dummy numdummies=1
 is 2222 "$(cat /sys/class/net/dummy0/mtu)"
 is "" "$(ksplice-view | grep 'was loaded later')"
+must rmmod dummy
+must modprobe dummy numdummies=1
+is 2222 "$(cat /sys/class/net/dummy0/mtu)"
 must ksplice-undo -q second
 is 1111 "$(mtu)"
 must ksplice-undo -q first

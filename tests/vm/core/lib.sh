@@ -62,6 +62,8 @@ load_versions versions_update
 multi_vmlinux cmdline
 multi_target module
 multi_target2 module
+multi_user module
+multi_keeps module
 many many_update
 nmi nmi_update
 nmi_bare nmi_update

@@ -13,6 +13,7 @@
  *	#define UPDATE_POINTER new			a pointer in data that becomes new; may be left out
  *	#define UPDATE_KEPT "what\n"			what may be in use after an undo; may be left out
  *	#define UPDATE_FLAGS 1				of its functions; may be left out
+ *	#define UPDATE_OBJECT_FLAGS 1			of the whole; may be left out
  *	#define UPDATE_CALLEE "name"			what new code calls anew; may be left out
  *	#define UPDATE_UNIT "name"			of which it has code; may be left out
  *
@@ -79,6 +80,10 @@ static struct ksplice_unit units[] = { { P(UPDATE_UNIT) } };
 #define UPDATE_NR_UNITS 0
 #endif
 
+#ifndef UPDATE_OBJECT_FLAGS
+#define UPDATE_OBJECT_FLAGS 0
+#endif
+
 #ifndef UPDATE_FLAGS
 #define UPDATE_FLAGS 0
 #endif
@@ -116,7 +121,7 @@ static struct ksplice_function functions[] = { UPDATE_FUNCTIONS(ONE_FUNCTION) };
 struct ksplice_object ksplice_update_object = {
 	KSPLICE_ABI_VERSION, UPDATE_OBJECTS, P(UPDATE_ID), P("test update"), P(UPDATE_TARGET), 0,
 	P(runs), P(functions), UPDATE_NEEDS, UPDATE_POINTERS, UPDATE_CALLEES, UPDATE_UNITS, UPDATE_KEPT_TEXT, NR_RUNS, NR_FUNCTIONS, UPDATE_NR_NEEDS,
-	UPDATE_NR_POINTERS, UPDATE_NR_CALLEES, UPDATE_NR_UNITS, UPDATE_HOOKS
+	UPDATE_NR_POINTERS, UPDATE_NR_CALLEES, UPDATE_NR_UNITS, UPDATE_OBJECT_FLAGS, 0, UPDATE_HOOKS
 };
 module_param_named(target_module, ksplice_update_object.target_module, ullong, 0);
 
