@@ -61,13 +61,17 @@ losetup -f
 logged "patched code of loop"
 check alone
 
+echo "-- one that is gone is in nobody's way"
+check rmmod ifb
+check ksplice-apply ksplice-late.tar.gz
+applied ifb && exit 1
 echo "-- undo takes all of it away, and nobody waits then"
 check ksplice-undo late
 grep patched /proc/cmdline && exit 1
 check ip link add probe0 type dummy
 check [ "$(cat /sys/class/net/probe0/mtu)" = 1500 ]
 check ip link del probe0
-check rmmod dummy ifb loop
+check rmmod dummy loop
 grep ksplice /proc/modules && exit 1
 check modprobe ifb numifbs=1
 check [ "$(cat /sys/class/net/ifb0/tx_queue_len)" = 32 ]
