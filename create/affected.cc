@@ -199,6 +199,9 @@ class Finder {
   Finder(UnitTable& table, const fs::path& tree, const std::vector<std::string>& files,
          const fs::path& cache)
       : table_(table), tree_(tree), files_(files), cache_(cache) {}
+  Finder(UnitTable& table, const fs::path& tree, const std::vector<std::string>& files,
+         const Includes& includes)
+      : table_(table), tree_(tree), files_(files), known_(&includes) {}
 
   Affected run(const std::vector<FileChange>& changes) {
     for (const FileChange& change : changes) take(change);
@@ -316,6 +319,7 @@ class Finder {
   }
 
   const Includes& includes() {
+    if (known_ != nullptr) return *known_;
     if (includes_) return *includes_;
     std::vector<std::string> files;
     const std::vector<std::string> generated = generated_headers(tree_);
@@ -440,6 +444,7 @@ class Finder {
   const std::vector<std::string>& files_;
   const fs::path cache_;
   Affected affected_;
+  const Includes* known_ = nullptr;
   std::optional<Includes> includes_;
   std::vector<std::string> changed_;
   std::vector<const FileChange*> build_files_;
@@ -454,6 +459,12 @@ Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
                        const fs::path& tree, const std::vector<std::string>& files,
                        const fs::path& cache) {
   return Finder(table, tree, files, cache).run(changes);
+}
+
+Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
+                       const fs::path& tree, const std::vector<std::string>& files,
+                       const Includes& includes) {
+  return Finder(table, tree, files, includes).run(changes);
 }
 
 }  // namespace ksplice

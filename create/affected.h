@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "create/includes.h"
 #include "create/outside.h"
 #include "create/overlay.h"
 #include "create/patch.h"
@@ -62,6 +63,10 @@ struct Affected {
 Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
                        const std::filesystem::path& tree, const std::vector<std::string>& files,
                        const std::filesystem::path& cache = {});
+// The same, with what the tree's files include known already.
+Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
+                       const std::filesystem::path& tree, const std::vector<std::string>& files,
+                       const Includes& includes);
 inline Affected find_affected(const std::vector<FileChange>& changes, UnitTable& table,
                               const Overlay& overlay) {
   return find_affected(changes, table, overlay.tree(), overlay.files(), overlay.includes());

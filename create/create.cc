@@ -328,11 +328,6 @@ void run_kernel(const Options& options, const Job& job, const KernelConfig& kern
   }
 }
 
-// A source may be the distribution's tarball.
-fs::path source_folder(const fs::path& source, const Options& options, Progress& progress) {
-  return fs::is_regular_file(source) ? unpack_source(options.cache, source, progress) : source;
-}
-
 // The kernel's own source, where its configuration directory has one and several kernels or no
 // SOURCE are given.
 fs::path source_of(const KernelConfig& kernel, const Options& options) {
@@ -342,6 +337,12 @@ fs::path source_of(const KernelConfig& kernel, const Options& options) {
     throw Error("usage", fmt::format("SOURCE is missing, and {} has no source", kernel.name),
                 "give SOURCE, or make a link source in the configuration directory");
   return options.source;
+}
+
+}  // namespace
+
+fs::path source_folder(const fs::path& source, const Options& options, Progress& progress) {
+  return fs::is_regular_file(source) ? unpack_source(options.cache, source, progress) : source;
 }
 
 std::vector<KernelConfig> read_kernels(const Options& options) {
@@ -357,6 +358,20 @@ std::vector<KernelConfig> read_kernels(const Options& options) {
   }
   return kernels;
 }
+
+void check_output(const Options& options) {
+  if (options.prebuild) return;
+  if (!fs::is_directory(options.output))
+    throw Error("failed", fmt::format("{} is not a folder", options.output.string()),
+                "make it, or name another with --output");
+  if (::access(options.output.c_str(), W_OK | X_OK) != 0)
+    throw Error(
+        "failed",
+        fmt::format("cannot write to {}: {}", options.output.string(), std::strerror(errno)),
+        "name another folder with --output");
+}
+
+namespace {
 
 // Makes the update for each kernel. Every kernel of a fleet is tried, so that all that refuse are
 // named at once.
@@ -411,18 +426,6 @@ void name_fixes(const Options& options, const Job& job, Package& package, Progre
   for (const std::string& cve : fixes.mentioned)
     if (std::find(package.cves.begin(), package.cves.end(), cve) == package.cves.end())
       progress.note(fmt::format("the patch mentions {}; if it fixes that, say --cve={}", cve, cve));
-}
-
-void check_output(const Options& options) {
-  if (options.prebuild) return;
-  if (!fs::is_directory(options.output))
-    throw Error("failed", fmt::format("{} is not a folder", options.output.string()),
-                "make it, or name another with --output");
-  if (::access(options.output.c_str(), W_OK | X_OK) != 0)
-    throw Error(
-        "failed",
-        fmt::format("cannot write to {}: {}", options.output.string(), std::strerror(errno)),
-        "name another folder with --output");
 }
 
 }  // namespace

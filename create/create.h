@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "create/config_dir.h"
 #include "create/fleet.h"
 #include "create/options.h"
 #include "create/progress.h"
@@ -23,6 +24,16 @@ struct CreateResult {
   std::vector<PackageLeftOut> left_out_patches;
   std::vector<KernelFailure> left_out;  // kernels that refused, with --partial-fleet
 };
+
+// The kernels of options, with the running one if none is named. Throws Error.
+std::vector<KernelConfig> read_kernels(const Options& options);
+
+// The folder of a source that may be the distribution's tarball: unpacked into the cache.
+std::filesystem::path source_folder(const std::filesystem::path& source, const Options& options,
+                                    Progress& progress);
+
+// Throws Error if nothing can be written where the tarball goes.
+void check_output(const Options& options);
 
 // Makes the update that options ask for. Throws Error, and Refused with everything that was found.
 CreateResult create_update(const Options& options, Progress& progress);

@@ -114,9 +114,7 @@ std::vector<std::string> bootstrap_command(const Release& release, const fs::pat
   for (const char* folder : Unwanted)
     argv.push_back(fmt::format("--dpkgopt=path-exclude=/usr/share/{}/*", folder));
   argv.insert(argv.end(), {release.name, archive.string()});
-  for (const std::string suite : {"debian {}", "debian {}-updates", "debian-security {}-security"})
-    argv.push_back(fmt::format("deb [signed-by={}] {}/{} main", Keyring, Mirror,
-                               fmt::format(fmt::runtime(suite), release.name)));
+  for (const std::string& line : archive_lines(release.number)) argv.push_back(line);
   return argv;
 }
 
@@ -181,6 +179,17 @@ std::string debian_of_compiler(const std::string& config_text) {
     if (wanted.find(std::string(release.compiler) + " (Debian ") != std::string::npos)
       return release.number;
   return "";
+}
+
+std::vector<std::string> archive_lines(const std::string& number) {
+  const Release* release = find_release(number);
+  if (release == nullptr)
+    throw Error("usage", fmt::format("the archive of Debian {} is not known", number));
+  std::vector<std::string> lines;
+  for (const std::string suite : {"debian {}", "debian {}-updates", "debian-security {}-security"})
+    lines.push_back(fmt::format("deb [signed-by={}] {}/{} main", Keyring, Mirror,
+                                fmt::format(fmt::runtime(suite), release->name)));
+  return lines;
 }
 
 std::string root_hint(const KernelConfig& kernel) {

@@ -34,6 +34,10 @@ std::filesystem::path usable_root(const std::filesystem::path& folder);
 // The release of Debian whose compiler a configuration names, as "13"; empty if that is not known.
 std::string debian_of_compiler(const std::string& config_text);
 
+// The lines of sources.list for the archive of a release: itself, its updates, and security. Throws
+// Error("usage") for a release that is not known.
+std::vector<std::string> archive_lines(const std::string& release);
+
 // Where the kernel's compiler cannot be had where it is built now: the command that makes a root
 // directory for it. Empty if another release would not help.
 std::string root_hint(const KernelConfig& kernel);
