@@ -8,6 +8,7 @@
 #include "create/options.h"
 #include "create/overlay.h"
 #include "create/progress.h"
+#include "create/release/release.h"
 #include "create/root.h"
 #include "objdiff/base/tool.h"
 
@@ -134,6 +135,23 @@ int run_make_root(const Options& options) {
   return ExitDone;
 }
 
+int run_release(const Options& options, Progress& progress) {
+  const ReleaseReport report = make_release(options, progress);
+  if (options.json) {
+    constexpr auto Replace = nlohmann::ordered_json::error_handler_t::replace;
+    fmt::print("{}\n", report_to_json(report).dump(2, ' ', false, Replace));
+    return ExitDone;
+  }
+  for (Verdict verdict :
+       {Verdict::Live, Verdict::Decision, Verdict::Reboot, Verdict::NoCode, Verdict::NotHere})
+    progress.summary(counted(report.count(verdict), "part"), verdict_text(verdict));
+  progress.summary("report", report_path(options, report, ".txt").string() + ", .html and .json");
+  if (!options.quiet && report.tarball.empty()) fmt::print("No part can be live\n");
+  if (!options.quiet && !report.tarball.empty())
+    fmt::print("Ksplice update tarball written to {}\n", report.tarball);
+  return ExitDone;
+}
+
 int run(const Options& options) {
   if (options.makes_root) return run_make_root(options);
   if (!options.init_config.empty()) {
@@ -146,6 +164,7 @@ int run(const Options& options) {
     return ExitDone;
   }
   Progress progress(options.quiet, options.verbose);
+  if (is_release(options)) return run_release(options, progress);
   CreateResult result = create_update(options, progress);
   if (options.json)
     print_json(result, progress.seconds());

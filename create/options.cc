@@ -22,6 +22,9 @@ constexpr const char* Footer =
     "configuration directory may hold or link its own source.\n"
     "Exit status: 0 done, 1 failed, 2 usage, 3 refused. Details: man ksplice-create.";
 
+// A quarter of an hour on two processors.
+constexpr size_t DefaultUnits = 150;
+
 unsigned default_jobs() {
   const char* level = std::getenv("CONCURRENCY_LEVEL");
   int wanted = level != nullptr ? std::atoi(level) : 0;
@@ -56,6 +59,16 @@ void add_input_options(CLI::App& app, Options& options) {
             "without this patch of the series; may be repeated");
   group.flag("--keep-going", options.keep_going,
              "leave out each patch of the series that is refused, and what needs it");
+  Group release{app, "Release to release: all that differs, part by part (instead of a patch)"};
+  release.add("--to-source", options.to_source, "NEWSOURCE", "the later source, or its tarball");
+  release.add("--to-version", options.to_version, "VERSION",
+              "Debian's version of it; without --to-source, apt fetches it");
+  release.add("--changelog", options.changelog, "FILE",
+              "Debian's changelog of it (fetched with --to-version)");
+  release.add("--within", options.within, "PATH",
+              "only parts of this file or folder; may be repeated");
+  release.add("--most-units", options.most_units, "N",
+              "do not try a part that more units may read (otherwise: 150)");
   group.add("--only-targets", options.only_targets, "PATTERN",
             "only for vmlinux or modules that match; % is anything");
   group.flag("--leave-out-init", options.leave_out_init,
@@ -122,7 +135,8 @@ void add_output_options(CLI::App& app, Options& options) {
 constexpr const char* SeeHelp = "see ksplice-create --help";
 
 bool has_change(const Options& options) {
-  return !options.patches.empty() || !options.diffext.empty() || !options.git.empty();
+  return !options.patches.empty() || !options.diffext.empty() || !options.git.empty() ||
+         is_release(options);
 }
 
 void check_init(const Options& options) {
@@ -139,13 +153,35 @@ void check_root(const Options& options) {
                 "give the change and SOURCE to a second ksplice-create, with --config or --root");
 }
 
+void check_release(const Options& options) {
+  if (!is_release(options)) {
+    if (!options.within.empty() || options.most_units != 0 || !options.changelog.empty())
+      throw Error("usage",
+                  "--within, --most-units and --changelog go with --to-source or --to-version");
+    return;
+  }
+  if (options.configs.size() > 1)
+    throw Error("usage", "--to-source and --to-version are for one kernel at a time",
+                "run ksplice-create for each --config");
+  if (!options.module_source.empty() || !options.leave_out.empty() || options.keep_going)
+    throw Error("usage",
+                "--module-source, --leave-out and --keep-going do not go with --to-source or "
+                "--to-version: each part is tried, and what is refused is left out");
+}
+
 void check(const Options& options) {
-  int forms =
-      !options.patches.empty() + !options.diffext.empty() + !options.git.empty() + options.prebuild;
+  int forms = !options.patches.empty() + !options.diffext.empty() + !options.git.empty() +
+              is_release(options) + options.prebuild;
   if (forms == 0)
-    throw Error("usage", "nothing to do: give --patch, --diffext, --git or --prebuild", SeeHelp);
+    throw Error("usage",
+                "nothing to do: give --patch, --diffext, --git, --to-source, --to-version or "
+                "--prebuild",
+                SeeHelp);
   if (forms > 1)
-    throw Error("usage", "--patch, --diffext, --git and --prebuild exclude each other");
+    throw Error("usage",
+                "--patch, --diffext, --git, --to-source (or --to-version) and --prebuild exclude "
+                "each other");
+  check_release(options);
   if (options.source.empty() && (options.configs.empty() || options.patches.empty()))
     throw Error("usage", "SOURCE is missing: the folder of the kernel's source, or its tarball",
                 SeeHelp);
@@ -235,8 +271,11 @@ void read_options(int argc, char** argv, Options& options, std::string& help_tex
   if (options.jobs == 0) options.jobs = default_jobs();
   if (options.cache.empty()) options.cache = default_cache();
   options.makes_root = app.count("--make-root") > 0;
+  if (app.count("--most-units") > 0 && options.most_units == 0)
+    throw Error("usage", "--most-units needs a number above 0");
   if (options.makes_root) return check_root(options);
   options.init_config.empty() ? check(options) : check_init(options);
+  if (options.most_units == 0) options.most_units = DefaultUnits;
 }
 
 }  // namespace ksplice

@@ -18,6 +18,11 @@ struct Options {
   std::filesystem::path module_source;         // folder of an out-of-tree module
   std::vector<std::filesystem::path> configs;  // empty: the running host's kernel
   std::filesystem::path source, output = ".", cache;
+  std::filesystem::path to_source;  // a later source, for a release to release
+  std::string to_version;           // of Debian: the later one
+  std::filesystem::path changelog;  // of the later one
+  std::vector<std::string> within;  // files and folders of which parts are tried; empty: all
+  size_t most_units = 0;            // that a part may touch
   std::filesystem::path init_config;
   std::filesystem::path root;  // where the compilers are, for every kernel; empty: as DIR/root says
   std::string make_root;       // release of a root directory to make; with makes_root only
@@ -40,6 +45,11 @@ struct Options {
   bool build_modules = false, partial_fleet = false, skip_toolchain_check = false,
        leave_out_init = false, keep_going = false, makes_root = false;
 };
+
+// Whether the change is what differs between two releases.
+inline bool is_release(const Options& options) {
+  return !options.to_source.empty() || !options.to_version.empty();
+}
 
 // Reads the command line into options, json and raw_errors first, so that they hold for errors of
 // the command line too. Throws Error("usage") for anything that cannot be understood or does not

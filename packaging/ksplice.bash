@@ -20,7 +20,7 @@ _ksplice() {
       [ "$program" = ksplice-create ] || mapfile -t COMPREPLY < <(compgen -W "$(_ksplice_ids)" -- "$word")
       [ "$option" = --id ] && return ;;
     --late) mapfile -t COMPREPLY < <(compgen -W "patch refuse allow" -- "$word") && return ;;
-    --config | --init-config | --root | --output | --cache | --module-source | --extract-modules)
+    --config | --init-config | --root | --output | --cache | --module-source | --to-source | --extract-modules)
       compopt -o filenames 2>/dev/null || :
       mapfile -t COMPREPLY < <(compgen -d -- "$word")
       return ;;

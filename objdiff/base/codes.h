@@ -85,6 +85,7 @@ inline constexpr Code Codes[] = {
     {"no_kernel", "every kernel of a fleet refused the update"},
     {"bad_key", "a key or certificate to sign with cannot be used"},
     {"no_cves", "no update names a CVE that could be exported"},
+    {"too_many_units", "more units may read a part of a release than are to be tried"},
     {"no_modules", "the update holds no whole modules to write out"},
     // of the host
     {"bad_tarball", "the tarball is damaged, hostile, or of an unknown format"},
