@@ -329,6 +329,7 @@ ReleaseReport make_release(const Options& options, Progress& progress) {
   judge_parts(release, trials);
   take_changelog(release, later.changelog);
   const auto finish = [&] {
+    progress.end();
     report.seconds = progress.seconds();
     report.peak_kib = peak_kib();
     write_report(release);
