@@ -80,6 +80,8 @@ static void __exit nesting_exit(void)
 {
 	unregister_ftrace_function(&other);
 	unregister_ftrace_function(&ops);
+	ftrace_free_filter(&other);
+	ftrace_free_filter(&ops);
 }
 
 module_init(nesting_init);
