@@ -112,7 +112,7 @@ TEST_F(LowerListTest, UpdatesOfAnotherKernelAreRefused) {
   }
   // One that was made on top of another build of a is not taken for one on top of this a.
   image.build_id = "0a";
-  image.lowers = {{"a", "ksplice_a_vmlinux", "0c"}};
+  image.lowers = {{"a", "ksplice_a_vmlinux", "0c", {}}};
   Package upper = package("b", {"a"});
   try {
     add_lower_updates(image, {upper}, image.build_id);
