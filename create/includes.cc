@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
-#include <future>
 #include <sstream>
-#include <thread>
 
 #include "create/include_cache.h"
 #include "objdiff/base/file.h"
+#include "objdiff/base/parallel.h"
 #include "objdiff/base/process.h"
 
 namespace ksplice {
@@ -142,31 +141,24 @@ Includes::Includes(const fs::path& tree, std::vector<std::string> files, const f
 std::vector<std::vector<std::string>> Includes::read_names(const fs::path& cache) const {
   IncludeCache known(cache);
   std::vector<IncludeCache::Entry> entries(files_.size());
-  std::atomic<size_t> next = 0, fresh = 0;
-  auto work = [&] {
-    for (size_t i = next++; i < files_.size(); i = next++) {
-      const std::string& file = files_[i];
-      if (!has_includes(file) || is_user_code(file)) continue;
-      IncludeCache::Entry& entry = entries[i];
-      const bool may_keep = !cache.empty() && !is_generated(file);
-      entry.file = file;
-      if (may_keep) entry.stamp = IncludeCache::stamp(tree_ / file);
-      if (const std::vector<std::string>* names = known.find(file, entry.stamp)) {
-        entry.names = *names;
-        continue;
-      }
-      entry.names = included_names(read_text(tree_ / file));
-      // It was written while it was read.
-      if (may_keep && IncludeCache::stamp(tree_ / file) != entry.stamp) entry.stamp.clear();
-      fresh += entry.stamp.empty() ? 0 : 1;
-      check_interrupted();
+  std::atomic<size_t> fresh = 0;
+  for_each_in_parallel(files_.size(), [&](size_t i) {
+    const std::string& file = files_[i];
+    if (!has_includes(file) || is_user_code(file)) return;
+    IncludeCache::Entry& entry = entries[i];
+    const bool may_keep = !cache.empty() && !is_generated(file);
+    entry.file = file;
+    if (may_keep) entry.stamp = IncludeCache::stamp(tree_ / file);
+    if (const std::vector<std::string>* names = known.find(file, entry.stamp)) {
+      entry.names = *names;
+      return;
     }
-  };
-  std::vector<std::future<void>> workers;
-  for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency(), 1U, 8U); ++i)
-    workers.push_back(std::async(std::launch::async, work));
-  for (std::future<void>& worker : workers) worker.wait();
-  for (std::future<void>& worker : workers) worker.get();
+    entry.names = included_names(read_text(tree_ / file));
+    // It was written while it was read.
+    if (may_keep && IncludeCache::stamp(tree_ / file) != entry.stamp) entry.stamp.clear();
+    fresh += entry.stamp.empty() ? 0 : 1;
+    check_interrupted();
+  });
   if (fresh != 0) known.store(entries);
   std::vector<std::vector<std::string>> names;
   for (IncludeCache::Entry& entry : entries) names.push_back(std::move(entry.names));

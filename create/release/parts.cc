@@ -4,15 +4,14 @@
 #include <atomic>
 #include <cctype>
 #include <deque>
-#include <future>
 #include <sstream>
 #include <string_view>
-#include <thread>
 #include <unordered_map>
 
 #include "create/affected.h"
 #include "create/macros.h"
 #include "objdiff/base/file.h"
+#include "objdiff/base/parallel.h"
 #include "objdiff/base/process.h"
 
 namespace ksplice {
@@ -123,20 +122,12 @@ std::set<std::string> names_not_in(const fs::path& before, const std::set<std::s
   std::unordered_map<std::string_view, std::atomic<bool>> found;
   for (const std::string& name : names) found[name] = false;
   const std::vector<fs::path> files = code_in(before, folders);
-  std::atomic<size_t> next = 0;
-  auto work = [&] {
-    for (size_t i = next++; i < files.size(); i = next++) {
-      each_word(read_text(files[i]), [&](std::string_view word) {
-        if (auto at = found.find(word); at != found.end()) at->second = true;
-      });
-      check_interrupted();
-    }
-  };
-  std::vector<std::future<void>> workers;
-  for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency(), 1U, 8U); ++i)
-    workers.push_back(std::async(std::launch::async, work));
-  for (std::future<void>& worker : workers) worker.wait();
-  for (std::future<void>& worker : workers) worker.get();
+  for_each_in_parallel(files.size(), [&](size_t i) {
+    each_word(read_text(files[i]), [&](std::string_view word) {
+      if (auto at = found.find(word); at != found.end()) at->second = true;
+    });
+    check_interrupted();
+  });
   std::set<std::string> fresh;
   for (const std::string& name : names)
     if (!found.at(name)) fresh.insert(name);
