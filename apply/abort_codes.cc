@@ -89,4 +89,13 @@ AbortCode explain_abort(const std::string& code, Action action) {
           "use the ksplice tools that belong to the tarball", false};
 }
 
+Error not_permitted() {
+  return Error("not_permitted", "only root can change the running kernel", "run it as root");
+}
+
+Error unknown_update(const std::string& id) {
+  return Error("unknown_update", "there is no update " + id + " in the kernel",
+               "ksplice-view lists the updates that are there");
+}
+
 }  // namespace ksplice

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "objdiff/base/error.h"
+
 namespace ksplice {
 
 enum class Action { Apply, Undo };
@@ -16,5 +18,9 @@ struct AbortCode {
 
 // Never fails: a word that this version does not know is said to be so.
 AbortCode explain_abort(const std::string& code, Action action);
+
+// What the tools themselves find, before the core is asked.
+Error not_permitted();
+Error unknown_update(const std::string& id);
 
 }  // namespace ksplice

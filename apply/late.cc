@@ -53,7 +53,7 @@ void check_copy(const Host& host, const UpdateState& state, const Package& packa
     if (kernel.build_id != host.build_id()) continue;
     for (const PackageTarget& target : kernel.targets)
       for (const TargetState& there : state.targets)
-        if (there.module == target.module && there.state == "applied" &&
+        if (there.module == target.module &&
             host.module_build_id(there.module) == module_build_id(package.files.at(target.file)))
           return;
   }

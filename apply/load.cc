@@ -252,10 +252,12 @@ void unload_modules(const Host& host, const UpdateState& state,
 
 // What an applied update has for a target that was gone again before it was loaded, or what an
 // interrupted run has left: it is for places where the target is no more.
-void unload_pending(const UpdateState& state,
+// only: one target, or empty for all.
+void unload_pending(const UpdateState& state, const std::string& only,
                     const std::function<void(const std::string&)>& report) {
   for (const TargetState& target : state.targets)
-    if (target.state == "pending" && unload_patiently(target.module))
+    if (target.state == "pending" && (only.empty() || target.name == only) &&
+        unload_patiently(target.module))
       report(fmt::format("unloaded module {}", target.module));
 }
 
@@ -341,8 +343,7 @@ void check_no_patched(const Host& host, const std::string& id) {
 }  // namespace
 
 void check_permitted(const Host& host) {
-  if (::geteuid() != 0)
-    throw Error("not_permitted", "only root can change the running kernel", "run it as root");
+  if (::geteuid() != 0) throw not_permitted();
   std::string obstacle = host.loading_obstacle();
   if (!obstacle.empty())
     throw Error(
@@ -372,7 +373,7 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   left_out.insert(left_out.end(), plan.cold.begin(), plan.cold.end());
   if (is_applied) {
     check_same_update(host, package);
-    unload_pending(*state, options.report);
+    unload_pending(*state, options.only, options.report);
     check_no_orphans(host, plan, *state);
   } else if (state && state->is_kept()) {
     check_same_kept(host, package, *plan.kernel, *state);
@@ -381,6 +382,9 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
     options.report("an earlier run was interrupted; taking away what it loaded");
     unload_modules(host, *state, options.report);
   }
+
+  // With its last module an update is gone from the kernel, and with it what was set for it.
+  const bool is_anew = !is_applied || !read_update(host, package.id);
 
   std::vector<const PackageTarget*> missing;
   for (const PackageTarget* target : plan.targets)
@@ -430,11 +434,10 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
       loading.load(finalize_target(host, package, *user, plan.kernel->targets.size()));
     check_registered(host, package.id);
     // Who finishes a target that comes later leaves them as they were when the update was applied.
-    if (options.only.empty()) write_settings(host, package.id, options);
+    if (options.only.empty() || is_anew) write_settings(host, package.id, options);
     if (!options.check) write_late(host, options);
     // The names stay as they were until the targets that were left out are in place.
-    if (!is_applied && !left_out.empty())
-      write_setting(host, package.id, "partial", join(left_out));
+    if (is_anew && !left_out.empty()) write_setting(host, package.id, "partial", join(left_out));
     change_stage(host, package.id, options.check ? "check" : "applied", Action::Apply);
     if (!options.check) loading.keep();
     seen.keep();
@@ -452,8 +455,7 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
 }
 
 UndoOutcome undo_update(const Host& host, const std::string& id, const LoadOptions& options) {
-  if (::geteuid() != 0)
-    throw Error("not_permitted", "only root can change the running kernel", "run it as root");
+  if (::geteuid() != 0) throw not_permitted();
   ToolLock lock(host);
   std::optional<UpdateState> state = read_update(host, id);
   if (!state) {
@@ -461,8 +463,7 @@ UndoOutcome undo_update(const Host& host, const std::string& id, const LoadOptio
       unload_idle_core(host, options.report);
       return {UndoResult::CopyRemoved, {}};
     }
-    throw Error("unknown_update", fmt::format("there is no update {} in the kernel", id),
-                "ksplice-view lists the updates that are there");
+    throw unknown_update(id);
   }
   check_interrupted();
   SignalGuard guard;
@@ -485,15 +486,11 @@ UndoOutcome undo_update(const Host& host, const std::string& id, const LoadOptio
 }
 
 void count_calls(const Host& host, const std::string& id, bool on) {
-  if (!read_update(host, id))
-    throw Error("unknown_update", fmt::format("there is no update {} in the kernel", id),
-                "ksplice-view lists the updates that are there");
   const int error = write_update(host, id, "count_calls", on ? "1" : "0");
   if (error == 0) return;
-  if (error == EACCES)
-    throw Error("not_permitted", "only root can change the running kernel", "run it as root");
+  if (error == EACCES) throw not_permitted();
   std::optional<UpdateState> state = read_finished(host, id);
-  if (!state) throw Error("unexpected", fmt::format("the kernel lost update {}", id));
+  if (!state) throw unknown_update(id);
   throw_abort(id, *state, error, Action::Undo);
 }
 

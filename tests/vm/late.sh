@@ -16,7 +16,11 @@ make_patch drivers/block/loop.c 's/^\tlo->worker_tree = RB_ROOT;/& pr_info("patc
   cat "$WORK/patch" >>"$WORK/keeps.patch"
 "$create" -q --patch="$WORK/keeps.patch" --config="$CONFIG" --id=keeps --output="$WORK" "$SOURCE"
 
-boot_vm --module dummy --module ifb --module loop --file "$WORK/ksplice-late.tar.gz" --file "$WORK/ksplice-keeps.tar.gz" \
+# One that is for a module alone.
+make_patch drivers/net/dummy.c 's/dev->max_mtu = 0;/dev->max_mtu = 0; dev->mtu = 2345;/'
+"$create" -q --patch="$WORK/patch" --config="$CONFIG" --id=alone --output="$WORK" "$SOURCE"
+
+boot_vm --module dummy --module ifb --module loop --file "$WORK/ksplice-late.tar.gz" --file "$WORK/ksplice-keeps.tar.gz" --file "$WORK/ksplice-alone.tar.gz" \
   --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
 check() { "$@" || { echo "failed: $*"; ksplice-view --id=late; dmesg | tail -n 40; exit 1; }; }
 logged() { # WORDS
@@ -25,6 +29,17 @@ logged() { # WORDS
 applied() { ksplice-view --id=late | grep -q "^target $1: module .*, applied"; }
 alone() { ! ksplice-view | grep -q "was loaded later"; }
 P=/sys/module/ksplice/parameters
+
+echo "-- an update that has nothing left in the kernel but its name waits, too"
+check modprobe dummy numdummies=0
+check ksplice-apply ksplice-alone.tar.gz
+for _ in 1 2; do
+  check rmmod dummy
+  check modprobe dummy numdummies=1
+  check [ "$(cat /sys/class/net/dummy0/mtu)" = 2345 ]
+done
+check rmmod dummy
+check ksplice-undo alone
 
 check ksplice-apply --partial ksplice-late.tar.gz
 check grep -q patched /proc/cmdline
