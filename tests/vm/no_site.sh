@@ -18,7 +18,7 @@ try() { # --series S
   refused_create 3 no_ftrace_site --patch="$WORK/patch" "$SOURCE"
   expect 'sched_clock_cpu has no ftrace site, .*: __jump_table says that the kernel rewrites' "$WORK/err"
   "$create" --patch="$WORK/all" --config="$CONFIG" --id=bare --output="$WORK" -q "$SOURCE"
-  boot_vm --file "$WORK/ksplice-bare.tar.gz" --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
+  boot_vm --single --file "$WORK/ksplice-bare.tar.gz" --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
 T=/sys/kernel/tracing
 is() { [ "$1" = "$2" ] || { echo "FAILED: expected '$1', found '$2'"; exit 1; }; }
 clock() { grep -o ' new$' $T/trace_clock; }
