@@ -20,6 +20,7 @@
 #include "create/cold_modules.h"
 #include "create/config_dir.h"
 #include "create/consent.h"
+#include "create/debug_info.h"
 #include "create/external.h"
 #include "create/fleet.h"
 #include "create/gone_units.h"
@@ -263,6 +264,10 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Patch
       progress.note(note);
       part.notes.push_back(note);
     }
+  if (options.debug_info) {
+    progress.stage("collect the debug information");
+    part.debug = collect_debug_info(targets, units, modules, overlay, job.id, kernel.release);
+  }
   if (options.build_modules)
     add_cold_modules(options, targets, pairs, overlay, kbuild, folder, part, progress);
   return part;
@@ -306,6 +311,7 @@ void run_stages(const Options& options, const Job& job, const KernelConfig& kern
     add_new(result.warnings, part.warnings);
     add_new(result.notes, part.notes);
     result.kernels.push_back(part.summary);
+    result.debug.merge(std::move(part.debug));
     add_part(std::move(part), package);
   } catch (...) {
     if (options.keep_work) keep_work(overlay, kept, progress);
@@ -473,6 +479,10 @@ CreateResult create_update(const Options& options, Progress& progress) {
   package.files["patch"].assign(text.begin(), text.end());
   result.tarball = write_package(package, options.output.string(), signing.sign);
   result.tarball_size = fs::file_size(result.tarball);
+  if (options.debug_info) {
+    result.debug_tarball = write_debug_tarball(result.debug, job.id, options.output);
+    result.debug_size = fs::file_size(result.debug_tarball);
+  }
   progress.end();
   return result;
 }

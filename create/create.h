@@ -23,6 +23,9 @@ struct CreateResult {
   std::vector<std::string> notes;  // what the user consented to
   std::vector<PackageLeftOut> left_out_patches;
   std::vector<KernelFailure> left_out;  // kernels that refused, with --partial-fleet
+  DebugTree debug;
+  std::string debug_tarball;  // path; empty without --debug-info
+  uint64_t debug_size = 0;
 };
 
 // The kernels of options, with the running one if none is named. Throws Error.

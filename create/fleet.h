@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "create/debug_info.h"
 #include "create/package/package.h"
 #include "create/targets.h"
 #include "create/update_module.h"
@@ -32,6 +33,7 @@ struct KernelPart {
   std::map<std::string, std::vector<uint8_t>> files;
   KernelSummary summary;
   std::vector<std::string> warnings, notes;  // notes: what the user consented to
+  DebugTree debug;
 };
 
 // A kernel that got no update.

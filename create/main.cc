@@ -46,6 +46,8 @@ void print_json(const CreateResult& result, double seconds) {
                                  {"description", result.description},
                                  {"tarball", result.tarball},
                                  {"size", result.tarball_size},
+                                 {"debug_tarball", result.debug_tarball},
+                                 {"debug_size", result.debug_size},
                                  {"kernels", releases},
                                  {"left_out", left_out_to_json(result)},
                                  {"left_out_patches", left_out_patches_to_json(result)},
@@ -101,6 +103,9 @@ void print_summary(const CreateResult& result, Progress& progress) {
   if (!result.stands_on.empty()) progress.summary("stands on", listed(result.stands_on, 1000));
   progress.summary(
       "tarball", fmt::format("{} in {:.1f} s", size_text(result.tarball_size), progress.seconds()));
+  if (!result.debug_tarball.empty())
+    progress.summary("debug info",
+                     fmt::format("{}: {}", size_text(result.debug_size), result.debug_tarball));
   if (!progress.quiet()) fmt::print("Ksplice update tarball written to {}\n", result.tarball);
 }
 

@@ -122,6 +122,8 @@ void add_output_options(CLI::App& app, Options& options) {
   group.add("--cve", options.cves, "ID", "CVE id that the change fixes; may be repeated");
   group.add("--output", options.output, "DIR", "folder for the tarball (otherwise: this one)");
   add_sign_options(app, options.sign, "--sign-", group.name);
+  group.flag("--debug-info", options.debug_info,
+             "also ksplice-ID-dbg.tar.gz: lines, types and source of the new code, for debuggers");
   group.flag("--keep-work", options.keep_work, "leave the stages' files beside the tarball");
   group.flag("--json", options.json, "print the result as JSON");
   group.flag("--raw-errors", options.raw_errors, "print the bare error code first");
@@ -185,6 +187,8 @@ void check(const Options& options) {
   if (options.source.empty() && (options.configs.empty() || options.patches.empty()))
     throw Error("usage", "SOURCE is missing: the folder of the kernel's source, or its tarball",
                 SeeHelp);
+  if (options.debug_info && options.prebuild)
+    throw Error("usage", "--debug-info is of an update, and --prebuild makes none");
   if (options.series && options.git.empty()) throw Error("usage", "--series goes with --git only");
   for (unsigned char c : options.description)
     if (c < 0x20 || c == 0x7f)

@@ -43,7 +43,7 @@ struct Options {
   int verbose = 0;
   bool quiet = false, json = false, raw_errors = false, keep_work = false, prebuild = false;
   bool build_modules = false, partial_fleet = false, skip_toolchain_check = false,
-       leave_out_init = false, keep_going = false, makes_root = false;
+       leave_out_init = false, debug_info = false, keep_going = false, makes_root = false;
 };
 
 // Whether the change is what differs between two releases.

@@ -207,6 +207,7 @@ void Trials::try_part(FileSet& part, Options options, PartReport& report) {
     options.output = folder.path();
     options.id = "part";
     options.sign = {};
+    options.debug_info = false;
     try {
       Progress quiet(progress_.verbose() == 0 || progress_.quiet(), progress_.verbose());
       const CreateResult made = create_update(options, quiet);

@@ -86,6 +86,7 @@ inline constexpr Code Codes[] = {
     {"bad_key", "a key or certificate to sign with cannot be used"},
     {"no_cves", "no update names a CVE that could be exported"},
     {"too_many_units", "more units may read a part of a release than are to be tried"},
+    {"no_debug_info", "the debug information of the update's code cannot be taken over"},
     {"no_modules", "the update holds no whole modules to write out"},
     // of the host
     {"bad_tarball", "the tarball is damaged, hostile, or of an unknown format"},

@@ -32,6 +32,17 @@ struct InlinedLines {
   bool in_header = false;
 };
 
+// Where in .debug_info it stands where code and variables are; offsets in that section.
+struct DebugPlaces {
+  struct Code {
+    uint64_t begin = 0;   // of the address (DW_AT_low_pc)
+    uint64_t length = 0;  // of the size (DW_AT_high_pc as a number)
+    uint8_t length_size = 0;
+  };
+  std::vector<Code> code;
+  std::vector<uint64_t> variables;  // expressions that are an address and nothing else
+};
+
 // Reads an object's .debug_* sections. Every query gives an empty answer when there are none.
 class DebugInfo {
  public:
@@ -55,6 +66,7 @@ class DebugInfo {
                                                        uint64_t end) const;
   // What compiled the unit, with its options (DW_AT_producer), or "".
   std::string producer() const;
+  DebugPlaces places() const;
   // Whether the unit was written in assembly (DW_LANG_Mips_Assembler).
   bool is_assembly() const;
   // Structures, unions, typedefs of unnamed ones, and variables that are not constant, by name; of

@@ -1,5 +1,6 @@
 // What DebugInfo has read of one object; internal to dwarf.cc (opening), dwarf_lines.cc (lines and
-// inlined code) and dwarf_types.cc (types, variables, enumerators), the only users of libdw.
+// inlined code), dwarf_places.cc (what must be written anew where code has another place) and
+// dwarf_types.cc (types, variables, enumerators), the only users of libdw.
 #pragma once
 
 #include <dwarf.h>

@@ -162,6 +162,7 @@ class UpdateBuilder {
   // update_names.cc
   void name_symbols();
   void name_functions(UnitState& unit, std::set<std::string>& taken);
+  void note_placed(const UnitState& unit);
   void rename_shadowed_symbols(const std::set<std::string>& taken);
 
   const RunImage& image_;

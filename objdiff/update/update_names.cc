@@ -20,6 +20,18 @@ void UpdateBuilder::name_symbols() {
     if (symbol->type != STT_FUNC && symbol->shndx != SHN_ABS) taken.insert(symbol->name);
   for (UnitState& unit : units_) name_functions(unit, taken);
   rename_shadowed_symbols(taken);
+  for (const UnitState& unit : units_) note_placed(unit);
+}
+
+// What stands where under its last name.
+void UpdateBuilder::note_placed(const UnitState& unit) {
+  for (const auto& [place, symbol] : unit.placed) {
+    if (symbol->is_section()) continue;
+    const auto& [section, begin] = place;
+    const uint64_t entry = begin + symbol->value;
+    out_.placed.push_back(
+        {unit.unit->post, section, begin, entry + symbol->size, entry, symbol->name});
+  }
 }
 
 // Functions of two units may have one name; with all their fragments each gets one of its own.

@@ -87,6 +87,14 @@ struct UpdateInfo {
   std::vector<WantedByOther> wanted = {};
 };
 
+// A range of a post object that went into the update, under a name of its own.
+struct PlacedRange {
+  const Object* post = nullptr;
+  const Section* from = nullptr;
+  uint64_t begin = 0, end = 0, entry = 0;  // entry: where symbol is
+  std::string symbol;
+};
+
 struct UpdateObject {
   Object object;  // defines ksplice_update_object; before objtool and the final link
   Finalization finalization;
@@ -98,6 +106,7 @@ struct UpdateObject {
   std::vector<GivenAway> given_away;
   bool addresses_removed = false;
   bool is_kept() const { return !given_away.empty() && !addresses_removed; }
+  std::vector<PlacedRange> placed;
   std::vector<NeighbourUse> uses;  // by name
   std::vector<std::string> needs;  // update modules of image.lowers that it stands on
   std::vector<Refusal> refusals;   // if not empty, the object must not be used
