@@ -47,6 +47,7 @@ void print_json(const Package& package, const ApplyOutcome& outcome,
                                  {"skipped", outcome.skipped},
                                  {"loaded_patched", outcome.cold},
                                  {"copy", outcome.copy},
+                                 {"at_boot", outcome.not_at_boot.empty()},
                                  {"signer", outcome.signer ? outcome.signer->name : ""},
                                  {"signature_checked", outcome.signer.has_value()}};
   if (state) {
@@ -70,6 +71,8 @@ void print_text(const Options& options, const Package& package, const ApplyOutco
   // Once for an update: a note that comes with every call is not read.
   if (outcome.result == ApplyResult::Applied && !outcome.signer)
     fmt::print(stderr, "note: this host has no {}: it applies what nobody has signed\n", TrustFile);
+  if (!outcome.not_at_boot.empty())
+    fmt::print(stderr, "note: the next boot will not bring it back: {}\n", outcome.not_at_boot);
   if (options.verbose && outcome.signer) fmt::print("signed by {}\n", outcome.signer->name);
   for (const std::string& name : outcome.skipped) fmt::print("Skipped {}: not loaded\n", name);
   for (const std::string& name : outcome.cold)

@@ -24,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t MaxChangelog = 64 << 20;
+constexpr size_t ShortCommit = 12;  // digits, as git and changelogs shorten them
 
 std::string gunzip(const fs::path& file) {
   std::unique_ptr<gzFile_s, int (*)(gzFile)> from(::gzopen(file.c_str(), "rb"), ::gzclose);
@@ -104,16 +105,36 @@ std::string kernel_version(const Host& host) {
   return text.substr(begin, text.find_first_of(" \n", begin) - begin);
 }
 
-std::optional<std::set<std::string>> kernel_cves(const Host& host) {
+std::optional<std::string> kernel_changelog(const Host& host) {
   const std::string version = kernel_version(host);
   if (version.empty()) return std::nullopt;
   const fs::path folder = host.path("/usr/share/doc/linux-image-" + host.release());
   for (const char* name : {"changelog.Debian.gz", "changelog.gz"}) {
     const std::string text = gunzip(folder / name);
     const size_t entry = find_entry(text, version);
-    if (entry != std::string::npos) return cves_in(text.substr(entry));
+    if (entry != std::string::npos) return text.substr(entry);
   }
   return std::nullopt;
+}
+
+std::optional<std::set<std::string>> kernel_cves(const Host& host) {
+  const std::optional<std::string> changelog = kernel_changelog(host);
+  if (!changelog) return std::nullopt;
+  return cves_in(*changelog);
+}
+
+bool is_in_kernel(const Package& package, const std::optional<std::string>& changelog) {
+  if (!changelog) return false;
+  const std::set<std::string> fixed = cves_in(*changelog);
+  if (!package.cves.empty())
+    return std::all_of(package.cves.begin(), package.cves.end(),
+                       [&](const std::string& cve) { return fixed.contains(cve); });
+  return !package.upstream_commits.empty() &&
+         std::all_of(package.upstream_commits.begin(), package.upstream_commits.end(),
+                     [&](const std::string& commit) {
+                       return commit.size() >= ShortCommit &&
+                              changelog->find(commit.substr(0, ShortCommit)) != std::string::npos;
+                     });
 }
 
 std::vector<CveState> cve_states(const Host& host, const std::vector<std::string>& asked) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "apply/host.h"
+#include "create/package/package.h"
 
 namespace ksplice {
 
@@ -29,6 +30,13 @@ struct CveState {
 
 // The Debian version of the running kernel ("6.1.176-1"), or empty.
 std::string kernel_version(const Host& host);
+
+// From the entry of its version on; nothing if there is no changelog that has it.
+std::optional<std::string> kernel_changelog(const Host& host);
+
+// Whether the kernel with that changelog has all that the update fixes: its CVEs or, if it names
+// none, its upstream commits. An update that names neither is in no kernel, as far as is known.
+bool is_in_kernel(const Package& package, const std::optional<std::string>& changelog);
 
 // Of the running kernel's changelog; nothing if there is none that has its version.
 std::optional<std::set<std::string>> kernel_cves(const Host& host);

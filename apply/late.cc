@@ -77,10 +77,12 @@ void finish_one(const Host& host, const UpdateState& state, const LoadOptions& o
 
 void write_late(const Host& host, const LoadOptions& options) {
   if (!options.only.empty()) return;
-  char helper[LongestHelper + 2];
-  ssize_t length = ::readlink("/proc/self/exe", helper, sizeof helper);
-  if (length > 0 && static_cast<size_t>(length) <= LongestHelper)
-    write_parameter(host, "helper", std::string(helper, static_cast<size_t>(length)));
+  std::error_code error;
+  std::filesystem::path helper = std::filesystem::read_symlink("/proc/self/exe", error);
+  // ksplice-boot leaves this to ksplice-apply, which lies beside it.
+  helper.replace_filename("ksplice-apply");
+  if (!error && helper.string().size() <= LongestHelper)
+    write_parameter(host, "helper", helper.string());
   else
     options.report("the core is not told where this program is");
   if (!options.late.empty()) write_parameter(host, "late", options.late);

@@ -25,12 +25,15 @@
 #include <sstream>
 
 #include "apply/abort_codes.h"
+#include "apply/boot_state.h"
+#include "apply/earlier.h"
 #include "apply/kernel_updates.h"
 #include "apply/late.h"
 #include "apply/modules.h"
 #include "apply/store.h"
 #include "apply/tool_lock.h"
 #include "apply/trust.h"
+#include "apply/wanted.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/process.h"
 #include "objdiff/update/finalize.h"
@@ -261,83 +264,37 @@ void unload_pending(const UpdateState& state, const std::string& only,
       report(fmt::format("unloaded module {}", target.module));
 }
 
-// What the core could not give up with a target that was gone before it was loaded is in the way
-// when this comes again.
-void check_no_orphans(const Host& host, const Plan& plan, const UpdateState& state) {
-  std::set<std::string> applied;
-  for (const TargetState& target : state.targets)
-    if (target.state == "applied") applied.insert(target.module);
-  for (const PackageTarget* target : plan.targets) {
-    if (applied.contains(target->module) || !host.is_module_loaded(target->module)) continue;
-    Refusal refusal;
-    refusal.code = "module_busy";
-    refusal.object = target->name;
-    refusal.message = fmt::format(
-        "module {}, which was made for {} when that was loaded before, stays in memory, as it may "
-        "be in use",
-        target->module, target->name);
-    refusal.advice = fmt::format("{} can be patched after the next boot", target->name);
-    throw Refused({refusal});
-  }
-}
-
-// Two updates of one id must be the same update, or nobody knows which one is meant.
-void check_same_update(const Host& host, const Package& package) {
-  std::string copy = find_copy(host, package.id);
-  if (copy.empty()) return;
+// Without a mark nothing is brought back at boot. Else the update is only not noted as wanted, so
+// that it cannot bring the host down a second time.
+void set_mark(std::optional<TryMark>& mark, const Host& host, const std::string& id,
+              const LoadOptions& options, ApplyOutcome& outcome) {
   try {
-    if (read_package(copy).files == package.files) return;
-  } catch (const Error&) {
-    return;  // a damaged copy proves nothing; it will be written anew
+    mark.emplace(host, id);
+  } catch (const Error& error) {
+    if (options.at_boot) throw;
+    outcome.not_at_boot = error.what();
   }
-  Refusal refusal;
-  refusal.code = "id_in_use";
-  refusal.object = package.id;
-  refusal.message = "another update with the same id is in the kernel";
-  refusal.found = copy;
-  refusal.advice = "undo that one first, or create this one with another --id";
-  throw Refused({refusal});
 }
 
-// What an undo has kept in memory can be applied again, if it is the same build.
-void check_same_kept(const Host& host, const Package& package, const PackageKernel& kernel,
-                     const UpdateState& state) {
-  for (const PackageTarget& target : kernel.targets)
-    for (const TargetState& kept : state.targets) {
-      if (!kept.is_kept() || kept.module != target.module) continue;
-      std::string here = host.module_build_id(kept.module);
-      std::string given = module_build_id(package.files.at(target.file));
-      if (!here.empty() && here == given) continue;
-      Refusal refusal;
-      refusal.code = "id_in_use";
-      refusal.object = package.id;
-      refusal.message = "another update with the same id was undone and stays in memory";
-      refusal.expected = "build id " + given;
-      refusal.found = "build id " + here;
-      refusal.advice = "create this one with another --id";
-      throw Refused({refusal});
-    }
-}
-
-// A module that has the patch in it would keep it, and the update would be half undone. What was
-// left out and is loaded as it was is not in the way.
-void check_no_patched(const Host& host, const std::string& id) {
-  std::string copy = find_copy(host, id);
-  if (copy.empty()) return;
-  std::vector<std::string> patched;
+void note_for_boot(const Host& host, const std::string& id, const std::vector<uint8_t>& tarball,
+                   const LoadOptions& options, ApplyOutcome& outcome) {
+  if (options.at_boot || !outcome.not_at_boot.empty()) return;
   try {
-    patched = patched_targets(host, read_package(copy));
-  } catch (const Error&) {
-    return;  // a damaged copy tells nothing
+    note_wanted(host, id, tarball, options);
+  } catch (const Error& error) {
+    outcome.not_at_boot = error.what();
   }
-  if (patched.empty()) return;
-  const AbortCode abort = explain_abort("cold_update_loaded", Action::Undo);
-  Refusal refusal;
-  refusal.code = "cold_update_loaded";
-  refusal.object = id;
-  refusal.message = abort.message + ": " + join(patched);
-  refusal.advice = abort.advice;
-  throw Refused({refusal});
+}
+
+// The update is in place, which a disk that is full does not change: the mark that then stays names
+// it for longer than it need be.
+void release_mark(std::optional<TryMark>& mark, const LoadOptions& options) {
+  if (!mark) return;
+  try {
+    options.at_boot ? mark->watch() : mark->clear();
+  } catch (const Error& error) {
+    options.report(error.what());
+  }
 }
 
 }  // namespace
@@ -357,8 +314,11 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   check_permitted(host);
   ToolLock lock(host);
   ApplyOutcome outcome;
-  outcome.signer =
-      check_trust(host, package, options.only.empty() ? Occasion::Apply : Occasion::LateTarget);
+  outcome.signer = check_trust(host, package,
+                               !options.only.empty() ? Occasion::LateTarget
+                               : options.at_boot     ? Occasion::Boot
+                                                     : Occasion::Apply);
+  if (options.only.empty()) refuse_quarantined(host, package.id);
   std::optional<UpdateState> state = read_update(host, package.id);
   bool is_applied = state && state->stage == "applied";
   // What was left out once may be left out again; this run is for what was loaded since.
@@ -393,12 +353,13 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
       missing.push_back(target);
   const bool is_kept = state && state->is_kept();
   if (missing.empty() && !is_kept) {
-    if (is_applied && !options.check) write_late(host, options);
     outcome.result = ApplyResult::AlreadyApplied;
+    outcome.copy = find_copy(host, package.id);
+    if (options.check || !is_applied) return outcome;
+    write_late(host, options);
     std::string why;
-    outcome.copy = options.check || !is_applied
-                       ? find_copy(host, package.id)
-                       : store_copy(host, package.id, tarball, why).value_or("");
+    outcome.copy = store_copy(host, package.id, tarball, why).value_or("");
+    if (options.only.empty()) note_for_boot(host, package.id, tarball, options, outcome);
     return outcome;
   }
 
@@ -420,6 +381,8 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   bool had_copy = !find_copy(host, package.id).empty();
   const bool is_final = !options.check && options.only.empty();
   SeenGeneration seen(host, package, is_final ? outcome.signer : std::nullopt);
+  std::optional<TryMark> mark;
+  if (is_final) set_mark(mark, host, package.id, options, outcome);
   if (!options.check) {
     std::string why;
     outcome.copy = store_copy(host, package.id, tarball, why).value_or("");
@@ -451,12 +414,17 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   outcome.result = options.check ? ApplyResult::Checked
                    : is_applied  ? ApplyResult::Extended
                                  : ApplyResult::Applied;
+  if (is_final) {
+    note_for_boot(host, package.id, tarball, options, outcome);
+    release_mark(mark, options);
+  }
   return outcome;
 }
 
 UndoOutcome undo_update(const Host& host, const std::string& id, const LoadOptions& options) {
   if (::geteuid() != 0) throw not_permitted();
   ToolLock lock(host);
+  forget_mark(host, id);
   std::optional<UpdateState> state = read_update(host, id);
   if (!state) {
     if (remove_copy(host, id)) {

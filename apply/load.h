@@ -22,6 +22,7 @@ struct LoadOptions {
   bool count_calls = false;             // those that a jump redirects, too
   std::string late;                     // what becomes of targets that come later; empty: as it is
   unsigned late_timeout_ms = 0;         // 0: as it is
+  bool at_boot = false;                 // brought back: the host is watched afterwards
   std::string only;                     // a target that is being loaded: nothing else is patched
   std::vector<std::string> allow_busy;  // functions
   std::function<void(const std::string&)> report = [](const std::string&) {};
@@ -83,12 +84,13 @@ struct ApplyOutcome {
   ApplyResult result = ApplyResult::Applied;
   std::vector<std::string> targets, skipped, cold;
   std::string copy;              // path of the stored copy, may be empty
+  std::string not_at_boot;       // why the next boot will not bring it back; empty: it will
   std::optional<Signer> signer;  // nothing if the host has no trust file
 };
 
 // tarball: the bytes of the file that package was read from, for the stored copy. Throws Refused
-// with the core's abort code, conflicts and advice, or as trust.h says; then nothing of the update
-// is loaded.
+// with the core's abort code, conflicts and advice, or as trust.h and boot_state.h say; then
+// nothing of the update is loaded.
 ApplyOutcome apply_update(const Host& host, const Package& package,
                           const std::vector<uint8_t>& tarball, const LoadOptions& options);
 

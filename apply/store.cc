@@ -1,9 +1,11 @@
 #include "apply/store.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 #include <system_error>
 
+#include "create/package/package.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 
@@ -19,13 +21,22 @@ std::filesystem::path folder(const Host& host, const char* place, const std::str
 
 std::string file_name(const std::string& id) { return "ksplice-" + id + ".tar.gz"; }
 
-// Removes what interrupted writes left in the folder.
+// Removes what interrupted writes left in the folder. With the copy its record goes, too.
 void remove_others(const std::filesystem::path& directory, const std::filesystem::path& keep) {
   std::error_code ignored;
   std::vector<std::filesystem::path> others;
   for (const auto& entry : std::filesystem::directory_iterator(directory, ignored))
-    if (entry.path().filename() != keep) others.push_back(entry.path());
+    if (entry.path().filename() != keep && (keep.empty() || entry.path().filename() != WantedFile))
+      others.push_back(entry.path());
   for (const std::filesystem::path& path : others) std::filesystem::remove_all(path, ignored);
+}
+
+bool holds(const std::filesystem::path& file, const std::vector<uint8_t>& content) {
+  try {
+    return read_file(file) == content;
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 }  // namespace
@@ -36,6 +47,11 @@ std::optional<std::string> store_copy(const Host& host, const std::string& id,
     std::filesystem::path directory = folder(host, place, id);
     std::filesystem::path file = directory / file_name(id);
     std::error_code error;
+    // What is there already is not put at risk: the disk may be full now.
+    if (std::filesystem::is_regular_file(file, error) && holds(file, tarball)) {
+      remove_others(directory, file.filename());
+      return file.string();
+    }
     std::filesystem::create_directories(directory, error);
     if (error) {
       why += (why.empty() ? "" : "; ") + directory.string() + ": " + error.message();
@@ -51,6 +67,20 @@ std::optional<std::string> store_copy(const Host& host, const std::string& id,
     }
   }
   return std::nullopt;
+}
+
+std::filesystem::path lasting_copy(const Host& host, const std::string& id) {
+  return folder(host, Places[0], id) / file_name(id);
+}
+
+std::vector<std::string> list_lasting(const Host& host) {
+  std::vector<std::string> ids;
+  std::error_code ignored;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(host.path(Places[0]) / "updates", ignored))
+    if (const std::string id = entry.path().filename(); is_valid_id(id)) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  return ids;
 }
 
 std::string find_copy(const Host& host, const std::string& id) {

@@ -1,6 +1,7 @@
 // The copies of applied tarballs: /var/lib/ksplice/updates/ID/ksplice-ID.tar.gz, or below
-// /run/ksplice where /var/lib cannot be written. Only so that ksplice-view can show the patch; what
-// is applied is known by the kernel alone (kernel_updates.h). A copy that is there is whole: it is
+// /run/ksplice where /var/lib cannot be written. For ksplice-view, which shows the patch, for
+// modules that come later, and for the next boot, if a record beside it says so (wanted.h); what is
+// applied is known by the kernel alone (kernel_updates.h). A copy that is there is whole: it is
 // written beside and renamed into place.
 #pragma once
 
@@ -15,6 +16,12 @@ namespace ksplice {
 // Copies the file; returns where to, or nothing if no place takes it (why then says so).
 std::optional<std::string> store_copy(const Host& host, const std::string& id,
                                       const std::vector<uint8_t>& tarball, std::string& why);
+
+constexpr const char* WantedFile = "wanted.json";  // its name beside the copy
+
+// Where the copy that outlives a boot is, or would be, and the ids that have a folder for one.
+std::filesystem::path lasting_copy(const Host& host, const std::string& id);
+std::vector<std::string> list_lasting(const Host& host);
 
 // Path of the copy, or empty if there is none.
 std::string find_copy(const Host& host, const std::string& id);

@@ -188,6 +188,7 @@ TrustVerdict judge_trust(const Trust& trust, const Package& package, Occasion oc
   if (!verdict.refusal) verdict.refusal = judge_revoked(trust, package, verdict.signer);
   if (verdict.refusal || occasion == Occasion::LateTarget) return verdict;
   verdict.refusal = judge_time(package, verdict.signer, now);
+  if (occasion == Occasion::Boot) return verdict;
   auto seen = trust.generations.find(verdict.signer.fingerprint);
   if (!verdict.refusal && seen != trust.generations.end() && package.generation < seen->second)
     verdict.refusal =

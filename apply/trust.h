@@ -41,8 +41,10 @@ std::optional<Trust> read_trust(const Host& host);
 
 // What an update is looked at for. A module that comes late gets of an update what all others got
 // when it was applied: that it has expired since, or that a newer one came, is no reason to leave
-// the module unpatched.
-enum class Occasion { Apply, LateTarget };
+// the module unpatched. What is brought back at boot is, byte by byte, what was applied on this
+// host before (wanted.h): of two updates that were applied in order, the newer one's generation
+// does not keep the older one away. It may have expired since, though.
+enum class Occasion { Apply, Boot, LateTarget };
 
 struct TrustVerdict {
   Signer signer;                   // if the signature is good

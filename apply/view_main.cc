@@ -5,12 +5,14 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "apply/boot.h"
 #include "apply/cves.h"
 #include "apply/kernel_updates.h"
 #include "apply/load.h"
 #include "apply/options.h"
 #include "apply/store.h"
 #include "apply/trust.h"
+#include "apply/wanted.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/utc.h"
 
@@ -158,7 +160,39 @@ Json to_json(const Package& package) {
           {"left_out_patches", left_out_patches(package)}};
 }
 
-Json to_json(const std::string& id, const View& view) {
+// What should be in the kernel and is not, and what is in quarantine.
+struct Missing {
+  std::vector<BootResult> updates;
+  std::string off;    // why the next boot brings nothing back
+  std::string error;  // why it is not known
+};
+
+Missing look_for_missing(const Host& host) {
+  Missing missing;
+  try {
+    missing.off = switched_off(host);
+    missing.updates = missing_updates(host);
+  } catch (const Error& error) {
+    missing.error = error.what();
+  }
+  return missing;
+}
+
+void print_missing(const Missing& missing) {
+  for (const BootResult& result : missing.updates) fmt::print("{}\n", to_text(result));
+  if (!missing.off.empty()) fmt::print("Nothing is brought back at boot: {}\n", missing.off);
+  if (!missing.error.empty()) fmt::print(stderr, "note: {}\n", missing.error);
+}
+
+Json to_json(const Missing& missing) {
+  Json list = Json::array();
+  for (const BootResult& result : missing.updates) list.push_back(to_json(result));
+  Json json = {{"switched_off", missing.off}, {"missing", list}};
+  if (!missing.error.empty()) json["error"] = missing.error;
+  return json;
+}
+
+Json to_json(const Host& host, const std::string& id, const View& view) {
   Json json = {{"id", id},
                {"description", description(view)},
                {"present", view.state.has_value()},
@@ -187,6 +221,7 @@ Json to_json(const std::string& id, const View& view) {
     json["kernel"] = values_to_json(*view.state);
   }
   json["late_targets"] = view.late;
+  json["at_boot"] = is_wanted(host, id);
   json["copy"] = view.copy;
   if (!view.copy_error.empty()) json["copy_error"] = view.copy_error;
   json["package"] = view.package ? to_json(*view.package) : Json();
@@ -215,7 +250,7 @@ int list(const Options& options) {
     View view = look(host, id);
     if (!view.state) continue;  // gone since the list was made
     if (options.json) {
-      all.push_back(to_json(id, view));
+      all.push_back(to_json(host, id, view));
       continue;
     }
     std::string stage = view.state->stage == "applied" ? ""
@@ -224,7 +259,12 @@ int list(const Options& options) {
     fmt::print("{}: {}{}\n", id, description(view), stage);
     warn_late(id, view);
   }
-  if (options.json) print({{"updates", all}});
+  if (options.quiet && !options.json) return ExitDone;
+  const Missing missing = look_for_missing(host);
+  if (options.json)
+    print({{"updates", all}, {"boot", to_json(missing)}});
+  else
+    print_missing(missing);
   return ExitDone;
 }
 
@@ -258,7 +298,7 @@ int show_update(const Options& options) {
   if (!options.count.empty()) count_calls(host, options.id, options.count == "on");
   View view = look(host, options.id);
   if (options.json) {
-    print(to_json(options.id, view));
+    print(to_json(host, options.id, view));
     return ExitDone;
   }
   if (options.quiet) {
@@ -275,6 +315,9 @@ int show_update(const Options& options) {
   else
     fmt::print("It is present and not applied (stage {}).\n", view.state->stage);
   warn_late(options.id, view);
+  if (is_wanted(host, options.id)) fmt::print("Each boot of its kernel brings it back.\n");
+  for (const BootResult& missing : look_for_missing(host).updates)
+    if (missing.id == options.id) fmt::print("{}\n", to_text(missing));
   if (view.state) print_state(*view.state);
   if (!view.copy_error.empty())
     fmt::print("The stored tarball cannot be read: {}\n", view.copy_error);

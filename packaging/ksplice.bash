@@ -19,6 +19,9 @@ _ksplice() {
     --id | --on-top-of)
       [ "$program" = ksplice-create ] || mapfile -t COMPREPLY < <(compgen -W "$(_ksplice_ids)" -- "$word")
       [ "$option" = --id ] && return ;;
+    --lift)
+      mapfile -t COMPREPLY < <(compgen -W "$(ksplice-view 2>/dev/null | sed -n 's/: in quarantine: .*//p')" -- "$word")
+      return ;;
     --late) mapfile -t COMPREPLY < <(compgen -W "patch refuse allow" -- "$word") && return ;;
     --config | --init-config | --root | --output | --cache | --module-source | --to-source | --extract-modules)
       compopt -o filenames 2>/dev/null || :
@@ -28,6 +31,8 @@ _ksplice() {
   esac
   if [[ $word == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$(_ksplice_options "$1")" -- "$word")
+  elif [ "$program" = ksplice-boot ]; then
+    :
   elif [ "$program" = ksplice-undo ]; then
     mapfile -t COMPREPLY < <(compgen -W "$(_ksplice_ids)" -- "$word")
   else
@@ -36,4 +41,4 @@ _ksplice() {
   fi
 }
 
-complete -F _ksplice ksplice-apply ksplice-undo ksplice-view ksplice-create ksplice-sign
+complete -F _ksplice ksplice-apply ksplice-boot ksplice-undo ksplice-view ksplice-create ksplice-sign

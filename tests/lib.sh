@@ -12,6 +12,7 @@ BUILD=${KSPLICE_BUILD:-$SOURCE_TREE/build}
   create=$BUILD/create/ksplice-create
   sign=$BUILD/create/ksplice-sign
   apply=$BUILD/apply/ksplice-apply
+  boot=$BUILD/apply/ksplice-boot
   view=$BUILD/apply/ksplice-view
   undo=$BUILD/apply/ksplice-undo
   objdiff=$BUILD/objdiff/ksplice-objdiff

@@ -106,6 +106,8 @@ inline constexpr Code Codes[] = {
     {"old_generation", "a newer generation of the same signer was applied before"},
     {"revoked", "the update, or the key that signed it, is revoked"},
     {"bad_trust", "the trust file, or what belongs to it, cannot be used"},
+    {"quarantined", "the host went down while the update was applied, or shortly after that"},
+    {"bad_state", "what the host has noted of its updates cannot be used"},
     {"load_failed", "the kernel does not load a module"},
     {"signature_required", "the kernel loads only signed modules, or none"},
     {"tool_busy", "another ksplice tool is changing the kernel and does not end"},

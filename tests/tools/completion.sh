@@ -5,7 +5,8 @@
 # shellcheck source=packaging/ksplice.bash
 . "$SOURCE_TREE/packaging/ksplice.bash"
 mkdir "$WORK/bin"
-printf '#!/bin/sh\necho abc; echo abd; echo xyz\n' >"$WORK/bin/ksplice-view"
+# shellcheck disable=SC2016  # for the program's own shell
+printf '#!/bin/sh\n[ "$1" = -q ] || { echo "bad: in quarantine: it went down"; exit; }\necho abc; echo abd; echo xyz\n' >"$WORK/bin/ksplice-view"
 chmod +x "$WORK/bin/ksplice-view"
 PATH=$WORK/bin:$PATH
 
@@ -26,6 +27,7 @@ proposes "--sign-cert --sign-key" "$create" --sig
 proposes "--cve --cves" "$view" --cve
 proposes "abc abd" "$undo" ab
 proposes "xyz" "$view" --id x
+proposes "bad" "$boot" --lift =
 proposes "" "$create" --cve CV
 cd "$WORK"
 mkdir config-a config-b
@@ -33,7 +35,7 @@ touch config-c x.tar.gz
 proposes "config-a config-b" "$create" --config = conf
 proposes "x.tar.gz" "$apply" x
 # Each option of each program is found.
-for program in "$create" "$sign" "$apply" "$view" "$undo"; do
+for program in "$create" "$sign" "$apply" "$boot" "$view" "$undo"; do
   [ "$(_ksplice_options "$program" | wc -l)" -ge 6 ] || fail "too few options of $program"
   _ksplice_options "$program" | grep -qx -- --help || fail "no --help of $program"
 done

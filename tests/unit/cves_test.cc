@@ -60,6 +60,21 @@ constexpr const char* Changelog =
     "linux-signed-amd64 (6.1.170+1) bookworm; urgency=high\n\n    - before\n      "
     "(CVE-2023-5555)\n";
 
+TEST_F(CvesTest, WhetherTheKernelHasAllOfAnUpdate) {
+  Package package = example();
+  const std::string text = "* one (CVE-2024-1111)\n* commit 0123456789abcdef of upstream\n";
+  EXPECT_FALSE(is_in_kernel(package, text)) << "nobody knows what it fixes";
+  package.upstream_commits = {"0123456789abffffffffffffffffffffffffffff"};
+  EXPECT_TRUE(is_in_kernel(package, text));
+  package.upstream_commits.push_back("fedcba9876543210fedcba9876543210fedcba98");
+  EXPECT_FALSE(is_in_kernel(package, text));
+  package.cves = {"CVE-2024-1111"};
+  EXPECT_TRUE(is_in_kernel(package, text)) << "its CVEs say more than its commits";
+  package.cves.push_back("CVE-2024-111");
+  EXPECT_FALSE(is_in_kernel(package, text));
+  EXPECT_FALSE(is_in_kernel(package, std::nullopt));
+}
+
 TEST_F(CvesTest, OfTheKernelThatRuns) {
   EXPECT_EQ(kernel_version(host_), "6.1.176-1");
   EXPECT_FALSE(kernel_cves(host_).has_value());

@@ -121,6 +121,8 @@ TEST_F(TrustTest, Times) {
   EXPECT_EQ(judged(package, Occasion::Apply, now + 99), "taken from CN=one");
   EXPECT_EQ(judged(package, Occasion::Apply, now + 100), "expired");
   EXPECT_EQ(judged(package, Occasion::LateTarget, now + 100), "taken from CN=one");
+  EXPECT_EQ(judged(package, Occasion::Boot, now + 99), "taken from CN=one");
+  EXPECT_EQ(judged(package, Occasion::Boot, now + 100), "expired");
   // The certificate's own end.
   EXPECT_EQ(judged(signed_by("one"), Occasion::Apply, now + 31 * 86400), "expired");
   // A clock that has not been set: an update is not older than its making.
@@ -143,6 +145,7 @@ TEST_F(TrustTest, Generations) {
   apply(signed_by("one", 3));
   EXPECT_EQ(judged(signed_by("one", 2)), "old_generation");
   EXPECT_EQ(judged(signed_by("one", 2), Occasion::LateTarget), "taken from CN=one");
+  EXPECT_EQ(judged(signed_by("one", 2), Occasion::Boot), "taken from CN=one");
   EXPECT_EQ(judged(signed_by("one", 3)), "taken from CN=one");
   EXPECT_EQ(judged(signed_by("two", 2)), "taken from CN=two") << "another's numbers";
   const std::string before = read_text(host_.path("/var/lib/ksplice/trust.json"));
