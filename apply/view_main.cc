@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -14,6 +15,7 @@
 #include "apply/trust.h"
 #include "apply/wanted.h"
 #include "objdiff/base/error.h"
+#include "objdiff/base/process.h"
 #include "objdiff/base/utc.h"
 
 namespace ksplice {
@@ -50,7 +52,7 @@ SignatureView look_at_signature(const Package& package) {
 }
 
 struct Options : CommonOptions {
-  std::string id, file;
+  std::string id, file, report;
   std::string count;  // on, off, or empty
   bool cves = false, openvex = false, prometheus = false;
   std::vector<std::string> asked;  // CVE ids
@@ -403,6 +405,36 @@ int show_file(const Options& options) {
   return ExitDone;
 }
 
+// The page is made by ksplice-create, which has a disassembler; hosts need none.
+std::filesystem::path creator() {
+  namespace fs = std::filesystem;
+  const fs::path own = fs::read_symlink("/proc/self/exe").parent_path();
+  for (const char* place : {"ksplice-create", "../bin/ksplice-create", "../create/ksplice-create"})
+    if (fs::is_regular_file(own / place)) return own / place;
+  throw Error("failed", "a report is made by ksplice-create, which is not installed here",
+              "install the package ksplice-create, or take the tarball to where it is: "
+              "ksplice-create --report=FILE.html TARBALL");
+}
+
+int write_report(const Options& options) {
+  std::string tarball = options.file;
+  if (tarball.empty() && is_valid_id(options.id)) tarball = find_copy(Host(), options.id);
+  if (tarball.empty())
+    throw Error("unknown_update",
+                fmt::format("no tarball of an update \"{}\" is kept here", options.id),
+                "give the tarball itself: --file=TARBALL");
+  read_package(tarball);  // says what is wrong with it
+  const CommandResult run =
+      run_command({creator().string(), "--report=" + options.report, "--", tarball});
+  if (run.status != 0)
+    throw Error("failed", fmt::format("the report could not be written:\n{}", run.output));
+  if (options.json)
+    print({{"report", options.report}});
+  else if (!options.quiet)
+    fmt::print("Report written to {}\n", options.report);
+  return ExitDone;
+}
+
 }  // namespace
 }  // namespace ksplice
 
@@ -423,6 +455,9 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   vex->excludes(metrics);
   for (CLI::Option* option : {cves, vex, metrics}) option->excludes(id)->excludes(file);
+  app.add_option("--report", options.report,
+                 "write a page for who must approve the update (with --file or --id)")
+      ->type_name("FILE.html");
   app.add_option("--count-calls", options.count,
                  "from now on, count the calls of the update's functions, or no more")
       ->check(CLI::IsMember({"on", "off"}))
@@ -431,6 +466,7 @@ int main(int argc, char** argv) {
   return ksplice::run_app(app, argc, argv, options, [&] {
     if (options.cves || options.openvex || options.prometheus || !options.asked.empty())
       return ksplice::show_cves(options);
+    if (!options.report.empty()) return ksplice::write_report(options);
     if (!options.file.empty()) return ksplice::show_file(options);
     return options.id.empty() ? ksplice::list(options) : ksplice::show_update(options);
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "create/approval.h"
 #include "create/config_dir.h"
 #include "create/create.h"
 #include "create/options.h"
@@ -10,6 +11,7 @@
 #include "create/progress.h"
 #include "create/release/release.h"
 #include "create/root.h"
+#include "objdiff/base/file.h"
 #include "objdiff/base/tool.h"
 
 namespace ksplice {
@@ -140,6 +142,15 @@ int run_make_root(const Options& options) {
   return ExitDone;
 }
 
+int run_report(const Options& options) {
+  write_file(options.report, approval_html(read_package(options.source.string())));
+  if (options.json)
+    fmt::print("{}\n", nlohmann::json{{"report", options.report.string()}}.dump(2));
+  else if (!options.quiet)
+    fmt::print("Report written to {}\n", options.report.string());
+  return ExitDone;
+}
+
 int run_release(const Options& options, Progress& progress) {
   const ReleaseReport report = make_release(options, progress);
   if (options.json) {
@@ -158,6 +169,7 @@ int run_release(const Options& options, Progress& progress) {
 }
 
 int run(const Options& options) {
+  if (!options.report.empty()) return run_report(options);
   if (options.makes_root) return run_make_root(options);
   if (!options.init_config.empty()) {
     std::string release = options.kernel.empty() ? running_release() : options.kernel;

@@ -108,6 +108,9 @@ void add_kernel_options(CLI::App& app, Options& options) {
   root.add("--make-root", options.make_root, "[RELEASE]",
            "of Debian 12 or 13, in the cache; with --config, for it, and named there");
   app.get_option("--make-root")->expected(0, 1);
+  Group report{app, "A page about an update (SOURCE is its tarball)"};
+  report.add("--report", options.report, "FILE.html",
+             "write what must be known to approve it: patch, code before and after, proofs");
   Group init{app, "Making a configuration directory (needs no SOURCE)"};
   init.add("--init-config", options.init_config, "DIR", "make DIR for the running kernel, or");
   init.add("--kernel", options.kernel, "RELEASE", "for this installed kernel, or");
@@ -147,6 +150,15 @@ void check_init(const Options& options) {
                 "give the change and SOURCE to a second ksplice-create, with --config");
   if (!options.kernel.empty() && !options.from.empty())
     throw Error("usage", "--kernel and --from exclude each other", SeeHelp);
+}
+
+void check_report(const Options& options) {
+  if (has_change(options) || options.prebuild || !options.configs.empty() || options.makes_root ||
+      !options.init_config.empty())
+    throw Error("usage", "--report is about a tarball that is there, and makes no update",
+                "ksplice-create --report=FILE.html TARBALL");
+  if (options.source.empty())
+    throw Error("usage", "TARBALL is missing: the update that the report is about", SeeHelp);
 }
 
 void check_root(const Options& options) {
@@ -277,6 +289,7 @@ void read_options(int argc, char** argv, Options& options, std::string& help_tex
   options.makes_root = app.count("--make-root") > 0;
   if (app.count("--most-units") > 0 && options.most_units == 0)
     throw Error("usage", "--most-units needs a number above 0");
+  if (!options.report.empty()) return check_report(options);
   if (options.makes_root) return check_root(options);
   options.init_config.empty() ? check(options) : check_init(options);
   if (options.most_units == 0) options.most_units = DefaultUnits;

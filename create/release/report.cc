@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "create/html.h"
 #include "create/progress.h"
 
 namespace ksplice {
@@ -77,23 +78,6 @@ std::vector<std::string> remarks_of(const ReleaseReport& report) {
                               (report.failure.empty() ? "" : ": " + report.failure)
                         : "the update with all that is live now is " + report.tarball);
   return remarks;
-}
-
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (char c : text) {
-    if (c == '<')
-      result += "&lt;";
-    else if (c == '>')
-      result += "&gt;";
-    else if (c == '&')
-      result += "&amp;";
-    else if (c == '"')
-      result += "&quot;";
-    else
-      result += c;
-  }
-  return result;
 }
 
 }  // namespace
@@ -183,13 +167,11 @@ std::string report_to_text(const ReleaseReport& report) {
 }
 
 std::string report_to_html(const ReleaseReport& report) {
-  std::string text = fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{0}</title>\n"
-      "<style>body{{font-family:sans-serif}}table{{border-collapse:collapse}}"
-      "td,th{{border:1px solid #999;padding:2px 6px;text-align:left;vertical-align:top}}"
-      ".live{{background:#dfd}}.decision{{background:#ffd}}.reboot{{background:#fdd}}</style>"
-      "</head><body>\n<h1>{0}</h1>\n",
-      escaped(head_of(report)));
+  std::string text =
+      html_head(head_of(report),
+                "body{font-family:sans-serif}table{border-collapse:collapse}"
+                "td,th{border:1px solid #999;padding:2px 6px;text-align:left;vertical-align:top}"
+                ".live{background:#dfd}.decision{background:#ffd}.reboot{background:#fdd}");
   for (const std::string& remark : remarks_of(report))
     text += fmt::format("<p>{}</p>\n", escaped(remark));
   text += "<table>\n<tr><th>file</th><th>verdict</th><th>details</th></tr>\n";

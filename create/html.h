@@ -1,0 +1,15 @@
+// What the pages that ksplice-create writes have in common.
+#pragma once
+
+#include <string>
+
+namespace ksplice {
+
+// Text in a page, or in an attribute within double quotes. Bytes that are no UTF-8, and control
+// characters, become U+FFFD.
+std::string escaped(const std::string& text);
+
+// From the doctype to the first heading, which is the title.
+std::string html_head(const std::string& title, const std::string& style);
+
+}  // namespace ksplice
