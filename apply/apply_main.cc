@@ -8,6 +8,7 @@
 #include "apply/load.h"
 #include "apply/options.h"
 #include "apply/preflight.h"
+#include "apply/probation.h"
 #include "apply/trust.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
@@ -21,6 +22,8 @@ struct Options : CommonOptions {
   std::string finish;   // target that is being loaded
   double timeout = 0;
   double late_timeout = 0;
+  double probation = 0;  // seconds
+  std::string health_command;
   LoadOptions load;
 };
 
@@ -38,18 +41,20 @@ const char* result_word(ApplyResult result) {
   return "";
 }
 
-void print_json(const Package& package, const ApplyOutcome& outcome,
+void print_json(const Options& options, const Package& package, const ApplyOutcome& outcome,
                 const std::optional<UpdateState>& state) {
-  nlohmann::ordered_json json = {{"id", package.id},
-                                 {"description", package.description},
-                                 {"result", result_word(outcome.result)},
-                                 {"targets", outcome.targets},
-                                 {"skipped", outcome.skipped},
-                                 {"loaded_patched", outcome.cold},
-                                 {"copy", outcome.copy},
-                                 {"at_boot", outcome.not_at_boot.empty()},
-                                 {"signer", outcome.signer ? outcome.signer->name : ""},
-                                 {"signature_checked", outcome.signer.has_value()}};
+  nlohmann::ordered_json json = {
+      {"id", package.id},
+      {"description", package.description},
+      {"result", result_word(outcome.result)},
+      {"targets", outcome.targets},
+      {"skipped", outcome.skipped},
+      {"loaded_patched", outcome.cold},
+      {"copy", outcome.copy},
+      {"at_boot", outcome.not_at_boot.empty()},
+      {"probation", options.load.probation && outcome.result != ApplyResult::AlreadyApplied},
+      {"signer", outcome.signer ? outcome.signer->name : ""},
+      {"signature_checked", outcome.signer.has_value()}};
   if (state) {
     json["stage"] = state->stage;
     json["functions"] = state->functions.size();
@@ -81,6 +86,8 @@ void print_text(const Options& options, const Package& package, const ApplyOutco
     fmt::print("Update {} is already applied.\n", package.id);
   else if (outcome.result == ApplyResult::Checked)
     fmt::print("Update {} can be applied.\n", package.id);
+  else if (options.load.probation)
+    fmt::print("Update {} is on probation for {:g} s.\nDone!\n", package.id, options.probation);
   else
     fmt::print("Done!\n");
 }
@@ -151,10 +158,18 @@ int apply(Options& options) {
   options.load.allow_busy.insert(options.load.allow_busy.end(), package.allow_busy.begin(),
                                  package.allow_busy.end());
   if (options.load.check) return preflight(options, host, package, tarball);
+  if (options.probation > 0) {
+    check_permitted(host);
+    options.load.probation = begin_probation(host, options.probation, options.health_command);
+  }
   ApplyOutcome outcome = apply_update(host, package, tarball, options.load);
+  const bool is_old = outcome.result == ApplyResult::AlreadyApplied;
+  if (options.load.probation && !is_old) start_watcher(host, package.id);
+  if (options.load.probation && is_old)
+    fmt::print(stderr, "note: what is applied already is not put on probation\n");
   const std::optional<UpdateState> state = read_update(host, package.id);
   if (options.json)
-    print_json(package, outcome, state);
+    print_json(options, package, outcome, state);
   else if (!options.quiet)
     print_text(options, package, outcome, state);
   return ExitDone;
@@ -183,11 +198,25 @@ int main(int argc, char** argv) {
                  "for it")
       ->type_name("MODULE")
       ->excludes(tarball);
+  CLI::Option* probation =
+      app.add_option("--probation", options.probation,
+                     "undo the update by itself if the host is not well with it for this time")
+          ->transform(CLI::AsNumberWithUnit(
+              std::map<std::string, double>{{"s", 1}, {"min", 60}, {"h", 3600}},
+              CLI::AsNumberWithUnit::CASE_SENSITIVE, "TIME"))
+          ->check(CLI::Range(1.0, 7.0 * 24 * 3600))
+          ->type_name("TIME")
+          ->excludes("--finish-target");
+  app.add_option("--health-command", options.health_command,
+                 "during the probation: the host is well if this ends with 0")
+      ->type_name("COMMAND")
+      ->needs(probation);
   app.add_option("--extract-modules", options.extract,
                  "only write the whole patched modules for this kernel into this folder")
       ->type_name("DIR");
   app.add_flag("--check", options.load.check,
-               "say all that can be said before, changing nothing; exit as without it");
+               "say all that can be said before, changing nothing; exit as without it")
+      ->excludes(probation);
   app.add_option("--attempts", options.load.attempts, "how often to look for a quiet moment")
       ->check(CLI::Range(1, 1000));
   app.add_option("--timeout", options.timeout, "seconds after which to give up waiting")

@@ -1,5 +1,6 @@
 #include "apply/boot.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -99,6 +100,13 @@ BootResult try_update(const Host& host, const Wanted& wanted, const LoadOptions&
 }
 
 }  // namespace
+
+void tell_console(const Host& host, const std::string& text) {
+  const std::string line = "<3>ksplice: " + text + "\n";  // else it waits for another one
+  Fd fd(::open(host.path("/dev/kmsg").c_str(), O_WRONLY | O_CLOEXEC));
+  if (fd.get() < 0 || ::write(fd.get(), line.data(), line.size()) < 0)
+    fmt::print(stderr, "ksplice: {}\n", text);
+}
 
 bool BootResult::is_fine() const {
   return result == "applied" || result == "already_applied" || result == "in_kernel" ||

@@ -46,6 +46,10 @@ std::string switched_off(const Host& host);
 // Takes the update out of quarantine. Throws Error("unknown_update") if it is not in it.
 void lift_quarantine(const Host& host, const std::string& id);
 
+// What somebody has to look at goes to the console and the journal, where there is one; as a
+// message of a program, at the level of errors.
+void tell_console(const Host& host, const std::string& text);
+
 nlohmann::ordered_json to_json(const BootResult& result);
 std::string to_text(const BootResult& result);
 

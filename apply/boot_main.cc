@@ -1,5 +1,4 @@
 // ksplice-boot: brings back at boot what was applied before it, and keeps the quarantine.
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -9,15 +8,16 @@
 #include "apply/abort_codes.h"
 #include "apply/boot.h"
 #include "apply/options.h"
+#include "apply/probation.h"
 #include "apply/tool_lock.h"
 #include "objdiff/base/error.h"
-#include "objdiff/base/file.h"
 
 namespace ksplice {
 namespace {
 
 struct Options : CommonOptions {
   std::vector<std::string> lift;
+  std::string watch;  // an id
   bool healthy = false, stopping = false;
 };
 
@@ -25,15 +25,6 @@ using Json = nlohmann::ordered_json;
 
 void print(const Json& json) {
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
-}
-
-// What somebody has to look at goes to the console and the journal, where there is one; as a
-// message of a program, at the level of errors.
-void tell_console(const Host& host, const std::string& text) {
-  const std::string line = "<3>ksplice: " + text + "\n";  // else it waits for another one
-  Fd fd(::open(host.path("/dev/kmsg").c_str(), O_WRONLY | O_CLOEXEC));
-  if (fd.get() < 0 || ::write(fd.get(), line.data(), line.size()) < 0)
-    fmt::print(stderr, "ksplice: {}\n", text);
 }
 
 Json to_json(const BootReport& report) {
@@ -87,7 +78,21 @@ int lift(const Options& options) {
   return ExitDone;
 }
 
+int watch(const Options& options) {
+  switch (watch_probation(Host(), options.watch, make_report(options))) {
+    case ProbationEnd::Undone:
+      return ExitRefused;
+    case ProbationEnd::Stuck:
+      return ExitFailed;
+    case ProbationEnd::Passed:
+    case ProbationEnd::Over:
+      break;
+  }
+  return ExitDone;
+}
+
 int run(const Options& options) {
+  if (!options.watch.empty()) return watch(options);
   if (!options.lift.empty()) return lift(options);
   if (!options.healthy && !options.stopping) return boot(options);
   if (::geteuid() != 0) throw not_permitted();
@@ -113,8 +118,13 @@ int main(int argc, char** argv) {
       "say that the host has been healthy for long enough since updates were brought back");
   CLI::Option* stopping =
       app.add_flag("--stopping", options.stopping, "say that the host is being shut down in order");
-  lift->excludes(healthy)->excludes(stopping);
-  healthy->excludes(stopping);
+  CLI::Option* watch =
+      app.add_option("--watch", options.watch,
+                     "watch this update, which is on probation, until that is over")
+          ->type_name("ID");
+  lift->excludes(healthy)->excludes(stopping)->excludes(watch);
+  healthy->excludes(stopping)->excludes(watch);
+  stopping->excludes(watch);
   app.footer(
       "Exit codes: 0 done, 1 failed, 2 usage, 3 an update was not brought back, for a reason.");
   return ksplice::run_app(app, argc, argv, options, [&] { return ksplice::run(options); });

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* StateFile = "/var/lib/ksplice/boot.json";
 constexpr unsigned MaxStops = 3;
-constexpr Phase Phases[] = {Phase::Applying, Phase::Watched, Phase::Again};
+constexpr Phase Phases[] = {Phase::Applying, Phase::Watched, Phase::Probation, Phase::Again};
 
 using Json = nlohmann::ordered_json;
 
@@ -35,12 +35,29 @@ std::string id_of(const Json& json) {
   return id;
 }
 
+std::optional<Probation> probation_of(const Json& mark, Phase phase) {
+  if (phase != Phase::Probation) return std::nullopt;
+  const Json& json = mark.at("probation");
+  return Probation{json.at("seconds").get<double>(), json.at("command").get<std::string>(),
+                   json.at("after").get<uint64_t>(), json.at("taint").get<uint64_t>(),
+                   json.at("watcher").get<int>(),    json.at("until").get<double>()};
+}
+
+Mark mark_of(const Json& json) {
+  Mark mark = {id_of(json),
+               phase_of(json.at("phase").get<std::string>()),
+               json.at("boot").get<std::string>(),
+               json.at("since").get<int64_t>(),
+               json.at("stopped").get<bool>(),
+               json.at("stops").get<unsigned>(),
+               {}};
+  mark.probation = probation_of(json, mark.phase);
+  return mark;
+}
+
 BootState from_json(const Json& json) {
   BootState state;
-  for (const Json& mark : json.at("marks"))
-    state.marks.push_back({id_of(mark), phase_of(mark.at("phase").get<std::string>()),
-                           mark.at("boot").get<std::string>(), mark.at("since").get<int64_t>(),
-                           mark.at("stopped").get<bool>(), mark.at("stops").get<unsigned>()});
+  for (const Json& mark : json.at("marks")) state.marks.push_back(mark_of(mark));
   for (const Json& each : json.at("quarantine"))
     state.quarantine.push_back(
         {id_of(each), each.at("reason").get<std::string>(), each.at("since").get<int64_t>()});
@@ -49,13 +66,19 @@ BootState from_json(const Json& json) {
 
 Json to_json(const BootState& state) {
   Json json = {{"marks", Json::array()}, {"quarantine", Json::array()}};
-  for (const Mark& mark : state.marks)
+  for (const Mark& mark : state.marks) {
     json["marks"].push_back({{"id", mark.id},
                              {"phase", word(mark.phase)},
                              {"boot", mark.boot},
                              {"since", mark.since},
                              {"stopped", mark.is_stopped},
                              {"stops", mark.stops}});
+    if (!mark.probation) continue;
+    const Probation& probation = *mark.probation;
+    json["marks"].back()["probation"] = {
+        {"seconds", probation.seconds}, {"command", probation.command}, {"after", probation.after},
+        {"taint", probation.taint},     {"watcher", probation.watcher}, {"until", probation.until}};
+  }
   for (const Quarantined& each : state.quarantine)
     json["quarantine"].push_back({{"id", each.id}, {"reason", each.reason}, {"since", each.since}});
   return json;
@@ -73,6 +96,8 @@ void remove_halves(const fs::path& file) {
 
 std::string reason_of(const Mark& mark) {
   if (mark.phase == Phase::Applying) return "the host went down while the update was being applied";
+  if (mark.phase == Phase::Probation)
+    return "the host went down, or was shut down, before the probation of the update was over";
   if (mark.is_stopped)
     return fmt::format(
         "the host was shut down {} times in a row before it was healthy for long "
@@ -89,6 +114,8 @@ const char* word(Phase phase) {
       return "applying";
     case Phase::Watched:
       return "watched";
+    case Phase::Probation:
+      return "probation";
     case Phase::Again:
       return "again";
   }
@@ -141,7 +168,7 @@ std::vector<Quarantined> settle_marks(BootState& state, const std::string& boot,
     if (mark.boot == boot) {
       left.push_back(mark);
     } else if (mark.phase == Phase::Watched && mark.is_stopped && mark.stops + 1 < MaxStops) {
-      left.push_back({mark.id, Phase::Again, boot, now, false, mark.stops + 1});
+      left.push_back({mark.id, Phase::Again, boot, now, false, mark.stops + 1, {}});
     } else if (mark.phase != Phase::Again) {
       fresh.push_back({mark.id, reason_of(mark), now});
     }
@@ -179,37 +206,43 @@ void refuse_quarantined(const Host& host, const std::string& id) {
 }
 
 // Nobody else is applying anything: a mark of this boot that says so is of a tool that was killed.
-TryMark::TryMark(const Host& host, const std::string& id) : host_(host), id_(id) {
+TryMark::TryMark(const Host& host, const std::string& id, const std::optional<Probation>& probation)
+    : host_(host) {
   BootState state = read_boot_state(host);
   const std::string boot = boot_id(host);
-  unsigned stops = 0;
+  mark_ = {id,       probation ? Phase::Probation : Phase::Applying, boot, now_utc(), false, 0,
+           probation};
   for (const Mark& mark : state.marks) {
     if (mark.id != id || mark.boot != boot) continue;
-    stops = mark.stops;
-    is_watched_ = mark.phase == Phase::Watched;
+    mark_.stops = mark.stops;
+    if (mark.phase == Phase::Watched || mark.phase == Phase::Probation) before_ = mark;
   }
   std::erase_if(state.marks, [&](const Mark& mark) {
     return mark.id == id || (mark.boot == boot && mark.phase == Phase::Applying);
   });
-  state.marks.push_back({id, Phase::Applying, boot, now_utc(), false, stops});
+  state.marks.push_back(mark_);
   write_boot_state(host, state);
 }
 
 TryMark::~TryMark() {
   if (!is_open_) return;
   try {
-    end(is_watched_);
+    end(std::nullopt);
   } catch (const std::exception&) {
     // As in forget_mark().
   }
 }
 
-void TryMark::end(bool is_watched) {
+void TryMark::watch() {
+  mark_.phase = Phase::Watched;
+  end(mark_);
+}
+
+void TryMark::end(const std::optional<Mark>& left) {
   is_open_ = false;
   BootState state = read_boot_state(host_);
-  for (Mark& mark : state.marks)
-    if (mark.id == id_) mark.phase = Phase::Watched;
-  if (!is_watched) std::erase_if(state.marks, [&](const Mark& mark) { return mark.id == id_; });
+  std::erase_if(state.marks, [&](const Mark& mark) { return mark.id == mark_.id; });
+  if (before_ || left) state.marks.push_back(before_ ? *before_ : *left);
   write_boot_state(host_, state);
 }
 
@@ -226,8 +259,10 @@ void settle(const Host& host, std::vector<Quarantined>& fresh) {
 void end_watch(const Host& host) {
   BootState state = read_boot_state(host);
   const std::string boot = boot_id(host);
-  if (std::erase_if(state.marks, [&](const Mark& mark) { return mark.boot == boot; }) != 0)
-    write_boot_state(host, state);
+  const auto is_over = [&](const Mark& mark) {
+    return mark.boot == boot && mark.phase != Phase::Probation;
+  };
+  if (std::erase_if(state.marks, is_over) != 0) write_boot_state(host, state);
 }
 
 void note_stop(const Host& host) {

@@ -25,18 +25,30 @@
 namespace ksplice {
 
 enum class Phase {
-  Applying,  // the update was being applied
-  Watched,   // it was brought back at boot, and the host was not healthy for long enough yet
-  Again,     // the host was shut down in order before that, and the update not tried since
+  Applying,   // the update was being applied
+  Watched,    // it was brought back at boot, and the host was not healthy for long enough yet
+  Probation,  // it was being applied, or was applied, and is not known to be good yet
+  Again,      // the host was shut down in order before that, and the update not tried since
+};
+
+// Of a host on which an update is on probation (probation.h).
+struct Probation {
+  double seconds = 0;
+  std::string command;  // of the host's health, or empty
+  uint64_t after = 0;   // what the kernel has logged before, by number
+  uint64_t taint = 0;   // what it was tainted by before
+  int watcher = 0;      // process; 0: none yet
+  double until = 0;     // seconds since the boot, as the watcher has set it
 };
 
 struct Mark {
   std::string id;
   Phase phase = Phase::Applying;
-  std::string boot;         // the boot in which it was set
-  int64_t since = 0;        // by the clock of that day; only for people
-  bool is_stopped = false;  // the host was shut down in order
-  unsigned stops = 0;       // how often in a row before that
+  std::string boot;                    // the boot in which it was set
+  int64_t since = 0;                   // by the clock of that day; only for people
+  bool is_stopped = false;             // the host was shut down in order
+  unsigned stops = 0;                  // how often in a row before that
+  std::optional<Probation> probation;  // of that phase
 };
 
 struct Quarantined {
@@ -71,30 +83,33 @@ void refuse_quarantined(const Host& host, const std::string& id);
 // The mark of one update, while it is being applied.
 class TryMark {
  public:
-  // Throws like write_boot_state().
-  TryMark(const Host& host, const std::string& id);
+  // Throws like write_boot_state(). With a probation it stays, whatever comes.
+  TryMark(const Host& host, const std::string& id, const std::optional<Probation>& probation = {});
   TryMark(const TryMark&) = delete;
   TryMark& operator=(const TryMark&) = delete;
-  // If end() was not called: the update was not applied, and is not named any more.
+  // If nothing below was called: the update was not applied, and is not named any more.
   ~TryMark();
   // It is applied: for good, or the host is to be watched for a while. One that was watched before
   // goes on to be.
-  void clear() { end(is_watched_); }
-  void watch() { end(true); }
+  void clear() { end(std::nullopt); }
+  void watch();
+  // It is applied, and on probation from now on.
+  void keep() { is_open_ = false; }
 
  private:
   const Host& host_;
-  std::string id_;
+  Mark mark_;
+  std::optional<Mark> before_;  // as it was found, if the host is watched
   bool is_open_ = true;
-  bool is_watched_ = false;  // as it was found
-  void end(bool is_watched);
+  void end(const std::optional<Mark>& left);
 };
 
 // settle_marks() on the disk. Throws like the readers and writers above; fresh is right all the
 // same.
 void settle(const Host& host, std::vector<Quarantined>& fresh);
 
-// The host has been healthy for long enough: what was brought back is not watched any more.
+// The host has been healthy for long enough: what was brought back is not watched any more. What is
+// on probation is.
 void end_watch(const Host& host);
 
 // The host is being shut down in order.

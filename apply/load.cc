@@ -269,9 +269,9 @@ void unload_pending(const UpdateState& state, const std::string& only,
 void set_mark(std::optional<TryMark>& mark, const Host& host, const std::string& id,
               const LoadOptions& options, ApplyOutcome& outcome) {
   try {
-    mark.emplace(host, id);
+    mark.emplace(host, id, options.probation);
   } catch (const Error& error) {
-    if (options.at_boot) throw;
+    if (options.at_boot || options.probation) throw;
     outcome.not_at_boot = error.what();
   }
 }
@@ -290,6 +290,10 @@ void note_for_boot(const Host& host, const std::string& id, const std::vector<ui
 // it for longer than it need be.
 void release_mark(std::optional<TryMark>& mark, const LoadOptions& options) {
   if (!mark) return;
+  if (options.probation) {
+    mark->keep();
+    return;
+  }
   try {
     options.at_boot ? mark->watch() : mark->clear();
   } catch (const Error& error) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/boot_state.h"
 #include "apply/host.h"
 #include "create/package/package.h"
 #include "create/package/signature.h"
@@ -22,6 +23,7 @@ struct LoadOptions {
   bool count_calls = false;             // those that a jump redirects, too
   std::string late;                     // what becomes of targets that come later; empty: as it is
   unsigned late_timeout_ms = 0;         // 0: as it is
+  std::optional<Probation> probation;   // it is to begin with the change
   bool at_boot = false;                 // brought back: the host is watched afterwards
   std::string only;                     // a target that is being loaded: nothing else is patched
   std::vector<std::string> allow_busy;  // functions

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "apply/boot.h"
+#include "apply/boot_view.h"
 #include "apply/cves.h"
 #include "apply/kernel_updates.h"
 #include "apply/load.h"
@@ -162,38 +162,6 @@ Json to_json(const Package& package) {
           {"left_out_patches", left_out_patches(package)}};
 }
 
-// What should be in the kernel and is not, and what is in quarantine.
-struct Missing {
-  std::vector<BootResult> updates;
-  std::string off;    // why the next boot brings nothing back
-  std::string error;  // why it is not known
-};
-
-Missing look_for_missing(const Host& host) {
-  Missing missing;
-  try {
-    missing.off = switched_off(host);
-    missing.updates = missing_updates(host);
-  } catch (const Error& error) {
-    missing.error = error.what();
-  }
-  return missing;
-}
-
-void print_missing(const Missing& missing) {
-  for (const BootResult& result : missing.updates) fmt::print("{}\n", to_text(result));
-  if (!missing.off.empty()) fmt::print("Nothing is brought back at boot: {}\n", missing.off);
-  if (!missing.error.empty()) fmt::print(stderr, "note: {}\n", missing.error);
-}
-
-Json to_json(const Missing& missing) {
-  Json list = Json::array();
-  for (const BootResult& result : missing.updates) list.push_back(to_json(result));
-  Json json = {{"switched_off", missing.off}, {"missing", list}};
-  if (!missing.error.empty()) json["error"] = missing.error;
-  return json;
-}
-
 Json to_json(const Host& host, const std::string& id, const View& view) {
   Json json = {{"id", id},
                {"description", description(view)},
@@ -224,6 +192,8 @@ Json to_json(const Host& host, const std::string& id, const View& view) {
   }
   json["late_targets"] = view.late;
   json["at_boot"] = is_wanted(host, id);
+  const std::optional<Mark> probation = look_for_probation(host, id);
+  json["probation"] = probation ? to_json(host, *probation) : Json();
   json["copy"] = view.copy;
   if (!view.copy_error.empty()) json["copy_error"] = view.copy_error;
   json["package"] = view.package ? to_json(*view.package) : Json();
@@ -259,6 +229,8 @@ int list(const Options& options) {
                         : view.state->is_kept()        ? " (" + view.state->stage + ", kept)"
                                                        : " (" + view.state->stage + ")";
     fmt::print("{}: {}{}\n", id, description(view), stage);
+    if (const std::optional<Mark> probation = look_for_probation(host, id))
+      fmt::print("  {}\n", probation_text(host, *probation));
     warn_late(id, view);
   }
   if (options.quiet && !options.json) return ExitDone;
@@ -317,7 +289,10 @@ int show_update(const Options& options) {
   else
     fmt::print("It is present and not applied (stage {}).\n", view.state->stage);
   warn_late(options.id, view);
-  if (is_wanted(host, options.id)) fmt::print("Each boot of its kernel brings it back.\n");
+  const std::optional<Mark> probation = look_for_probation(host, options.id);
+  if (probation) fmt::print("It is {}.\n", probation_text(host, *probation));
+  if (is_wanted(host, options.id) && !probation)
+    fmt::print("Each boot of its kernel brings it back.\n");
   for (const BootResult& missing : look_for_missing(host).updates)
     if (missing.id == options.id) fmt::print("{}\n", to_text(missing));
   if (view.state) print_state(*view.state);

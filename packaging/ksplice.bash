@@ -19,6 +19,9 @@ _ksplice() {
     --id | --on-top-of)
       [ "$program" = ksplice-create ] || mapfile -t COMPREPLY < <(compgen -W "$(_ksplice_ids)" -- "$word")
       [ "$option" = --id ] && return ;;
+    --watch)
+      mapfile -t COMPREPLY < <(compgen -W "$(_ksplice_ids)" -- "$word")
+      return ;;
     --lift)
       mapfile -t COMPREPLY < <(compgen -W "$(ksplice-view 2>/dev/null | sed -n 's/: in quarantine: .*//p')" -- "$word")
       return ;;
@@ -27,7 +30,7 @@ _ksplice() {
       compopt -o filenames 2>/dev/null || :
       mapfile -t COMPREPLY < <(compgen -d -- "$word")
       return ;;
-    --cve | --expires | --generation | --timeout | --attempts | --late-timeout | --description) return ;;
+    --cve | --expires | --generation | --timeout | --attempts | --late-timeout | --description | --probation | --health-command) return ;;
   esac
   if [[ $word == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$(_ksplice_options "$1")" -- "$word")

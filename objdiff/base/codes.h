@@ -107,6 +107,7 @@ inline constexpr Code Codes[] = {
     {"revoked", "the update, or the key that signed it, is revoked"},
     {"bad_trust", "the trust file, or what belongs to it, cannot be used"},
     {"quarantined", "the host went down while the update was applied, or shortly after that"},
+    {"unhealthy", "the health command fails before the update is applied"},
     {"bad_state", "what the host has noted of its updates cannot be used"},
     {"load_failed", "the kernel does not load a module"},
     {"signature_required", "the kernel loads only signed modules, or none"},

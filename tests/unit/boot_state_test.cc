@@ -2,6 +2,7 @@
 #include "apply/boot_state.h"
 
 #include "apply/boot.h"
+#include "apply/probation.h"
 #include "apply/store.h"
 #include "apply/wanted.h"
 #include "objdiff/base/error.h"
@@ -37,7 +38,7 @@ class BootStateTest : public PackageTest {
   void crash(const std::vector<std::string>& ids, Phase phase, bool is_stopped = false) {
     BootState state = read_boot_state(host_);
     for (const std::string& id : ids)
-      state.marks.push_back({id, phase, boot_id(host_), 5, is_stopped, 0});
+      state.marks.push_back({id, phase, boot_id(host_), 5, is_stopped, 0, {}});
     write_boot_state(host_, state);
   }
   std::vector<std::string> settled() {
@@ -145,6 +146,32 @@ TEST_F(BootStateTest, WhatWasNotTriedAgainIsNotBlamed) {
   start("third");
   EXPECT_EQ(settled(), std::vector<std::string>{});
   EXPECT_TRUE(read_boot_state(host_).marks.empty());
+}
+
+TEST_F(BootStateTest, AProbationEndsOnlyByItsWatcher) {
+  Probation probation;
+  probation.seconds = 600;
+  probation.command = "true";
+  probation.after = 4711;
+  probation.taint = 512;
+  {
+    TryMark mark(host_, "abc", probation);
+    mark.keep();
+  }
+  end_watch(host_);
+  note_stop(host_);
+  { TryMark another_target(host_, "abc"); }
+  const std::optional<Mark> mark = find_probation(read_boot_state(host_), "abc", "first");
+  ASSERT_TRUE(mark);
+  EXPECT_EQ(mark->probation->seconds, 600);
+  EXPECT_EQ(mark->probation->command, "true");
+  EXPECT_EQ(mark->probation->after, 4711u);
+  EXPECT_EQ(mark->probation->taint, 512u);
+  EXPECT_FALSE(is_watched(host_, *mark)) << "nobody has taken it";
+  EXPECT_EQ(refused("abc"), "");
+  start("second");
+  EXPECT_FALSE(find_probation(read_boot_state(host_), "abc", "second"));
+  EXPECT_EQ(settled(), std::vector<std::string>{"abc"});
 }
 
 TEST_F(BootStateTest, AKilledToolsMarkIsNotForEver) {
