@@ -30,13 +30,14 @@ line=$(grep -n WARN_ONCE "$WORK/root$source/$file" | cut -d: -f1)
 read -r address size < <(readelf -Ws "$debug" | awk '$8 == "ksplice_seen_version_proc_show" { print "0x" $2, $3 }')
 for ((at = 0; at < size; at++)); do printf '%#x\n' $((address + at)); done |
   addr2line -f -e "$debug" -j .text >"$WORK/lines"
-expect "^$source/$file:$line( |\$)" "$WORK/lines"
+pattern="^${source//+/[+]}/$file:$line( |\$)"
+expect "$pattern" "$WORK/lines"
 expect '^version_proc_show$' "$WORK/lines"
 grep / "$WORK/lines" | cut -d: -f1 | sort -u >"$WORK/files"
 while read -r each; do [ -s "$WORK/root$each" ] || fail "$each does not come along"; done <"$WORK/files"
 
 # As the kernel names it in its log, by an address within the instruction.
-inside=$(grep / "$WORK/lines" | grep -n "^$source/$file:$line\( \|\$\)" | head -n 1 | cut -d: -f1)
+inside=$(grep / "$WORK/lines" | grep -nE "$pattern" | head -n 1 | cut -d: -f1)
 echo "[    3.2]  ksplice_seen_version_proc_show+$(printf %#x "$inside")/$(printf %#x "$size") [ksplice_seen_vmlinux]" >"$WORK/log"
 : >"$WORK/vmlinux"
 bash "$SOURCE/scripts/decode_stacktrace.sh" "$WORK/vmlinux" "$source" "$(dirname "$link")" <"$WORK/log" >"$WORK/decoded"
