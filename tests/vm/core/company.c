@@ -1,13 +1,15 @@
 /*
  * company FUNCTION FILE [EVENT]: attaches BPF programs to the beginning and the end of a kernel function
  * (fentry, fexit, and with FMOD_RET in the environment fmod_ret, which could change what it returns) and perf events to it (EVENT, by default its kprobe event kprobes/ksplice_probe, and
- * ftrace:function), fexit first, or last with FENTRY_FIRST in the environment. At SIGUSR1 writes how often each has seen the function since the last time to FILE.
+ * ftrace:function) on the processors that it may run on, fexit first, or last with FENTRY_FIRST in the environment. At SIGUSR1 writes how often each has seen the function since the last time to FILE.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/btf.h>
 #include <linux/perf_event.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -108,14 +110,20 @@ static void attach_perf(struct counter *counter, const char *event, const char *
 					.sample_type = PERF_SAMPLE_RAW,
 					.exclude_callchain_user = 1, .disabled = 1 };
 	char path[128];
+	cpu_set_t own;
 	FILE *file;
 
+	CPU_ZERO(&own);
+	if (sched_getaffinity(0, sizeof(own), &own))
+		fail("sched_getaffinity");
 	snprintf(path, sizeof(path), TRACING "%s/id", event);
 	file = fopen(path, "r");
 	if (!file || fscanf(file, "%llu", &attr.config) != 1)
 		fail(path);
 	fclose(file);
-	for (int cpu = 0; cpu < sysconf(_SC_NPROCESSORS_ONLN) && cpu < MAX_CPUS; cpu++) {
+	for (int cpu = 0; cpu < MAX_CPUS; cpu++) {
+		if (!CPU_ISSET(cpu, &own))
+			continue;
 		int fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, 0);
 
 		if (fd < 0 || (filter && ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter)) ||
