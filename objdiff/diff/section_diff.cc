@@ -32,9 +32,15 @@ bool is_reported(const Atom& atom) {
   return atom.symbol != nullptr && (atom.kind == AtomKind::Function || atom.kind == AtomKind::Data);
 }
 
+// Of the moved object that is compared: the object whose place it takes, and its symbols there.
+struct Original {
+  const Object& object;
+  const PreSymbols& symbols;
+};
+
 class Differ {
  public:
-  Differ(const Object& pre, const Object& post)
+  Differ(const Object& pre, const Object& post, const Original* original = nullptr)
       : pre_(pre),
         post_(post),
         pre_tables_(pre_),
@@ -45,7 +51,10 @@ class Differ {
         pre_code_tables_(pre_),
         post_code_tables_(post_),
         comparer_(pre_, post_, correlation_, pre_tables_, post_tables_, pre_code_tables_,
-                  post_code_tables_) {}
+                  post_code_tables_),
+        original_(original) {
+    if (original != nullptr) original_debug_.emplace(original->object);
+  }
 
   ObjectDiff run(const PairFacts& facts) {
     compare_functions();
@@ -360,7 +369,11 @@ class Differ {
   std::string changed_inlined(const FunctionDiff& function, uint64_t place) const {
     const Atom& post = *post_.of(function.post);
     const Atom& pre = *correlation_.pre(&post);  // a carried function has one, too
-    auto was = pre_debug_.lines_by_inlined(pre.section, pre.entry, pre.end());
+    // Its own lines, as moved ones would hide where the edit is.
+    const Symbol* own = original_ != nullptr ? original_->symbols.of(pre.symbol) : nullptr;
+    auto was = own != nullptr ? original_debug_->lines_by_inlined(own->section, own->value,
+                                                                  own->value + own->size)
+                              : pre_debug_.lines_by_inlined(pre.section, pre.entry, pre.end());
     auto now = post_debug_.lines_by_inlined(post.section, post.entry, post.end());
     auto moved = [&](const std::string& name) {
       std::vector<int> lines;
@@ -443,6 +456,8 @@ class Differ {
   const CodeTables pre_code_tables_;
   const CodeTables post_code_tables_;
   Comparer comparer_;
+  const Original* original_;
+  std::optional<DebugInfo> original_debug_;
   ObjectDiff diff_;
   std::map<const Atom*, size_t>
       index_;  // by address, only for look-up; post function -> place in diff_.functions
@@ -466,7 +481,8 @@ ObjectDiff diff_objects(const Object& pre, const Object& post, const Object* mov
     diff.refusals.push_back(*symbols.refusal());
     return diff;
   }
-  diff = Differ(*moved, post).run(facts);
+  const Original original = {pre, symbols};
+  diff = Differ(*moved, post, &original).run(facts);
   for (FunctionDiff& function : diff.functions) {
     if (function.post == nullptr) function.name = symbols.of(function.pre)->name;
     function.pre = symbols.of(function.pre);
