@@ -36,6 +36,7 @@
 #include "create/package/package.h"
 #include "create/pairs.h"
 #include "create/patch.h"
+#include "create/recompile.h"
 #include "create/source_tarball.h"
 #include "create/targets.h"
 #include "create/units.h"
@@ -111,7 +112,10 @@ std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig&
                   *applied.source,
                   options.cache,
                   build_key(overlay, kernel, toolchain),
-                  judge};
+                  judge,
+                  get_series(kernel.release),
+                  !options.no_shortcuts,
+                  keeps_commands(affected.changes) && !affected.makes_headers};
   return build_pairs(input, progress);
 }
 

@@ -181,6 +181,7 @@ BuiltUnit parse_cmd_file(const std::string& text, const std::string& unit) {
   std::string command = first_line(text);
   if (command.find(" := ") == std::string::npos)
     throw Error("failed", fmt::format("kbuild recorded no command for {}", unit));
+  built.command = command.substr(command.find(" := ") + 4);
   bool module = command.find(" -DMODULE ") != std::string::npos;
   built.target = module ? quoted_define(command, "KBUILD_MODNAME") : "vmlinux";
   // kbuild does not name the module to the assembler.

@@ -52,6 +52,7 @@ struct BuiltUnit {
   std::vector<std::string> generated;  // dependencies below obj, relative to it, sorted
   std::vector<std::string> outside;    // all other ones, absolute
   ExportChecksums checksums;           // of its exports, where CONFIG_MODVERSIONS is set
+  std::string command;                 // that compiled it, in obj
 };
 
 struct BuildResult {

@@ -333,13 +333,15 @@ std::vector<size_t> new_numbers(const std::vector<std::string_view>& before,
 
 }  // namespace
 
-std::string moved_text(const fs::path& before, const fs::path& after, const std::string& name) {
+std::string moved_text(const fs::path& before, const fs::path& after, const std::string& name,
+                       std::vector<size_t>* all_numbers) {
   const std::string old_text = read_text(before), new_text = read_text(after);
   const Layout layout = Scanner(old_text).run();
   if (layout.is_numbered || Scanner(new_text).run().is_numbered) return old_text;
   const std::vector<std::string_view> lines = split(old_text);
   const std::vector<size_t> numbers =
       new_numbers(lines, split(new_text), find_hunks(before, after));
+  if (all_numbers != nullptr) *all_numbers = numbers;
   std::string result;
   if (!name.empty()) result = fmt::format("#line 1 \"{}\"\n", name);
   size_t current = 1;  // what the preprocessor counts
@@ -366,13 +368,14 @@ std::vector<MovedFile> make_moved(const std::vector<FileChange>& changes, const 
     const bool renamed = change.kind == ChangeKind::Renamed;
     if (change.kind != ChangeKind::Modified && !renamed) continue;
     if (!is_c(change.old_path)) continue;
-    const std::string text =
-        moved_text(source / change.old_path, change.content, renamed ? root + change.path : "");
+    std::vector<size_t> numbers;
+    const std::string text = moved_text(source / change.old_path, change.content,
+                                        renamed ? root + change.path : "", &numbers);
     if (text == read_text(source / change.old_path)) continue;
     const fs::path content = folder / change.old_path;
     fs::create_directories(content.parent_path());
     write_file(content, text);
-    files.push_back({change.old_path, content});
+    files.push_back({change.old_path, content, std::move(numbers)});
   }
   return files;
 }

@@ -47,6 +47,7 @@ bool ObjectCache::load(const std::string& unit, const fs::path& kept, BuiltUnit&
     built = {};
     built.name = data.at("unit");
     built.target = data.at("target");
+    built.command = data.at("command");
     built.checksums = data.at("checksums").get<ExportChecksums>();
     for (const auto& [path, digest] : data.at("sources").items()) {
       if (files_.digest(path) != digest.get<std::string>()) return false;
@@ -66,11 +67,9 @@ bool ObjectCache::load(const std::string& unit, const fs::path& kept, BuiltUnit&
 void ObjectCache::store(const BuiltUnit& built) {
   // What these were made from stands in no list of sources.
   if (std::any_of(built.generated.begin(), built.generated.end(), is_made_by_unit)) return;
-  json data = {{"unit", built.name},
-               {"target", built.target},
-               {"sources", json::object()},
-               {"checksums", built.checksums},
-               {"object", sha256(read_file(built.object))}};
+  json data = {{"unit", built.name},           {"target", built.target},
+               {"command", built.command},     {"sources", json::object()},
+               {"checksums", built.checksums}, {"object", sha256(read_file(built.object))}};
   for (const std::string& path : built.sources) {
     files_.check(path);  // else the object may be of another content than the digest
     data["sources"][path] = files_.digest(path);

@@ -43,6 +43,7 @@ struct Options {
   unsigned jobs = 0;
   int verbose = 0;
   bool quiet = false, json = false, raw_errors = false, keep_work = false, prebuild = false;
+  bool no_shortcuts = false;
   bool build_modules = false, partial_fleet = false, skip_toolchain_check = false,
        leave_out_init = false, debug_info = false, keep_going = false, makes_root = false;
 };

@@ -21,11 +21,15 @@
 #include "create/obj_state.h"
 #include "create/object_cache.h"
 #include "create/package/manifest.h"
+#include "create/recompile.h"
+#include "create/renumber.h"
 #include "create/swap.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
+#include "objdiff/base/parallel.h"
 #include "objdiff/object/atoms.h"
 #include "objdiff/object/elf_read.h"
+#include "objdiff/object/elf_write.h"
 
 namespace ksplice {
 
@@ -82,6 +86,30 @@ BuildResult build_in_turns(const Kbuild& kbuild, const std::vector<std::string>&
     if (!part.failed.empty() || !part.no_rule.empty()) break;
   }
   return all;
+}
+
+// Takes from todo what is compiled without kbuild (recompile.h), if that is worth while: with many
+// units it is better at it. known: the units as the source is.
+std::vector<BuiltUnit> build_known(const PairInput& input,
+                                   const std::map<std::string, BuiltUnit>& known,
+                                   std::vector<std::string>& todo) {
+  constexpr size_t Few = 4;
+  std::vector<BuiltUnit> built;
+  if (!input.shortcuts || todo.size() > Few) return built;
+  std::vector<std::optional<BuiltUnit>> results(todo.size());
+  for_each_in_parallel(todo.size(), [&](size_t i) {
+    if (auto unit = known.find(todo[i]); unit != known.end())
+      results[i] = recompile(input.kbuild, unit->second);
+  });
+  std::vector<std::string> rest;
+  for (size_t i = 0; i < todo.size(); ++i) {
+    if (results[i])
+      built.push_back(std::move(*results[i]));
+    else
+      rest.push_back(todo[i]);
+  }
+  todo = std::move(rest);
+  return built;
 }
 
 std::map<std::string, BuiltUnit> build_pre(const PairInput& input, Progress& progress) {
@@ -153,6 +181,23 @@ void check_new_unit(const Kbuild& kbuild, const std::string& unit) {
   throw Refused({refusal});
 }
 
+// Whether what the pair differs in is known without its original compiled once more: as it is, or
+// with the numbers of lines exchanged in its tables, which then is its moved object.
+bool is_known(const PairInput& input, const std::vector<MovedFile>& files, ObjectPair& pair) {
+  if (!input.shortcuts) return false;
+  Object object = read_object(pair.pre.string());
+  if (renumber_tables(object, files, input.series) != 0) {
+    pair.moved = place_of(input.overlay, "2-moved", pair.unit);
+    write_file(pair.moved, write_object(object));
+  }
+  PairObjects objects = compare_pair(pair);
+  pair.same = objects.diff.is_nothing();
+  if (pair.same) pair.notes = std::move(objects.diff.notes);
+  if (pair.same || is_certain(objects.diff)) return true;
+  pair.moved.clear();
+  return false;
+}
+
 // Compiles the originals of the pairs that differ once more, where lines move in what they read.
 void build_moved(const PairInput& input, const ObjState& start,
                  const std::map<std::string, BuiltUnit>& pre,
@@ -163,7 +208,7 @@ void build_moved(const PairInput& input, const ObjState& start,
   std::set<std::string> paths;
   for (const MovedFile& file : files) paths.insert(file.path);
   std::vector<std::string> todo;
-  std::vector<ObjectPair*> wanted;
+  std::map<std::string, ObjectPair*> wanted;
   for (size_t i = 0; i < pairs.size(); ++i) {
     if (pairs[i].pre.empty() || pairs[i].post.empty() ||
         !reads_change(pre.at(chosen[i]->pre), paths))
@@ -171,9 +216,9 @@ void build_moved(const PairInput& input, const ObjState& start,
     ObjectDiff diff = compare_pair(pairs[i]).diff;
     pairs[i].same = diff.is_nothing();
     if (pairs[i].same) pairs[i].notes = std::move(diff.notes);
-    if (pairs[i].same) continue;
+    if (pairs[i].same || is_known(input, files, pairs[i])) continue;
     todo.push_back(chosen[i]->pre);
-    wanted.push_back(&pairs[i]);
+    wanted[chosen[i]->pre] = &pairs[i];
   }
   if (todo.empty()) return;
   progress.stage(fmt::format("compile {} as the source is, with the patch's line numbers",
@@ -182,14 +227,16 @@ void build_moved(const PairInput& input, const ObjState& start,
   swap_out(input.overlay, input.changes);
   start.restore();
   for (const MovedFile& file : files) input.overlay.replace(file.path, file.content);
-  const BuildResult result = build_units(input.kbuild, todo);
+  std::vector<BuiltUnit> built = build_known(input, pre, todo);
+  BuildResult result = build_units(input.kbuild, todo);
   if (result.built.size() != todo.size())
     throw_failed("moved_failed", "without the patch and with its line numbers", result,
                  "it does without these, so the numbers mean something to it: #line directives in "
                  "--keep-work's 2-moved/source show where");
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    check_dependencies(input, result.built[i]);
-    wanted[i]->moved = keep(input.overlay, "2-moved", result.built[i]);
+  std::ranges::move(result.built, std::back_inserter(built));
+  for (const BuiltUnit& unit : built) {
+    check_dependencies(input, unit);
+    wanted.at(unit.name)->moved = keep(input.overlay, "2-moved", unit);
   }
   for (const MovedFile& file : files) input.overlay.restore(file.path);
   swap_in(input.overlay, input.changes);
@@ -241,6 +288,7 @@ std::string post_key(const PairInput& input) {
 // The objects of chosen, each in its place of "3-post".
 std::map<std::string, BuiltUnit> build_post(const PairInput& input,
                                             const std::vector<const AffectedUnit*>& chosen,
+                                            const std::map<std::string, BuiltUnit>& pre,
                                             Progress& progress) {
   std::map<std::string, BuiltUnit> post;
   std::vector<std::string> todo;
@@ -264,12 +312,15 @@ std::map<std::string, BuiltUnit> build_post(const PairInput& input,
     if (unit->post != unit->pre && !unit->post.empty()) check_new_unit(input.kbuild, unit->post);
   // kbuild makes its headers first; if there is no unit, only these.
   if (todo.empty()) run_make(input.kbuild, {"prepare0"});
-  BuildResult result = build_in_turns(input.kbuild, todo, [&](const BuiltUnit& built) {
+  const auto take = [&](const BuiltUnit& built) {
     check_dependencies(input, built);
     if (is_kept) cache.store(built);
     post[built.name] = built;
     post[built.name].object = keep(input.overlay, "3-post", built);
-  });
+  };
+  if (input.keeps_commands)
+    for (const BuiltUnit& built : build_known(input, pre, todo)) take(built);
+  BuildResult result = build_in_turns(input.kbuild, todo, take);
   progress.detail(result.output);
   if (result.built.size() != todo.size())
     throw_failed("compile_failed", "with the patch", result, "without the patch it does");
@@ -357,7 +408,7 @@ std::vector<ObjectPair> build_all(const PairInput& input, const ObjState& start,
   outside.build_pre();
   std::vector<const AffectedUnit*> chosen = choose(input, pre);
   const std::map<std::string, std::string> made = made_headers(input, pre);
-  const std::map<std::string, BuiltUnit> built = build_post(input, chosen, progress);
+  const std::map<std::string, BuiltUnit> built = build_post(input, chosen, pre, progress);
   std::vector<Refusal> refusals = outside.build_post();
   compare_made(input, made, refusals);
   std::vector<ObjectPair> pairs;
@@ -405,9 +456,9 @@ std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) 
     if (!own.empty()) {
       progress.note(fmt::format("the patch's own files first, then {} that only read its headers",
                                 counted(input.units.size() - own.size(), "unit")));
-      const PairInput first{input.overlay, input.kbuild,  own,
-                            input.outside, input.changes, input.files,
-                            input.cache,   input.key,     {}};
+      const PairInput first{
+          input.overlay, input.kbuild, own, input.outside, input.changes,   input.files,
+          input.cache,   input.key,    {},  input.series,  input.shortcuts, input.keeps_commands};
       input.judge(build_all(first, start, progress));
       swap_out(input.overlay, input.changes);
       start.restore();

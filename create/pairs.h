@@ -12,6 +12,7 @@
 #include "create/overlay.h"
 #include "create/progress.h"
 #include "create/source_files.h"
+#include "objdiff/arch/series.h"
 #include "objdiff/diff/section_diff.h"
 #include "objdiff/object/object.h"
 
@@ -22,7 +23,7 @@ struct ObjectPair {
   std::string target;              // "vmlinux" or a module
   std::filesystem::path pre;       // empty if the unit is new
   std::filesystem::path post;      // empty if the unit is gone
-  std::filesystem::path moved;     // empty where no line moves
+  std::filesystem::path moved;     // empty where no line moves or it makes no difference
   bool same = false;               // pre and post were compared and are the same; there is no moved
   std::vector<std::string> notes;  // of that comparison
   PairFacts facts;
@@ -42,6 +43,11 @@ struct PairInput {
   std::filesystem::path cache;  // of objects
   std::string key;              // what they depend on beside the sources
   EarlyJudge judge;
+  const KernelSeries& series;  // of the kernel
+  // Moved objects without the compiler where it is certain (renumber.h), and units with commands
+  // that are known (recompile.h).
+  bool shortcuts = true;
+  bool keeps_commands = false;  // the patch leaves alone what these come from
 };
 
 struct PairObjects {
