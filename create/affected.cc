@@ -369,7 +369,8 @@ class Finder {
   bool note_made(const std::string& source) {
     if (!source.ends_with(".c")) return false;
     bool for_all = source == "kernel/bounds.c" || source == "arch/x86/kernel/asm-offsets.c" ||
-                   source == "arch/x86/kernel/asm-offsets_64.c";
+                   source == "arch/x86/kernel/asm-offsets_64.c" ||
+                   source == "kernel/sched/rq-offsets.c";
     affected_.makes_headers = affected_.makes_headers || for_all;
     std::string stem = source.substr(0, source.size() - 2);
     bool for_few = !for_all && has_file(source) && !table_.all().contains(source) &&

@@ -277,7 +277,7 @@ std::vector<const AffectedUnit*> choose(const PairInput& input,
 
 // What post objects depend on beside the files that the patch leaves alone.
 std::string post_key(const PairInput& input) {
-  std::string text = input.key + "\npost";
+  std::string text = input.key + (input.shortcuts ? "\npost" : "\npost, all by kbuild");
   for (const FileChange& change : input.changes)
     text +=
         fmt::format("\n{} {} {} {}", static_cast<int>(change.kind), change.old_path, change.path,

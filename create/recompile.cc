@@ -60,15 +60,19 @@ bool has_option(const std::string& config, const std::string& name) {
   return config.find("\nCONFIG_" + name + "=y\n") != config.npos;
 }
 
+// What kbuild looks for (gen_symversions): the first until 6.3, the second since 6.4.
+bool has_exports(const Object& object) {
+  return std::ranges::any_of(object.symbols, [](const auto& symbol) {
+    return symbol->name.starts_with("__ksymtab_") || symbol->name.starts_with("__export_symbol_");
+  });
+}
+
 // The checksums of exports that kbuild would have recorded (cmd_gensymtypes_c); nothing if they are
 // made in another way.
 std::optional<ExportChecksums> checksums_of(const Kbuild& kbuild, const Command& command,
                                             const Object& object) {
   ExportChecksums sums;
-  const bool exports = std::ranges::any_of(object.symbols, [](const auto& symbol) {
-    return symbol->section != nullptr && symbol->name.starts_with("__ksymtab_");
-  });
-  if (!exports) return sums;
+  if (!has_exports(object)) return sums;
   const std::string config = read_text(kbuild.obj / ".config");
   if (!has_option(config, "MODVERSIONS")) return sums;
   if (has_option(config, "GENDWARFKSYMS")) return std::nullopt;
@@ -142,7 +146,8 @@ std::optional<BuiltUnit> recompile(const Kbuild& kbuild, const BuiltUnit& known)
   }
   std::optional<ExportChecksums> sums =
       checksums_of(kbuild, *command, read_object(object.string()));
-  if (!sums) {
+  // Exports do not come to an end in a unit that keeps its source.
+  if (!sums || sums->empty() != known.checksums.empty()) {
     fs::remove(object, none);
     return std::nullopt;
   }

@@ -3,7 +3,7 @@
 # for a unit with exports and lines in its tables only, and one with lines in its code.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-get_kernel
+get_kernel --series "$own_series"
 export SOURCE_DATE_EPOCH=1
 make_patch net/ipv4/tcp_ipv4.c '/^int tcp_v4_rcv(/,/^}/s/^{/{\n\tif (!skb)\n\t\treturn 0;/'
 cp "$WORK/patch" "$WORK/both"
