@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <string_view>
 
 namespace ksplice {
 
@@ -23,6 +24,15 @@ size_t character_size(const std::string& text, size_t at) {
   return is_long || value > 1114111 || (value >= 55296 && value < 57344) ? 0 : size;
 }
 
+// Of the character of size bytes at at: whether it changes how the text around it looks, as the C1
+// controls and what turns the direction of writing do.
+bool is_hidden(const std::string& text, size_t at, size_t size) {
+  const std::string_view character = std::string_view(text).substr(at, size);
+  return (character >= "\xc2\x80" && character <= "\xc2\x9f") ||          // U+0080 - U+009F
+         (character >= "\xe2\x80\xaa" && character <= "\xe2\x80\xae") ||  // U+202A - U+202E
+         (character >= "\xe2\x81\xa6" && character <= "\xe2\x81\xa9");    // U+2066 - U+2069
+}
+
 }  // namespace
 
 std::string escaped(const std::string& text) {
@@ -32,7 +42,7 @@ std::string escaped(const std::string& text) {
     const char c = text[at];
     const bool is_control =
         size == 1 && ((c >= 0 && c < ' ' && c != '\t' && c != '\n') || c == 127);
-    if (size == 0 || is_control)
+    if (size == 0 || is_control || is_hidden(text, at, size))
       result += "\xef\xbf\xbd";
     else if (c == '<')
       result += "&lt;";

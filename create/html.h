@@ -5,8 +5,8 @@
 
 namespace ksplice {
 
-// Text in a page, or in an attribute within double quotes. Bytes that are no UTF-8, and control
-// characters, become U+FFFD.
+// Text in a page, or in an attribute within double quotes. Bytes that are no UTF-8, control
+// characters, and those that turn the direction of writing, become U+FFFD.
 std::string escaped(const std::string& text);
 
 // From the doctype to the first heading, which is the title.

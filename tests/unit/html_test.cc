@@ -22,6 +22,16 @@ TEST(Html, ReplacesWhatIsNoText) {
   EXPECT_EQ(escaped("\xe2\x82<"), sign + sign + "&lt;");
 }
 
+TEST(Html, ReplacesWhatHidesText) {
+  const std::string sign = "\xef\xbf\xbd";
+  for (const char* hidden : {"\xc2\x80", "\xc2\x9b", "\xc2\x9f", "\xe2\x80\xaa", "\xe2\x80\xae",
+                             "\xe2\x81\xa6", "\xe2\x81\xa9"})
+    EXPECT_EQ(escaped(std::string("a") + hidden + "b"), "a" + sign + "b");
+  for (const std::string shown :
+       {"\xc2\xa0", "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\xa5", "\xe2\x81\xaa"})
+    EXPECT_EQ(escaped(shown), shown);
+}
+
 TEST(Html, TitleIsTheFirstHeading) {
   const std::string head = html_head("a <b>", "p{}");
   EXPECT_TRUE(head.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"));
