@@ -34,7 +34,6 @@ class TableReader {
     if (length >= 0xfffffff0) fail("64-bit DWARF");
     table.end = reader_.at + length;
     reader_.bytes.slice(reader_.at, length);
-    table_end_ = table.end;
     if (const auto version = reader_.get<uint16_t>(); version != 5)
       fail(fmt::format("the line table is of DWARF {}, and only 5 is understood", version));
     if (reader_.get<uint8_t>() != 8 || reader_.get<uint8_t>() != 0)
@@ -42,12 +41,13 @@ class TableReader {
     const uint32_t header = reader_.get<uint32_t>();
     table.program = reader_.at + header;
     if (table.program > table.end) fail("the header of the line table is cut off");
+    names_end_ = table.program;
     table.min_instruction = reader_.get<uint8_t>();
     if (reader_.get<uint8_t>() != 1) fail("instructions with several operations");
     table.default_is_stmt = reader_.get<uint8_t>() != 0;
     const Params params{reader_.get<int8_t>(), reader_.get<uint8_t>()};
     lengths_.assign(reader_.get<uint8_t>(), 0);
-    if (params.line_range == 0 || lengths_.size() <= DW_LNS_set_isa)
+    if (table.min_instruction == 0 || params.line_range == 0 || lengths_.size() <= DW_LNS_set_isa)
       fail("the line table is malformed");
     for (size_t i = 1; i < lengths_.size(); ++i) lengths_[i] = reader_.get<uint8_t>();
     table.folders = names();
@@ -75,7 +75,7 @@ class TableReader {
                            .c_string(to->symbol->value + static_cast<uint64_t>(to->addend)));
   }
 
-  // A table of folders, or of files.
+  // A table of folders, or of files. Each entry has a path in it, within the header.
   std::vector<LineName> names() {
     std::vector<std::pair<uint64_t, uint64_t>> format(reader_.get<uint8_t>());
     for (auto& [content, form] : format) {
@@ -86,7 +86,7 @@ class TableReader {
     for (uint64_t count = reader_.uleb(); count > 0; --count) {
       LineName& entry = result.emplace_back();
       for (const auto& [content, form] : format) read_field(content, form, entry);
-      if (reader_.at > table_end_) fail("the line table is malformed");
+      if (entry.field == 0 || reader_.at > names_end_) fail("the line table is malformed");
     }
     return result;
   }
@@ -225,7 +225,7 @@ class TableReader {
   DebugReader reader_;
   std::map<uint64_t, const Relocation*> relocations_;
   std::vector<uint8_t> lengths_;  // of standard opcodes
-  uint64_t table_end_ = 0;
+  uint64_t names_end_ = 0;
   LineRow row_;
 };
 

@@ -392,8 +392,10 @@ void DebugBuilder::add_aranges(const Object& post) {
     const uint64_t begin = reader.at, base = to.data.size();
     const uint64_t length = reader.get<uint32_t>(), end = reader.at + length;
     reader.bytes.slice(begin, length + 4);
+    if (end < begin + Head) fail_debug(post.path, ".debug_aranges is cut off");
     append(begin, Head);
-    if (auto unit = relocations.find(begin + 6); unit != relocations.end())
+    if (auto unit = relocations.find(begin + 6);
+        unit != relocations.end() && is_debug(unit->second->symbol->section))
       put(to, base + 6, target_of(*unit->second), 4);
     for (uint64_t at = begin + Head; at + Entry <= end; at += Entry) {
       auto found = relocations.find(at);
@@ -421,6 +423,7 @@ void DebugBuilder::add_frames(const Object& post) {
     const uint64_t begin = reader.at, size = 4 + uint64_t{reader.get<uint32_t>()};
     reader.bytes.slice(begin, size);
     const bool is_head = reader.get<uint32_t>() == CieMark;
+    if (size < (is_head ? 8 : 24)) fail_debug(post.path, ".debug_frame is cut off");
     auto code = relocations.find(begin + 8), head = relocations.find(begin + 4);
     std::optional<Place> target;
     if (!is_head && code != relocations.end()) target = place(*code->second);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 #include <sstream>
@@ -126,6 +127,49 @@ TEST(DebugFile, RefusesOlderLineTables) {
     EXPECT_EQ(error.code, "no_debug_info");
     EXPECT_NE(std::string(error.what()).find("DWARF 4"), std::string::npos) << error.what();
   }
+}
+
+// Sections of which an entry is shorter than what is read of it, or written to it.
+TEST(DebugFile, RefusesDamagedSections) {
+  Made made = make(replaced("pre %d", "new %d"));
+  Tried tried;
+  try_debug(made, tried);
+  auto put = [](Section& section, uint64_t offset, uint32_t value) {
+    std::memcpy(section.data.data() + offset, &value, 4);
+  };
+  auto is_refused = [&](const std::string& name, auto damage) {
+    Section& section = *made.post.find_section(name);
+    const std::vector<uint8_t> whole = section.data;
+    damage(section);
+    std::string code;
+    try {
+      make_debug_file(tried.module, made.update, {&made.post}, {});
+    } catch (const Error& error) {
+      code = error.code;
+    }
+    section.data = whole;
+    return code == "no_debug_info";
+  };
+  for (uint32_t length : {4u, 8u, 11u, 19u})
+    EXPECT_TRUE(is_refused(".debug_frame", [&](Section& section) {
+      uint32_t head = 0;
+      std::memcpy(&head, section.data.data(), 4);
+      put(section, head + 4, length);
+      section.data.resize(head + 8 + length);
+    })) << length;
+  for (uint32_t length : {4u, 8u, 11u})
+    EXPECT_TRUE(is_refused(".debug_aranges", [&](Section& section) {
+      put(section, 0, length);
+      section.data.resize(length + 4);
+    })) << length;
+  EXPECT_TRUE(is_refused(".debug_line", [&](Section& section) { put(section, 8, 24); }));
+  EXPECT_TRUE(is_refused(".debug_line", [&](Section& section) { section.data[12] = 0; }));
+  // Two million folders, each of no fields.
+  EXPECT_TRUE(is_refused(".debug_line", [&](Section& section) {
+    const std::vector<uint8_t> none = {0, 0xff, 0xff, 0x7f, 0, 0};
+    std::ranges::copy(none, section.data.begin() + 30);
+  }));
+  EXPECT_FALSE(is_refused(".debug_line", [&](Section&) {}));
 }
 
 // All rows come back as they were written.
