@@ -55,6 +55,23 @@ std::vector<Shown> list_functions(const Package& package) {
   return all;
 }
 
+using Codes = std::map<const PackageTarget*, TargetCode>;
+
+// The functions that the module of the target replaces, and the manifest does not name.
+std::vector<const FunctionCode*> unnamed_functions(const PackageTarget& target,
+                                                   const TargetCode& code) {
+  std::multiset<std::string> named;
+  for (const PackageFunction& function : target.functions)
+    if (function.status == "changed") named.insert(function.name);
+  std::vector<const FunctionCode*> unnamed;
+  for (const FunctionCode& each : code.functions)
+    if (auto found = named.find(each.name); found != named.end())
+      named.erase(found);
+    else
+      unnamed.push_back(&each);
+  return unnamed;
+}
+
 std::string source_of(const nlohmann::json& reason) {
   auto source = reason.find("source");
   std::string text =
@@ -118,8 +135,22 @@ std::string patch_part(const Package& package, const std::vector<Shown>& functio
   return text + "</pre>\n";
 }
 
-std::string head_part(const Package& package) {
-  std::string text = "<h2 id=\"update\">The update</h2>\n<ul>\n";
+// Such a tarball is not as ksplice-create makes it.
+std::string alarm(const Package& package, const Codes& codes) {
+  std::string text;
+  for (const PackageKernel& kernel : package.kernels)
+    for (const PackageTarget& target : kernel.targets)
+      for (const FunctionCode* function : unnamed_functions(target, codes.at(&target)))
+        text += fmt::format(
+            "<p class=\"gone\"><strong>WARNING: {}</strong></p>\n",
+            escaped(fmt::format("{} of {}, kernel {}, is replaced, and the manifest does not say "
+                                "so. Do not approve this update before you know why.",
+                                function->name, target.name, kernel.release)));
+  return text;
+}
+
+std::string head_part(const Package& package, const Codes& codes) {
+  std::string text = "<h2 id=\"update\">The update</h2>\n" + alarm(package, codes) + "<ul>\n";
   auto item = [&](const std::string& line) { text += fmt::format("<li>{}</li>\n", escaped(line)); };
   item(fmt::format("made {} by {}", package.created, package.tool));
   for (const PackageKernel& kernel : package.kernels)
@@ -212,35 +243,58 @@ std::string proof_text(const FunctionCode& code) {
 std::string function_part(const Shown& shown, const TargetCode& code) {
   const PackageFunction& function = *shown.function;
   std::string text = fmt::format("<h3 id=\"{}\">{}</h3>\n", shown.anchor, escaped(function.name));
+  const bool is_changed = function.status == "changed";
+  const bool is_replaced =
+      is_changed && std::ranges::count(code.functions, function.name, &FunctionCode::name) != 0;
   text += paragraph(fmt::format("{} in {}, kernel {}, from {}",
-                                function.status == "changed" ? "Replaced" : "New",
+                                is_replaced  ? "Replaced"
+                                : is_changed ? "Changed, and not replaced by itself,"
+                                             : "New",
                                 shown.target->name, shown.kernel, function.unit));
   text += reasons_list(function);
   for (const FunctionCode& each : code.functions)
-    if (function.status == "changed" && each.name == function.name)
-      text += proof_text(each) + code_table(each);
+    if (is_changed && each.name == function.name) text += proof_text(each) + code_table(each);
+  return text;
+}
+
+// What the module has besides what the manifest says that it replaces.
+std::string rest_part(const std::string& where, const PackageTarget& target,
+                      const TargetCode& code) {
+  std::string text;
+  for (const FunctionCode* each : unnamed_functions(target, code))
+    text += fmt::format(
+                "<h3>{}</h3>\n<p class=\"gone\"><strong>WARNING: replaced in {}, and the "
+                "manifest does not say so</strong></p>\n",
+                escaped(each->name), escaped(where)) +
+            proof_text(*each) + code_table(*each);
+  for (const FunctionCode& each : code.others)
+    text += fmt::format("<h3>{}</h3>\n", escaped(each.name)) +
+            paragraph("New code for " + where + ", which replaces none") + code_table(each);
   return text;
 }
 
 std::string functions_part(const Package& package, const std::vector<Shown>& functions,
-                           const std::map<const PackageTarget*, TargetCode>& codes) {
+                           const Codes& codes) {
   std::string text =
       "<h2 id=\"functions\">Functions</h2>\n"
       "<p>Instructions that are alike stand in one row. Where a branch leads within its function "
       "is "
       "not compared. The update does not name what it does not use: such places are written as the "
-      "target and a distance; a row with ? has one that stands beside different names.</p>\n";
+      "target and a distance; a row with ? has one that may be another than what stands beside "
+      "it.</p>\n";
   for (const Shown& shown : functions) text += function_part(shown, codes.at(shown.target));
   for (const PackageKernel& kernel : package.kernels)
-    for (const PackageTarget& target : kernel.targets)
+    for (const PackageTarget& target : kernel.targets) {
+      text += rest_part(fmt::format("{} of kernel {}", target.name, kernel.release), target,
+                        codes.at(&target));
       if (!target.added.empty())
         text += paragraph(fmt::format("New in {} of {}: {}", target.name, kernel.release,
                                       fmt::join(target.added, ", ")));
+    }
   return text;
 }
 
-std::string data_part(const Package& package,
-                      const std::map<const PackageTarget*, TargetCode>& codes) {
+std::string data_part(const Package& package, const Codes& codes) {
   std::string text =
       "<h2 id=\"data\">Types, data and what its maker consented to</h2>\n"
       "<p>ksplice-create makes no update where the layout of a type that live objects may have, or "
@@ -303,7 +357,7 @@ TargetCode read_code(const Package& package, const PackageTarget& target) {
 
 std::string approval_html(const Package& package) {
   const std::vector<Shown> functions = list_functions(package);
-  std::map<const PackageTarget*, TargetCode> codes;
+  Codes codes;
   for (const PackageKernel& kernel : package.kernels)
     for (const PackageTarget& target : kernel.targets) codes[&target] = read_code(package, target);
   std::string text =
@@ -318,7 +372,7 @@ std::string approval_html(const Package& package) {
                                      {"undo", "What undo does"},
                                      {"contents", "What is in the tarball"}})
     text += fmt::format("<li><a href=\"#{}\">{}</a></li>\n", anchor, name);
-  text += "</ul></nav>\n<main>\n" + head_part(package) + patch_part(package, functions) +
+  text += "</ul></nav>\n<main>\n" + head_part(package, codes) + patch_part(package, functions) +
           functions_part(package, functions, codes) + data_part(package, codes) +
           undo_part(package) + contents_part(package);
   return text + "</main>\n</body></html>\n";

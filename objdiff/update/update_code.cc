@@ -1,9 +1,9 @@
 // The names of what the code before calls are only known where the code after uses it, too, by an
-// address that is not exported: the tarball does not name the rest of the kernel. Such a call is
-// taken for the same as the one that stands beside it as long as each of the two targets always
-// stands beside the other one; otherwise it is shown as one that may be another.
+// address that is not exported: the tarball does not name the rest of the kernel. What is known to
+// be at two places, differs; what one side has no place for, may be the same, and is shown so.
 #include "objdiff/update/update_code.h"
 
+#include <elf.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -12,7 +12,6 @@
 #include <memory>
 #include <optional>
 #include <regex>
-#include <set>
 #include <span>
 
 #include "kmod-core/ksplice_abi.h"
@@ -24,8 +23,9 @@ namespace ksplice {
 namespace {
 
 struct Line {
-  std::string text, target;  // target: what it refers to
-  bool is_known = true;      // the target's name is
+  std::string text, target;             // target: what it refers to
+  std::optional<RunLocation> location;  // of the target, if it is known
+  bool is_known = true;                 // the target's name is
   bool is_branch = false;
 };
 
@@ -33,6 +33,7 @@ struct Module {
   Object object;
   std::map<std::pair<const Section*, uint64_t>, const Relocation*> relocations;
   std::map<std::string, std::string> names;      // of run locations
+  std::map<std::string, RunLocation> locations;  // of absolute symbols
   std::map<uint64_t, const FinalField*> fields;  // by offset in .ksplice.bytes
   std::map<const Section*, std::unique_ptr<CodeMap>> code;
   Finalization finalization;
@@ -60,8 +61,14 @@ struct Module {
 };
 
 std::string key_of(const RunLocation& location) {
-  return fmt::format("{}{}{}{}+{:#x}", location.target, location.section, location.import,
-                     location.symbol, location.offset);
+  return fmt::format("{}{}{}{}{}+{:#x}", location.target, location.section, location.import,
+                     location.symbol, location.percpu ? " per cpu" : "", location.offset);
+}
+
+// Whether both are counted from the same place.
+bool is_comparable(const RunLocation& a, const RunLocation& b) {
+  return a.target == b.target && a.section == b.section && a.import == b.import &&
+         a.symbol == b.symbol && a.percpu == b.percpu;
 }
 
 Module index_module(Object object, Finalization finalization) {
@@ -72,7 +79,8 @@ Module index_module(Object object, Finalization finalization) {
     for (const Relocation& relocation : section->relocations)
       module.relocations[{section.get(), relocation.offset}] = &relocation;
   for (const FinalSymbol& symbol : module.finalization.symbols)
-    module.names.emplace(key_of(symbol.location), symbol.name);
+    module.names.emplace(key_of(symbol.location), symbol.name),
+        module.locations.emplace(symbol.name, symbol.location);
   for (const FinalField& field : module.finalization.fields) module.fields[field.offset] = &field;
   return module;
 }
@@ -111,8 +119,26 @@ std::optional<RunLocation> old_target(const Module& module, const RunLocation& r
   return location;
 }
 
+// What compilers write, and import, where the kernel itself rewrites.
+std::string compiled_target(const ksplice_range& range) {
+  static const char* const registers[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+  switch (range.kind) {
+    case KSPLICE_RANGE_FTRACE:
+      return "__fentry__";
+    case KSPLICE_RANGE_RETURN_THUNK:
+      return "__x86_return_thunk";
+    case KSPLICE_RANGE_RETPOLINE:
+      return fmt::format("__x86_indirect_thunk_{}", registers[range.param & 15]);
+    default:
+      return "";
+  }
+}
+
+// targets: names, by offset, of what the kernel itself rewrites.
 std::vector<Line> old_lines(const Module& module, const RunLocation& run, const Section& all,
-                            uint64_t begin, uint64_t size) {
+                            uint64_t begin, uint64_t size,
+                            const std::map<uint64_t, std::string>& targets) {
   const Bytes bytes = Bytes(all.data, module.object.path).slice(begin, size);
   // What is filled in is zero in the code after.
   std::vector<uint8_t> blank(bytes.data(), bytes.data() + size);
@@ -124,9 +150,17 @@ std::vector<Line> old_lines(const Module& module, const RunLocation& run, const 
     Line& line = lines.emplace_back(make_line(blank, instruction, 0));
     const auto location = old_target(module, run, bytes, begin, instruction);
     if (!location) continue;
+    line.location = location;
     auto name = module.names.find(key_of(*location));
-    line.is_known = name != module.names.end();
-    line.target = line.is_known ? name->second : key_of(*location);
+    auto compiled = targets.find(instruction.offset);
+    if (compiled != targets.end())
+      line.target = compiled->second;
+    else if (name != module.names.end())
+      line.target = name->second;
+    else if (!location->import.empty() && location->offset == 0)
+      line.target = location->import;
+    line.is_known = !line.target.empty();
+    if (!line.is_known) line.target = key_of(*location);
   }
   return lines;
 }
@@ -164,6 +198,11 @@ std::vector<Line> new_lines(Module& module, const Section& section, uint64_t beg
       const Relocation* relocation = module.at(section, at);
       if (relocation == nullptr) continue;
       line.target = reloc_target_text(module.object, *relocation, code.get());
+      if (auto known = module.locations.find(relocation->symbol->name);
+          known != module.locations.end() && relocation->symbol->shndx == SHN_ABS) {
+        line.location = known->second;
+        line.location->offset += reloc_target_offset(*relocation, code.get());
+      }
       if (const Section* to = relocation->symbol->section; to != nullptr)
         if (const std::string text = quoted(
                 *to, relocation->symbol->value +
@@ -182,6 +221,15 @@ std::string shown(const Line& line) {
   return fmt::format("{} <{}>", text, line.target);
 }
 
+bool has_known_target(const Line& a, const Line& b) {
+  return a.location && b.location && is_comparable(*a.location, *b.location);
+}
+
+// Whether both, which are alike, may differ in what they refer to.
+bool is_unsure(const Line& a, const Line& b) {
+  return a.target.empty() != b.target.empty() || (!a.is_known && !has_known_target(a, b));
+}
+
 // Whether both can be the same instruction. Where a branch within the function leads is not
 // compared: it is another distance whenever something between is.
 bool is_alike(const Line& a, const Line& b) {
@@ -192,6 +240,7 @@ bool is_alike(const Line& a, const Line& b) {
     return false;
   }
   if (a.target.empty() != b.target.empty()) return a.is_branch;
+  if (has_known_target(a, b)) return a.location->offset == b.location->offset;
   return !a.is_known || a.target == b.target;
 }
 
@@ -214,15 +263,9 @@ std::vector<CodeRow> lay_beside(const std::vector<Line>& before, const std::vect
               ? static_cast<uint16_t>(length[(i + 1) * (m + 1) + j + 1] + 1)
               : std::max(length[(i + 1) * (m + 1) + j], length[i * (m + 1) + j + 1]);
   std::vector<CodeRow> rows;
-  std::map<std::string, std::set<std::string>> beside, beside_back;
-  std::vector<std::pair<size_t, const Line*>> unsure;
   auto same = [&](const Line& a, const Line& b) {
-    if (!a.is_known && !b.target.empty()) {
-      beside[a.target].insert(b.target);
-      beside_back[b.target].insert(a.target);
-      unsure.emplace_back(rows.size(), &a);
-    }
-    rows.push_back({CodeRow::Kind::Same, shown(a), shown(b)});
+    rows.push_back(
+        {is_unsure(a, b) ? CodeRow::Kind::Unsure : CodeRow::Kind::Same, shown(a), shown(b)});
   };
   for (size_t i = 0; i < head; ++i) same(before[i], after[i]);
   for (size_t i = 0, j = 0; i < n || j < m;) {
@@ -235,10 +278,6 @@ std::vector<CodeRow> lay_beside(const std::vector<Line>& before, const std::vect
       rows.push_back({CodeRow::Kind::New, "", shown(after[head + j++])});
   }
   for (size_t i = tail; i > 0; --i) same(before[before.size() - i], after[after.size() - i]);
-  for (const auto& [row, line] : unsure)
-    if (line->is_branch &&
-        (beside[line->target].size() > 1 || beside_back[*beside[line->target].begin()].size() > 1))
-      rows[row].kind = CodeRow::Kind::Unsure;
   return rows;
 }
 
@@ -277,18 +316,47 @@ FunctionCode read_function(Module& module, const Section& table, uint64_t at) {
   const auto [bytes, begin] = module.pointer(*runs, run + offsetof(ksplice_run, bytes));
   const auto [ranges, first] = module.pointer(*runs, run + offsetof(ksplice_run, ranges));
   const uint32_t count = run_fields.read<uint32_t>(run + offsetof(ksplice_run, nr_ranges));
+  std::map<uint64_t, std::string> targets;
   for (uint32_t i = 0; ranges != nullptr && i < count; ++i) {
     const ksplice_range range = Bytes(ranges->data, module.object.path)
                                     .read<ksplice_range>(first + i * sizeof(ksplice_range));
     auto& [times, length] = function.rewritten[range_text(range.kind)];
     ++times;
     length += range.length;
+    if (const std::string name = compiled_target(range); !name.empty())
+      targets[range.offset] = name;
   }
   if (bytes != nullptr)
-    function.rows = lay_beside(
-        old_lines(module, run_location(module, *runs, run), *bytes, begin, function.old_size),
-        new_lines(module, *code, entry, function.new_size));
+    function.rows = lay_beside(old_lines(module, run_location(module, *runs, run), *bytes, begin,
+                                         function.old_size, targets),
+                               new_lines(module, *code, entry, function.new_size));
   return function;
+}
+
+// The functions of the module that replace none, hooks among them: everything that it can run,
+// but for the counters, which the core writes.
+std::vector<FunctionCode> other_functions(Module& module, const Section& table) {
+  std::map<std::pair<const Section*, uint64_t>, uint64_t> shown;  // how many bytes
+  const Bytes fields(table.data, module.object.path);
+  for (uint64_t at = 0; at + sizeof(ksplice_function) <= table.data.size();
+       at += sizeof(ksplice_function)) {
+    shown[module.pointer(table, at + offsetof(ksplice_function, new_addr))] =
+        fields.read<uint64_t>(at + offsetof(ksplice_function, new_size));
+    shown[module.pointer(table, at + offsetof(ksplice_function, counter))] = KSPLICE_COUNTER_SIZE;
+  }
+  std::vector<FunctionCode> others;
+  for (const auto& symbol : module.object.symbols) {
+    const Section* section = symbol->section;
+    if (!symbol->is_function() || section == nullptr || !section->is_exec()) continue;
+    auto [known, is_new] = shown.try_emplace({section, symbol->value}, symbol->size);
+    if (!is_new && symbol->size <= known->second) continue;
+    known->second = symbol->size;
+    FunctionCode& function = others.emplace_back();
+    function.name = symbol->name;
+    function.new_size = symbol->size;
+    function.rows = lay_beside({}, new_lines(module, *section, symbol->value, symbol->size));
+  }
+  return others;
 }
 
 }  // namespace
@@ -300,6 +368,7 @@ TargetCode read_target_code(Object object, Finalization finalization) {
   for (uint64_t at = 0; at + sizeof(ksplice_function) <= functions.data.size();
        at += sizeof(ksplice_function))
     result.functions.push_back(read_function(module, functions, at));
+  result.others = other_functions(module, functions);
   const Section& places = module.section(".ksplice.places");
   const Bytes bytes(places.data, module.object.path);
   for (uint64_t at = 0; at + sizeof(ksplice_place) <= places.data.size();

@@ -32,7 +32,8 @@ struct SwitchedPlace {
 };
 
 struct TargetCode {
-  std::vector<FunctionCode> functions;
+  std::vector<FunctionCode> functions;  // that replace one of the kernel
+  std::vector<FunctionCode> others;     // that are new, hooks among them
   std::vector<SwitchedPlace> places;
 };
 

@@ -69,8 +69,30 @@ added = [row for row in code if row[0] == "+"]
 assert any('"a<b>&amp;' in row[2] for row in added), added
 assert all(row[1] == "" and row[2] for row in added)
 assert any(row[0] == "" and row[1] and row[2] for row in code), code
+assert any(row[0] == "?" and row[1].startswith("callq <vmlinux+") and row[2] == "callq <seq_printf>" for row in code), code
+for name in ("callq <__fentry__>", "jmp <__x86_return_thunk>"):
+    assert ["", name, name] in code, code
+assert ["+", "", "jmp <ksplice_register>"] in code, code
+assert "WARNING" not in page.text
 END
 python3 "$WORK/check.py" "$WORK/report.html" || fail "the page is not as it should be"
+
+# What the modules replace is on the page though the manifest be silent.
+tar -xzf "$WORK/ksplice-shown.tar.gz" -C "$WORK"
+python3 - "$WORK/ksplice-shown/manifest.json" <<'END'
+import json, sys
+
+manifest = json.load(open(sys.argv[1]))
+for kernel in manifest["kernels"]:
+    for target in kernel["targets"]:
+        target["functions"] = []
+json.dump(manifest, open(sys.argv[1], "w"))
+END
+tar -czf "$WORK/silent.tar.gz" -C "$WORK" ksplice-shown
+"$view" --report="$WORK/silent.html" --file="$WORK/silent.tar.gz" -q
+expect 'WARNING: version_proc_show of vmlinux, kernel .*, is replaced, and the manifest does not say so' "$WORK/silent.html"
+expect 'Code of version_proc_show' "$WORK/silent.html"
+
 exits 2 "$create" --report="$WORK/x.html" --patch=p "$SOURCE" 2>/dev/null
 exits 2 "$create" --report="$WORK/x.html" 2>/dev/null
 refused 1 unknown_update "$view" --report="$WORK/x.html" --id=nobody
