@@ -153,10 +153,13 @@ std::vector<BootResult> missing_updates(const Host& host) {
   settle_marks(settled, boot_id(host), 0);
   std::vector<BootResult> missing;
   for (const Quarantined& each : settled.quarantine) missing.push_back(quarantined(each));
-  const std::optional<std::string> changelog = kernel_changelog(host);
+  std::optional<std::string> changelog;
+  bool has_looked = false;  // it is long, and mostly nothing is missing
   for (const Wanted& wanted : list_wanted(host)) {
     const std::optional<UpdateState> there = read_update(host, wanted.id);
     if (there && there->stage == "applied") continue;
+    if (!has_looked) changelog = kernel_changelog(host);
+    has_looked = true;
     Package package;
     std::vector<uint8_t> tarball;
     std::optional<BootResult> known = judge(host, state, wanted, changelog, package, tarball);

@@ -110,7 +110,7 @@ shows() {
   reads=$((reads + 1))
   is "$original $1 $reads" "$(cat /proc/cmdline)"
 }
-# modprobe reads /proc/cmdline, too.
+# modprobe and ksplice-view read /proc/cmdline, too.
 count_again() { reads=$(sed -n 's/^counted //p' /proc/version); }
 apply() { must ksplice-apply -q --partial --late=allow "ksplice-$1.tar.gz"; }
 mtu() { ip link add probe0 type dummy && cat /sys/class/net/probe0/mtu && ip link del probe0; }
@@ -136,6 +136,7 @@ is "counted 3" "$(tail -n 1 /proc/version)"
 ksplice-view --id=second
 must [ "$(ksplice-view --id=second | grep stands_on)" = "stands_on: first" ]
 apply third
+count_again
 shows third
 
 echo "== a module that is loaded later"
