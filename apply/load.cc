@@ -382,7 +382,7 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
 
   check_interrupted();
   SignalGuard guard;
-  bool had_copy = !find_copy(host, package.id).empty();
+  const EarlierCopy earlier(host, package.id);
   const bool is_final = !options.check && options.only.empty();
   SeenGeneration seen(host, package, is_final ? outcome.signer : std::nullopt);
   std::optional<TryMark> mark;
@@ -412,7 +412,7 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
     if (is_applied && !options.check && options.only.empty())
       write_setting(host, package.id, "partial", left_out.empty() ? "0" : join(left_out));
   } catch (const Error&) {
-    if (!options.check && !had_copy) remove_copy(host, package.id);
+    if (!options.check) earlier.put_back();
     throw;
   }
   outcome.result = options.check ? ApplyResult::Checked
@@ -427,15 +427,17 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
 
 UndoOutcome undo_update(const Host& host, const std::string& id, const LoadOptions& options) {
   if (::geteuid() != 0) throw not_permitted();
-  ToolLock lock(host);
-  forget_mark(host, id);
+  return undo_update(host, ToolLock(host), id, options);
+}
+
+UndoOutcome undo_update(const Host& host, const ToolLock&, const std::string& id,
+                        const LoadOptions& options) {
   std::optional<UpdateState> state = read_update(host, id);
   if (!state) {
-    if (remove_copy(host, id)) {
-      unload_idle_core(host, options.report);
-      return {UndoResult::CopyRemoved, {}};
-    }
-    throw unknown_update(id);
+    forget_mark(host, id);
+    if (!forget_wanted(host, id)) throw unknown_update(id);
+    unload_idle_core(host, options.report);
+    return {UndoResult::CopyRemoved, {}};
   }
   check_interrupted();
   SignalGuard guard;
@@ -443,16 +445,19 @@ UndoOutcome undo_update(const Host& host, const std::string& id, const LoadOptio
   if (was_applied) {
     check_no_patched(host, id);
     write_settings(host, id, options);
+    RecordAside record(host, id);
     change_stage(host, id, "reversed", Action::Undo);
+    record.keep_aside();
     options.report(fmt::format("update {} is reversed", id));
   }
+  forget_mark(host, id);
   // What the core says now: which modules stay.
   state = read_update(host, id);
   if (!state) throw Error("unexpected", fmt::format("the kernel lost update {}", id));
   unload_modules(host, *state, options.report);
   // The copy goes last: as long as it is there, running this again finishes what a crash left.
   unload_idle_core(host, options.report);
-  remove_copy(host, id);
+  forget_wanted(host, id);
   if (state->is_kept()) return {UndoResult::Kept, state->kept_lines()};
   return {was_applied ? UndoResult::Undone : UndoResult::CleanedUp, {}};
 }

@@ -101,8 +101,15 @@ struct UndoOutcome {
   std::vector<std::string> kept;  // what may be in use, a sentence each
 };
 
-// Throws Refused, or Error("unknown_update").
+// Throws Refused, or Error("unknown_update"); Error("failed") if it is reversed, and the next boot
+// would bring it back, as its record cannot be removed. A mark of it (boot_state.h) goes when it is
+// reversed, and not before.
 UndoOutcome undo_update(const Host& host, const std::string& id, const LoadOptions& options);
+
+class ToolLock;
+// For who holds the lock already, to judge something that must not change in between.
+UndoOutcome undo_update(const Host& host, const ToolLock& lock, const std::string& id,
+                        const LoadOptions& options);
 
 // Counts the calls of an update's functions from now on, or no more. Throws as undo_update() does;
 // then nothing has changed.

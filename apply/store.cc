@@ -119,4 +119,32 @@ bool remove_copy(const Host& host, const std::string& id) {
   return found;
 }
 
+EarlierCopy::EarlierCopy(const Host& host, const std::string& id)
+    : host_(host), id_(id), file_(find_copy(host, id)) {
+  if (file_.empty()) return;
+  try {
+    content_ = read_file(file_);
+  } catch (const Error&) {
+    // Nothing that could be brought back.
+  }
+}
+
+void EarlierCopy::put_back() const {
+  if (file_.empty()) {
+    remove_copy(host_, id_);
+    return;
+  }
+  std::error_code ignored;
+  for (const char* place : Places)
+    if (const auto directory = folder(host_, place, id_); directory != file_.parent_path())
+      std::filesystem::remove_all(directory, ignored);
+  if (content_.empty() || holds(file_, content_)) return;
+  try {
+    write_file(file_, content_);
+  } catch (const Error&) {
+    // The next boot says that it is not what was applied; the failure before this is the one to
+    // tell.
+  }
+}
+
 }  // namespace ksplice

@@ -32,4 +32,18 @@ std::vector<std::string> list_copies(const Host& host);
 // Removes the copy and what interrupted writes left beside it. Returns whether something was there.
 bool remove_copy(const Host& host, const std::string& id);
 
+// The copy as it was before another one was stored, for an update that could not be applied: what
+// is wanted at boot goes by its bytes.
+class EarlierCopy {
+ public:
+  EarlierCopy(const Host& host, const std::string& id);
+  void put_back() const;  // or remove the new one, if there was none
+
+ private:
+  const Host& host_;
+  std::string id_;
+  std::filesystem::path file_;  // empty: there was none
+  std::vector<uint8_t> content_;
+};
+
 }  // namespace ksplice

@@ -87,4 +87,33 @@ void note_wanted(const Host& host, const std::string& id, const std::vector<uint
   sync_folder(file.parent_path());
 }
 
+RecordAside::RecordAside(const Host& host, const std::string& id)
+    : file_(record(host, id)), aside_(file_.string() + ".undoing") {
+  std::error_code error;
+  fs::rename(file_, aside_, error);
+  is_aside_ = !error;
+  if (is_aside_) sync_folder(file_.parent_path());
+}
+
+RecordAside::~RecordAside() {
+  if (!is_aside_) return;
+  std::error_code ignored;
+  fs::rename(aside_, file_, ignored);
+  sync_folder(file_.parent_path());
+}
+
+bool forget_wanted(const Host& host, const std::string& id) {
+  RecordAside(host, id).keep_aside();
+  const bool was_there = remove_copy(host, id);
+  if (is_wanted(host, id))
+    throw Error("failed",
+                fmt::format("update {} is not in the kernel any more, but {} cannot be removed: it "
+                            "would come back at the next boot",
+                            id, record(host, id).string()),
+                fmt::format("see that the file system can be written, and run ksplice-undo {} "
+                            "again",
+                            id));
+  return was_there;
+}
+
 }  // namespace ksplice

@@ -37,4 +37,24 @@ bool is_wanted(const Host& host, const std::string& id);
 void note_wanted(const Host& host, const std::string& id, const std::vector<uint8_t>& tarball,
                  const LoadOptions& options);
 
+// The record while the update is being undone: out of the way before the kernel changes, so that a
+// host that goes down with the undo does not bring the update back; put back where it is not
+// reversed. Where it cannot be moved the undo goes on, and forget_wanted() says so.
+class RecordAside {
+ public:
+  RecordAside(const Host& host, const std::string& id);
+  RecordAside(const RecordAside&) = delete;
+  RecordAside& operator=(const RecordAside&) = delete;
+  ~RecordAside();
+  void keep_aside() { is_aside_ = false; }
+
+ private:
+  std::filesystem::path file_, aside_;
+  bool is_aside_ = false;
+};
+
+// Removes the copy with its record. Returns whether something was there. Throws Error("failed") if
+// the record stays, which brings the update back at the next boot.
+bool forget_wanted(const Host& host, const std::string& id);
+
 }  // namespace ksplice

@@ -174,6 +174,36 @@ TEST_F(BootStateTest, AProbationEndsOnlyByItsWatcher) {
   EXPECT_EQ(settled(), std::vector<std::string>{"abc"});
 }
 
+TEST_F(BootStateTest, AnUndoTakesTheRecordAwayFirst) {
+  want("abc");
+  {
+    RecordAside record(host_, "abc");
+    EXPECT_EQ(wanted(), std::vector<std::string>{});
+  }
+  EXPECT_EQ(wanted(), std::vector<std::string>{"abc"}) << "it was refused";
+  EXPECT_EQ(list_wanted(host_).front().error, "");
+  {
+    RecordAside record(host_, "abc");
+    record.keep_aside();
+  }
+  EXPECT_EQ(wanted(), std::vector<std::string>{});
+  EXPECT_TRUE(forget_wanted(host_, "abc"));
+  EXPECT_FALSE(forget_wanted(host_, "abc"));
+  EXPECT_FALSE(fs::exists(host_.path("/var/lib/ksplice")));
+}
+
+TEST_F(BootStateTest, ACopyIsPutBackWhenAnotherOneCouldNotBeApplied) {
+  const std::vector<uint8_t> tarball = want("abc");
+  std::string why;
+  const EarlierCopy earlier(host_, "abc"), none(host_, "def");
+  for (const char* id : {"abc", "def"}) EXPECT_TRUE(store_copy(host_, id, bytes("other"), why));
+  earlier.put_back();
+  none.put_back();
+  EXPECT_EQ(read_file(lasting_copy(host_, "abc")), tarball);
+  EXPECT_EQ(wanted(), std::vector<std::string>{"abc"});
+  EXPECT_EQ(find_copy(host_, "def"), "");
+}
+
 TEST_F(BootStateTest, AKilledToolsMarkIsNotForEver) {
   crash({"abc"}, Phase::Applying);
   { TryMark mark(host_, "def"); }
