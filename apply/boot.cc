@@ -156,8 +156,7 @@ std::vector<BootResult> missing_updates(const Host& host) {
   std::optional<std::string> changelog;
   bool has_looked = false;  // it is long, and mostly nothing is missing
   for (const Wanted& wanted : list_wanted(host)) {
-    const std::optional<UpdateState> there = read_update(host, wanted.id);
-    if (there && there->stage == "applied") continue;
+    if (is_applied(host, wanted.id)) continue;
     if (!has_looked) changelog = kernel_changelog(host);
     has_looked = true;
     Package package;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apply/kernel_updates.h"
 #include "create/package/manifest.h"
 #include "create/package/package.h"
 #include "objdiff/base/error.h"
@@ -217,6 +218,10 @@ TryMark::TryMark(const Host& host, const std::string& id, const std::optional<Pr
     mark_.stops = mark.stops;
     if (mark.phase == Phase::Watched || mark.phase == Phase::Probation) before_ = mark;
   }
+  // What is left of one that is not in the kernel any more says nothing of this one.
+  if (!is_applied(host, id)) before_.reset();
+  // Its watcher goes by the mark, and must not lose it while another target is patched.
+  if (before_ && before_->probation && !probation) mark_ = *before_;
   std::erase_if(state.marks, [&](const Mark& mark) {
     return mark.id == id || (mark.boot == boot && mark.phase == Phase::Applying);
   });
@@ -242,6 +247,7 @@ void TryMark::end(const std::optional<Mark>& left) {
   is_open_ = false;
   BootState state = read_boot_state(host_);
   std::erase_if(state.marks, [&](const Mark& mark) { return mark.id == mark_.id; });
+  if (before_ && !is_applied(host_, mark_.id)) before_.reset();
   if (before_ || left) state.marks.push_back(before_ ? *before_ : *left);
   write_boot_state(host_, state);
 }

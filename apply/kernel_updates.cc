@@ -118,6 +118,11 @@ std::optional<UpdateState> read_update(const Host& host, const std::string& id) 
   return state;
 }
 
+bool is_applied(const Host& host, const std::string& id) {
+  const std::optional<UpdateState> state = read_update(host, id);
+  return state && state->stage == "applied";
+}
+
 int write_update(const Host& host, const std::string& id, const std::string& file,
                  const std::string& text) {
   std::filesystem::path path = host.path(Folder) / id / file;

@@ -46,6 +46,7 @@ struct UpdateState {
 // Ids in the order of their names.
 std::vector<std::string> list_updates(const Host& host);
 std::optional<UpdateState> read_update(const Host& host, const std::string& id);
+bool is_applied(const Host& host, const std::string& id);
 
 // Writes a file of the update, e.g. "stage" or "attempts". Returns 0 or the errno with which the
 // kernel refused.

@@ -15,6 +15,7 @@
 #include "apply/trouble.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
+#include "objdiff/base/interrupt_later.h"
 #include "objdiff/base/process.h"
 #include "objdiff/base/utc.h"
 
@@ -25,6 +26,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* Watcher = "ksplice-boot";
+constexpr const char* HealthPath =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr int UndoTries = 60;
 
 // Seconds since the boot, also while the host slept: no clock that somebody sets.
@@ -36,13 +39,17 @@ double uptime() {
 
 fs::path watcher_path() { return fs::read_symlink("/proc/self/exe").replace_filename(Watcher); }
 
-// How the health command failed; or nothing. One that does not end is not healthy either.
+// How the health command failed; or nothing. In the same surroundings whoever runs it: what it
+// says before the update is applied is what the watcher would hear. One that does not end is not
+// healthy either.
 std::optional<std::string> unhealthy(const std::string& command) {
   if (command.empty()) return std::nullopt;
   CommandOptions options;
   options.dies_with_us = true;
-  const CommandResult result =
-      run_command({"timeout", "-k", "5", "60", "/bin/sh", "-c", command}, options);
+  options.directory = "/";
+  const CommandResult result = run_command(
+      {"timeout", "-k", "5", "60", "env", "-i", HealthPath, "HOME=/root", "/bin/sh", "-c", command},
+      options);
   if (result.status == 0) return std::nullopt;
   std::string said = result.output.substr(0, 200);
   std::replace(said.begin(), said.end(), '\n', ' ');
@@ -50,7 +57,8 @@ std::optional<std::string> unhealthy(const std::string& command) {
                      said.empty() ? "" : ": ", said);
 }
 
-// Not in the session of whoever applies: a unit of its own.
+// Not in the session of whoever applies: a unit of its own. The update is applied by now: where
+// this fails, or is interrupted, there is still the daemon.
 bool start_unit(const Host& host, const std::string& id) {
   std::error_code ignored;
   if (!fs::is_directory(host.path("/run/systemd/system"), ignored)) return false;
@@ -59,9 +67,8 @@ bool start_unit(const Host& host, const std::string& id) {
                         "--description=Probation of the live update " + id, watcher_path(),
                         "--watch=" + id})
                .status == 0;
-  } catch (const Error& error) {
-    if (error.code == "interrupted") throw;
-    return false;  // no systemd-run
+  } catch (const Error&) {
+    return false;
   }
 }
 
@@ -85,16 +92,29 @@ void start_daemon(const std::string& id) {
 }
 
 bool is_watched(const Host& host, const std::string& id) {
-  const std::optional<Mark> mark = find_probation(read_boot_state(host), id, boot_id(host));
-  // A watcher whose time was short may be gone again.
-  return !mark || is_watched(host, *mark);
+  try {
+    const std::optional<Mark> mark = find_probation(read_boot_state(host), id, boot_id(host));
+    // A watcher whose time was short may be gone again.
+    return !mark || is_watched(host, *mark);
+  } catch (const Error&) {
+    return false;  // who cannot read that does not watch either
+  }
 }
 
-void update_state(const Host& host, const std::function<void(BootState&)>& change) {
+// change: returns whether there is something to write.
+void update_state(const Host& host, const std::function<bool(BootState&)>& change) {
   ToolLock lock(host);
   BootState state = read_boot_state(host);
-  change(state);
-  write_boot_state(host, state);
+  if (change(state)) write_boot_state(host, state);
+}
+
+// Whether the mark is still the one that this process has taken over. Somebody may have undone the
+// update since, and applied it again.
+bool is_ours(const Host& host, const BootState& state, const Mark& ours) {
+  const std::optional<Mark> mark = find_probation(state, ours.id, boot_id(host));
+  return mark && mark->probation->watcher == ours.probation->watcher &&
+         mark->probation->after == ours.probation->after &&
+         mark->probation->until == ours.probation->until;
 }
 
 void remove_mark(BootState& state, const std::string& id) {
@@ -102,30 +122,70 @@ void remove_mark(BootState& state, const std::string& id) {
 }
 
 // The disk may be full by now; the mark, which is there, keeps it away from the next boot, too.
-void put_in_quarantine(const Host& host, const std::string& id, const std::string& reason) {
+// Returns false, and does nothing, if the update is not ours any more.
+bool put_in_quarantine(const Host& host, const Mark& ours, const Quarantined& noted) {
+  bool was_ours = true;
   try {
     update_state(host, [&](BootState& state) {
-      remove_mark(state, id);
-      std::erase_if(state.quarantine, [&](const Quarantined& each) { return each.id == id; });
-      state.quarantine.push_back({id, reason, now_utc()});
+      was_ours = is_ours(host, state, ours);
+      if (!was_ours) return false;
+      remove_mark(state, ours.id);
+      std::erase_if(state.quarantine, [&](const Quarantined& each) { return each.id == ours.id; });
+      state.quarantine.push_back(noted);
+      return true;
     });
   } catch (const Error& error) {
     tell_console(host,
-                 fmt::format("update {} cannot be put into quarantine: {}", id, error.what()));
+                 fmt::format("update {} cannot be put into quarantine: {}", ours.id, error.what()));
   }
+  return was_ours;
+}
+
+// As long as what was noted is there, or else our mark, nobody has applied it anew.
+bool may_undo(const Host& host, const Mark& ours, const Quarantined& noted) {
+  BootState state;
+  try {
+    state = read_boot_state(host);
+  } catch (const Error&) {
+    return true;  // nobody can apply anything in that state
+  }
+  // Not by the reason: what of it is no UTF-8 was replaced in the file.
+  for (const Quarantined& each : state.quarantine)
+    if (each.id == noted.id && each.since == noted.since) return true;
+  return is_ours(host, state, ours);
+}
+
+// Whether a processor may be stuck. An undo would wait for it with all others stopped.
+bool is_stuck(std::optional<TroubleWatch>& watch) {
+  try {
+    if (watch) watch->look();
+  } catch (const Error&) {
+    // What it has seen before counts.
+  }
+  return watch && watch->is_stuck();
 }
 
 // A task that is in new code now may have left it later.
-ProbationEnd undo(const Host& host, const std::string& id,
+ProbationEnd undo(const Host& host, const Mark& ours, const Quarantined& noted,
+                  std::optional<TroubleWatch>& watch,
                   const std::function<void(const std::string&)>& report) {
   LoadOptions options;
   options.report = report;
   std::string why;
   for (int i = 0; i < UndoTries; ++i) {
     if (i != 0) ::sleep(5);
+    if (is_stuck(watch)) {
+      tell_console(host, fmt::format("update {} is not undone by itself, as a processor may be "
+                                     "stuck, and the undo stops all others until it answers; to "
+                                     "undo it: ksplice-undo {}",
+                                     ours.id, ours.id));
+      return ProbationEnd::Stuck;
+    }
     try {
-      undo_update(host, id, options);
-      tell_console(host, fmt::format("update {} is undone", id));
+      const ToolLock lock(host);
+      if (!may_undo(host, ours, noted)) return ProbationEnd::Over;
+      undo_update(host, lock, ours.id, options);
+      tell_console(host, fmt::format("update {} is undone", ours.id));
       return ProbationEnd::Undone;
     } catch (const Error& error) {
       if (error.code == "unknown_update") return ProbationEnd::Undone;
@@ -133,13 +193,11 @@ ProbationEnd undo(const Host& host, const std::string& id,
       why = error.what();
     }
   }
-  tell_console(host, fmt::format("update {} could not be undone: {}", id, why));
+  tell_console(host, fmt::format("update {} {}: {}", ours.id,
+                                 is_applied(host, ours.id) ? "could not be undone"
+                                                           : "is undone, but not cleaned up",
+                                 why));
   return ProbationEnd::Stuck;
-}
-
-bool is_applied(const Host& host, const std::string& id) {
-  const std::optional<UpdateState> state = read_update(host, id);
-  return state && state->stage == "applied";
 }
 
 // Our own mark, with our number in it; it says from when on and for how long to watch.
@@ -155,22 +213,37 @@ Mark take_over(const Host& host, const std::string& id) {
       each.probation->until = uptime() + each.probation->seconds;
       taken = each;
     }
+    return true;
   });
   return *taken;
 }
 
+// Whoever applies it for another target holds the lock, and may put our mark back.
+bool is_lost(const Host& host, const Mark& ours) {
+  const auto is_there = [&] {
+    return is_ours(host, read_boot_state(host), ours) && is_applied(host, ours.id);
+  };
+  if (is_there()) return false;
+  try {
+    ToolLock lock(host);
+    return !is_there();
+  } catch (const Error& error) {
+    if (error.code == "tool_busy") return false;  // not known yet
+    throw;
+  }
+}
+
 // Until the time is over (nothing), or something is wrong.
-std::optional<std::string> wait_for_trouble(const Host& host, const std::string& id,
-                                            const Probation& probation, bool& is_ours) {
-  TroubleWatch watch(host, probation.after, probation.taint);
+std::optional<std::string> wait_for_trouble(const Host& host, const Mark& ours, TroubleWatch& watch,
+                                            bool& was_ours) {
+  const Probation& probation = *ours.probation;
   const double pause = std::clamp(probation.seconds / 20, 1.0, 30.0);
   double next_check = uptime() + pause;
   for (;;) {
     check_interrupted();
     if (std::optional<std::string> trouble = watch.look()) return trouble;
-    const std::optional<Mark> mark = find_probation(read_boot_state(host), id, boot_id(host));
-    is_ours = mark && mark->probation->watcher == ::getpid() && is_applied(host, id);
-    if (!is_ours) return std::nullopt;
+    was_ours = !is_lost(host, ours);
+    if (!was_ours) return std::nullopt;
     const double now = uptime();
     const bool is_over = now >= probation.until;
     if (now >= next_check || is_over) {
@@ -203,7 +276,14 @@ void start_watcher(const Host& host, const std::string& id) {
     if (is_watched(host, id)) return;
     ::usleep(100'000);
   }
-  undo_update(host, id, {});
+  {
+    // It may be why nobody watches.
+    InterruptLater later;
+    const ToolLock lock(host);
+    if (is_watched(host, id)) return;
+    undo_update(host, lock, id, {});
+  }
+  check_interrupted();
   throw Error("failed", fmt::format("nobody watches update {}, so it was undone", id),
               fmt::format("see whether {} can be run", watcher_path().string()));
 }
@@ -211,24 +291,31 @@ void start_watcher(const Host& host, const std::string& id) {
 ProbationEnd watch_probation(const Host& host, const std::string& id,
                              const std::function<void(const std::string&)>& report) {
   const Mark mark = take_over(host, id);
-  bool is_ours = true;
+  bool was_ours = true;
+  std::optional<TroubleWatch> watch;
   std::optional<std::string> trouble;
   try {
-    trouble = wait_for_trouble(host, id, *mark.probation, is_ours);
+    watch.emplace(host, mark.probation->after, mark.probation->taint);
+    trouble = wait_for_trouble(host, mark, *watch, was_ours);
   } catch (const Error& error) {
     if (error.code == "interrupted") throw;
     trouble = error.what();  // who cannot see cannot say that all is well
   }
-  if (!is_ours) return ProbationEnd::Over;
+  if (!was_ours) return ProbationEnd::Over;
   if (!trouble) {
-    update_state(host, [&](BootState& state) { remove_mark(state, id); });
+    update_state(host, [&](BootState& state) {
+      was_ours = is_ours(host, state, mark);
+      if (was_ours) remove_mark(state, id);
+      return was_ours;
+    });
+    if (!was_ours) return ProbationEnd::Over;
     report(fmt::format("update {} has passed its probation", id));
     return ProbationEnd::Passed;
   }
-  const std::string reason = "on probation: " + *trouble;
-  put_in_quarantine(host, id, reason);
-  tell_console(host, fmt::format("update {} is now in quarantine, and is undone: {}", id, reason));
-  return undo(host, id, report);
+  const Quarantined noted = {id, "on probation: " + *trouble, now_utc()};
+  if (!put_in_quarantine(host, mark, noted)) return ProbationEnd::Over;
+  tell_console(host, fmt::format("update {} is now in quarantine: {}", id, noted.reason));
+  return undo(host, mark, noted, watch, report);
 }
 
 std::optional<Mark> find_probation(const BootState& state, const std::string& id,

@@ -7,8 +7,9 @@
 // quarantine when it comes back.
 //
 // When a warning, an oops, a lockup or a stall of the kernel comes (trouble.h), or the health
-// command fails, the update is put into quarantine first, and undone then. Without either until the
-// time is over, the mark is removed: the update is there for good.
+// command fails, the update is put into quarantine first, and undone then; but not after a lockup
+// or a stall: an undo stops all processors, and would wait for one that does not answer. Without
+// either until the time is over, the mark is removed: the update is there for good.
 #pragma once
 
 #include <functional>
@@ -30,7 +31,7 @@ void start_watcher(const Host& host, const std::string& id);
 enum class ProbationEnd {
   Passed,
   Undone,  // and in quarantine
-  Stuck,   // in quarantine, and could not be undone
+  Stuck,   // in quarantine, and could not be undone, or must not be by itself
   Over,    // somebody else has undone it, or watches it
 };
 

@@ -64,6 +64,8 @@ constexpr TroubleWord Words[] = {
 // Documentation/admin-guide/tainted-kernels.rst: bad page, died, warned, soft lockup.
 constexpr uint64_t TroubleTaint = 1 << 5 | 1 << 7 | 1 << 9 | 1 << 14;
 
+constexpr uint64_t SoftLockupTaint = 1 << 14;
+
 constexpr size_t LongestWords = 300;
 
 // Takes a number and what is behind it off text.
@@ -145,12 +147,14 @@ std::optional<std::string> TroubleWatch::look() {
   }
   const uint64_t fresh = trouble_taint(host_) & ~taint_;
   if (fresh == 0) return std::nullopt;
+  is_stuck_ = is_stuck_ || (fresh & SoftLockupTaint) != 0;
   return fmt::format("the kernel is tainted by {:#x} since", fresh);
 }
 
 void TroubleWatch::read_trouble(std::string& found) {
   while (const std::optional<KernelRecord> record = next()) {
     const TroubleWord* word = find_trouble(*record);
+    if (word != nullptr && (word->kind == "lockup" || word->kind == "stall")) is_stuck_ = true;
     if (record->facility != 0 || (found.empty() && word == nullptr)) continue;
     if (found.empty()) found = fmt::format("{}:", word->kind);
     const bool is_frame = word != nullptr && word->is_whole;

@@ -52,6 +52,8 @@ class TroubleWatch {
   // The first that went wrong since, as "warning: what the kernel says"; or nothing. Where records
   // were overwritten before they were read, the taint still tells.
   std::optional<std::string> look();
+  // A lockup or a stall was among what look() has seen: a processor may not answer any more.
+  bool is_stuck() const { return is_stuck_; }
 
  private:
   std::optional<KernelRecord> next();
@@ -59,6 +61,7 @@ class TroubleWatch {
   const Host& host_;
   Fd fd_;
   uint64_t last_ = 0, taint_ = 0;
+  bool is_stuck_ = false;
 };
 
 }  // namespace ksplice

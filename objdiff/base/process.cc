@@ -14,6 +14,7 @@
 
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
+#include "objdiff/base/interrupt_later.h"
 
 namespace ksplice {
 
@@ -153,6 +154,20 @@ void install_signal_flag() {
 void check_interrupted() {
   if (signal_seen != 0)
     throw Error("interrupted", fmt::format("interrupted by {}", ::strsignal(signal_seen)));
+}
+
+InterruptLater::InterruptLater() {
+  sigset_t blocked;
+  ::sigemptyset(&blocked);
+  for (int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&blocked, number);
+  ::sigprocmask(SIG_BLOCK, &blocked, &before_);
+  seen_ = signal_seen;
+  signal_seen = 0;
+}
+
+InterruptLater::~InterruptLater() {
+  signal_seen = seen_;
+  ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
 }  // namespace ksplice

@@ -27,6 +27,27 @@ class BootStateTest : public PackageTest {
     fs::create_directories(host_.path(file).parent_path());
     write_file(host_.path(file), content);
   }
+  void apply(const std::string& id) { put("/sys/kernel/ksplice/" + id + "/stage", "applied\n"); }
+  std::string stage(const std::string& id) {
+    return read_text(host_.path("/sys/kernel/ksplice/" + id + "/stage"));
+  }
+  // One that is applied and waits for its watcher; its time is over at once.
+  void put_on_probation(const std::string& id, const std::string& command) {
+    apply(id);
+    put("/proc/sys/kernel/tainted", "0\n");
+    put("/dev/kmsg", "");
+    fs::create_directories(host_.path("/run"));
+    Probation probation;
+    probation.command = command;
+    TryMark(host_, id, probation).keep();
+  }
+  // A command as of somebody who undoes the update and applies it again at that moment.
+  std::string give_away() {
+    return "sed -i 's/\"watcher\": [0-9]*/\"watcher\": 1/' " + host_.path(File).string();
+  }
+  ProbationEnd watch(const std::string& id) {
+    return watch_probation(host_, id, [](const std::string&) {});
+  }
   void put_kernel(const std::string& build_id) {
     std::string note("\4\0\0\0\24\0\0\0\3\0\0\0GNU\0", 16);
     for (size_t i = 0; i < build_id.size(); i += 2)
@@ -114,6 +135,7 @@ TEST_F(BootStateTest, AHealthyHostQuarantinesNothing) {
     TryMark mark(host_, "abc");
     mark.watch();
   }
+  apply("abc");
   EXPECT_EQ(read_boot_state(host_).marks.at(0).phase, Phase::Watched);
   { TryMark extended(host_, "abc"); }
   EXPECT_EQ(read_boot_state(host_).marks.at(0).phase, Phase::Watched) << "it goes on";
@@ -160,7 +182,11 @@ TEST_F(BootStateTest, AProbationEndsOnlyByItsWatcher) {
   }
   end_watch(host_);
   note_stop(host_);
-  { TryMark another_target(host_, "abc"); }
+  apply("abc");
+  {
+    TryMark another_target(host_, "abc");
+    EXPECT_TRUE(find_probation(read_boot_state(host_), "abc", "first")) << "in between, too";
+  }
   const std::optional<Mark> mark = find_probation(read_boot_state(host_), "abc", "first");
   ASSERT_TRUE(mark);
   EXPECT_EQ(mark->probation->seconds, 600);
@@ -172,6 +198,45 @@ TEST_F(BootStateTest, AProbationEndsOnlyByItsWatcher) {
   start("second");
   EXPECT_FALSE(find_probation(read_boot_state(host_), "abc", "second"));
   EXPECT_EQ(settled(), std::vector<std::string>{"abc"});
+}
+
+TEST_F(BootStateTest, AWatcherLetsGoOfWhatIsNotItsOwnAnyMore) {
+  for (const char* status : {"0", "1"}) {
+    put_on_probation("abc", give_away() + "; exit " + status);
+    EXPECT_EQ(watch("abc"), ProbationEnd::Over) << status;
+    const std::optional<Mark> mark = find_probation(read_boot_state(host_), "abc", "first");
+    ASSERT_TRUE(mark) << status;
+    EXPECT_EQ(mark->probation->watcher, 1);
+    EXPECT_EQ(refused("abc"), "") << status;
+    EXPECT_EQ(stage("abc"), "applied\n");
+  }
+}
+
+TEST_F(BootStateTest, AfterALockupNothingIsUndoneByItself) {
+  put_on_probation("abc", "");
+  put("/dev/kmsg", "0,1,2,-;watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [cat:99]\n");
+  EXPECT_EQ(watch("abc"), ProbationEnd::Stuck);
+  EXPECT_EQ(refused("abc"), "quarantined");
+  EXPECT_EQ(stage("abc"), "applied\n");
+  EXPECT_NE(read_text(host_.path("/dev/kmsg")).find("ksplice-undo abc"), std::string::npos);
+}
+
+TEST_F(BootStateTest, TheHealthCommandHasTheSameSurroundingsEverywhere) {
+  ::setenv("KSPLICE_TEST_STRAY", "1", 1);
+  put("/proc/sys/kernel/tainted", "0\n");
+  put("/dev/kmsg", "");
+  EXPECT_NO_THROW(begin_probation(
+      host_, 1, "[ \"$PWD\" = / ] && [ \"$HOME\" = /root ] && [ -z \"$KSPLICE_TEST_STRAY\" ]"));
+  ::unsetenv("KSPLICE_TEST_STRAY");
+}
+
+TEST_F(BootStateTest, WhatIsLeftOfOneThatIsGoneIsNotPutBack) {
+  {
+    TryMark mark(host_, "abc");
+    mark.watch();
+  }
+  { TryMark refused_this_time(host_, "abc"); }
+  EXPECT_TRUE(read_boot_state(host_).marks.empty());
 }
 
 TEST_F(BootStateTest, AnUndoTakesTheRecordAwayFirst) {

@@ -3,7 +3,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <unistd.h>
+
+#include "objdiff/base/error.h"
+#include "objdiff/base/interrupt_later.h"
 
 namespace ksplice {
 namespace {
@@ -19,6 +23,30 @@ TEST(RunCommand, PassesOnNoFileThatOurCallerLeftOpen) {
   EXPECT_NE(run.output.find(" 2 -> "), std::string::npos) << run.output;
   EXPECT_EQ(run.output.find(" 11 -> "), std::string::npos) << run.output;
   EXPECT_EQ(run.output.find(" 3 -> "), std::string::npos) << run.output;
+}
+
+TEST(InterruptLater, SaysNothingUntilItIsOver) {
+  EXPECT_EXIT(
+      {
+        install_signal_flag();
+        ::raise(SIGTERM);
+        bool was_quiet = true;
+        try {
+          InterruptLater later;
+          check_interrupted();
+          ::raise(SIGINT);
+          check_interrupted();
+        } catch (const Error&) {
+          was_quiet = false;
+        }
+        try {
+          check_interrupted();
+        } catch (const Error& error) {
+          ::_exit(was_quiet && error.code == "interrupted" ? 0 : 1);
+        }
+        ::_exit(2);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ says "status 4: ill"
 gone calm && [ ! -e /var/lib/ksplice ] || fail "something was done"
 
 echo "== the health command fails"
-runs 0 ksplice-apply --json --probation=20 --health-command="[ ! -e /tmp/ill ]" ksplice-calm.tar.gz
+runs 0 ksplice-apply --json --probation=20 --health-command='[ ! -e /tmp/ill ] && [ "$PWD" = / ]' ksplice-calm.tar.gz
 says '"probation": true'
 runs 0 ksplice-view
 process=$(watcher)
