@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apply/abort_codes.h"
@@ -11,6 +12,7 @@
 #include "apply/probation.h"
 #include "apply/tool_lock.h"
 #include "objdiff/base/error.h"
+#include "objdiff/base/process.h"
 
 namespace ksplice {
 namespace {
@@ -23,6 +25,8 @@ struct Options : CommonOptions {
 
 using Json = nlohmann::ordered_json;
 
+constexpr const char* HealthyTimer = "ksplice-healthy.timer";
+
 void print(const Json& json) {
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
@@ -34,6 +38,18 @@ Json to_json(const BootReport& report) {
   json["updates"] = Json::array();
   for (const BootResult& result : report.results) json["updates"].push_back(to_json(result));
   return json;
+}
+
+// By hand, long after the boot, the time of the timer is over, and nobody would remove the new
+// marks. In the boot it is not active yet, and this does nothing.
+void restart_healthy_timer(const Host& host) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(host.path("/run/systemd/system"), ignored)) return;
+  try {
+    run_command({"timeout", "10", "systemctl", "--no-block", "try-restart", HealthyTimer});
+  } catch (const Error&) {
+    // Then somebody has to say --healthy.
+  }
 }
 
 int boot(const Options& options) {
@@ -56,6 +72,9 @@ int boot(const Options& options) {
     has_failed = has_failed || result.result == "failed";
     is_refused = is_refused || !result.is_fine();
   }
+  const auto is_new = [](const BootResult& result) { return result.result == "applied"; };
+  if (std::any_of(report.results.begin(), report.results.end(), is_new))
+    restart_healthy_timer(host);
   if (options.json) {
     print(to_json(report));
   } else if (!options.quiet) {
