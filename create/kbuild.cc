@@ -191,6 +191,7 @@ BuiltUnit parse_cmd_file(const std::string& text, const std::string& unit) {
     throw Error("failed", fmt::format("kbuild's command for {} names no module", unit));
   std::istringstream stream(text);
   std::string line;
+  std::vector<std::string> files;
   bool dependencies = false;
   while (std::getline(stream, line)) {
     if (std::istringstream words(line); line.starts_with("#SYMVER ")) {
@@ -211,7 +212,15 @@ BuiltUnit parse_cmd_file(const std::string& text, const std::string& unit) {
     size_t begin = line.find_first_not_of(" \t");
     std::string path = line.substr(begin, line.find_last_not_of(" \t\\") - begin + 1);
     if (path.starts_with("$(")) continue;
-    path = fs::path(path).lexically_normal().string();
+    files.push_back(std::move(path));
+  }
+  set_dependencies(built, files);
+  return built;
+}
+
+void set_dependencies(BuiltUnit& built, const std::vector<std::string>& files) {
+  for (const std::string& file : files) {
+    const std::string path = fs::path(file).lexically_normal().string();
     if (path.starts_with("../"))
       built.sources.push_back(path.substr(3));
     else if (path.starts_with("/"))
@@ -219,10 +228,7 @@ BuiltUnit parse_cmd_file(const std::string& text, const std::string& unit) {
     else
       built.generated.push_back(path);
   }
-  sort_unique(built.sources);
-  sort_unique(built.generated);
-  sort_unique(built.outside);
-  return built;
+  for (auto* list : {&built.sources, &built.generated, &built.outside}) sort_unique(*list);
 }
 
 BuildResult build_units(const Kbuild& kbuild, const std::vector<std::string>& units) {

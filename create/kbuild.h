@@ -68,6 +68,9 @@ BuildResult build_units(const Kbuild& kbuild, const std::vector<std::string>& un
 // Reads .cmd text of unit. Throws Error("failed") if it does not look like one.
 BuiltUnit parse_cmd_file(const std::string& text, const std::string& unit);
 
+// Fills the three lists of built with files, as make names them in obj.
+void set_dependencies(BuiltUnit& built, const std::vector<std::string>& files);
+
 struct MakeResult {
   int status = 0;
   std::string output;

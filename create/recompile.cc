@@ -89,17 +89,6 @@ std::optional<ExportChecksums> checksums_of(const Kbuild& kbuild, const Command&
   return sums;
 }
 
-void sort_path(const std::string& file, BuiltUnit& built) {
-  const std::string path = fs::path(file).lexically_normal().string();
-  if (path == "include/generated/autoconf.h") return;  // kbuild looks at its options one by one
-  if (path.starts_with("../"))
-    built.sources.push_back(path.substr(3));
-  else if (path.starts_with("/"))
-    built.outside.push_back(path);
-  else
-    built.generated.push_back(path);
-}
-
 }  // namespace
 
 bool keeps_commands(const std::vector<FileChange>& changes) {
@@ -138,12 +127,11 @@ std::optional<BuiltUnit> recompile(const Kbuild& kbuild, const BuiltUnit& known)
   built.target = known.target;
   built.command = known.command;
   built.object = object;
-  for (const std::string& file : read_dependencies(read_text(rule))) sort_path(file, built);
+  std::vector<std::string> files = read_dependencies(read_text(rule));
+  std::erase(files, "include/generated/autoconf.h");  // kbuild looks at its options one by one
+  std::erase(files, "./include/generated/autoconf.h");
+  set_dependencies(built, files);
   fs::remove(rule, none);
-  for (auto* list : {&built.sources, &built.generated, &built.outside}) {
-    std::ranges::sort(*list);
-    list->erase(std::ranges::unique(*list).begin(), list->end());
-  }
   std::optional<ExportChecksums> sums =
       checksums_of(kbuild, *command, read_object(object.string()));
   // Exports do not come to an end in a unit that keeps its source.
