@@ -28,7 +28,19 @@ std::optional<uint64_t> parse_hex(std::string_view text) {
   return value;
 }
 
-// Takes the next line off text.
+std::string trimmed(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  return text;
+}
+
+std::string read_if_there(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return "";
+  return read_text(path);
+}
+
+}  // namespace
+
 std::optional<Kallsym> next_symbol(std::string_view& text) {
   while (!text.empty()) {
     size_t end = std::min(text.find('\n'), text.size());
@@ -51,19 +63,6 @@ std::optional<Kallsym> next_symbol(std::string_view& text) {
   }
   return std::nullopt;
 }
-
-std::string trimmed(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  return text;
-}
-
-std::string read_if_there(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return "";
-  return read_text(path);
-}
-
-}  // namespace
 
 std::string build_id_of_notes(const std::vector<uint8_t>& notes, const std::string& name) {
   Bytes bytes(notes, name);

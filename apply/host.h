@@ -25,6 +25,9 @@ struct Kallsym {
   std::string_view name, module;
 };
 
+// Takes the next symbol off the text of /proc/kallsyms, which it goes on pointing into.
+std::optional<Kallsym> next_symbol(std::string_view& text);
+
 class Host {
  public:
   // root is another place than / only in unit tests.

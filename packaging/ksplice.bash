@@ -30,6 +30,7 @@ _ksplice() {
       compopt -o filenames 2>/dev/null || :
       mapfile -t COMPREPLY < <(compgen -d -- "$word")
       return ;;
+    --duration | --top) return ;;
     --cve | --expires | --generation | --timeout | --attempts | --late-timeout | --description | --probation | --health-command) return ;;
   esac
   if [[ $word == -* ]]; then
@@ -38,10 +39,13 @@ _ksplice() {
     :
   elif [ "$program" = ksplice-undo ]; then
     mapfile -t COMPREPLY < <(compgen -W "$(_ksplice_ids)" -- "$word")
+  elif [ "$program" = ksplice-trace ]; then
+    compopt -o filenames 2>/dev/null || :
+    mapfile -t COMPREPLY < <(compgen -W "$(_ksplice_ids)" -- "$word"; compgen -f -- "$word")
   else
     compopt -o filenames 2>/dev/null || :
     mapfile -t COMPREPLY < <(compgen -f -- "$word")
   fi
 }
 
-complete -F _ksplice ksplice-apply ksplice-boot ksplice-undo ksplice-view ksplice-create ksplice-sign
+complete -F _ksplice ksplice-apply ksplice-boot ksplice-trace ksplice-undo ksplice-view ksplice-create ksplice-sign

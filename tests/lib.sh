@@ -14,6 +14,7 @@ BUILD=${KSPLICE_BUILD:-$SOURCE_TREE/build}
   apply=$BUILD/apply/ksplice-apply
   boot=$BUILD/apply/ksplice-boot
   view=$BUILD/apply/ksplice-view
+  trace=$BUILD/apply/ksplice-trace
   undo=$BUILD/apply/ksplice-undo
   objdiff=$BUILD/objdiff/ksplice-objdiff
 }

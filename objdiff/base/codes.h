@@ -113,6 +113,10 @@ inline constexpr Code Codes[] = {
     {"signature_required", "the kernel loads only signed modules, or none"},
     {"tool_busy", "another ksplice tool is changing the kernel and does not end"},
     {"not_permitted", "only root can do this"},
+    {"unknown_function", "the kernel has no function of that name to be traced"},
+    {"inlined", "a function to be traced has no code of its own"},
+    {"cannot_trace", "the kernel takes no probe at a function"},
+    {"no_bpf", "the kernel has no BPF programs at kprobes, or lets nobody use them"},
     // of everything
     {"failed", "something else went wrong"},
     {"no_space", "a disk is full"},

@@ -27,6 +27,9 @@ proposes "--sign-cert --sign-key" "$create" --sig
 proposes "--cve --cves" "$view" --cve
 proposes "abc abd" "$undo" ab
 proposes "xyz" "$view" --id x
+proposes "abc abd" "$trace" ab
+proposes "--duration" "$trace" --du
+proposes "" "$trace" --top 1
 proposes "bad" "$boot" --lift =
 proposes "" "$create" --cve CV
 cd "$WORK"
@@ -35,7 +38,7 @@ touch config-c x.tar.gz
 proposes "config-a config-b" "$create" --config = conf
 proposes "x.tar.gz" "$apply" x
 # Each option of each program is found.
-for program in "$create" "$sign" "$apply" "$boot" "$view" "$undo"; do
+for program in "$create" "$sign" "$apply" "$boot" "$trace" "$view" "$undo"; do
   [ "$(_ksplice_options "$program" | wc -l)" -ge 6 ] || fail "too few options of $program"
   _ksplice_options "$program" | grep -qx -- --help || fail "no --help of $program"
 done

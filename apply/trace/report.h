@@ -1,0 +1,39 @@
+// What a trace found, as text for people and as JSON.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "apply/trace/session.h"
+
+namespace ksplice {
+
+struct FunctionTrace {
+  TraceTarget target;
+  ResultType type;
+  TraceData data;
+  std::vector<uint64_t> per_second;  // calls in each whole second
+};
+
+struct Trace {
+  double seconds = 0;
+  bool is_interrupted = false;     // it was to take longer
+  bool bodies_are_unsure = false;  // an update was applied or undone meanwhile
+  std::vector<std::string> notes;
+  std::vector<FunctionTrace> functions;
+};
+
+// top: rows of each list.
+std::string to_text(const Trace& trace, const SymbolTable& symbols, size_t top);
+nlohmann::ordered_json to_json(const Trace& trace, const SymbolTable& symbols);
+
+// Where the call came from: the frames above the function's own, innermost first.
+std::vector<std::string> callers(const std::vector<uint64_t>& frames, const TraceTarget& target,
+                                 const SymbolTable& symbols);
+
+// "873 ns", "1.5 us", "32.8 ms", "4.3 s".
+std::string time_text(uint64_t ns);
+
+}  // namespace ksplice

@@ -1,0 +1,261 @@
+#include "apply/trace/session.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fmt/core.h>
+#include <linux/perf_event.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "objdiff/base/error.h"
+#include "objdiff/base/file.h"
+
+// The object that clang made of trace.bpf.c.
+asm(".section .rodata\n"
+    ".balign 8\n"
+    ".global ksplice_trace_object, ksplice_trace_object_end\n"
+    "ksplice_trace_object: .incbin \"" KSPLICE_TRACE_OBJECT
+    "\"\n"
+    "ksplice_trace_object_end:\n"
+    ".previous\n");
+extern const char ksplice_trace_object[], ksplice_trace_object_end[];
+
+namespace ksplice {
+
+namespace {
+
+constexpr const char* ProbeType = "/sys/bus/event_source/devices/kprobe/type";
+constexpr const char* Lockdown = "/sys/kernel/security/lockdown";
+constexpr const char* NoBpfHint =
+    "needed are CONFIG_BPF_EVENTS and CONFIG_KPROBE_EVENTS, and a kernel that is not locked down "
+    "for "
+    "confidentiality; ksplice-view --id=ID --count-calls=on counts calls without";
+
+// Why the kernel lets nobody look into it; empty if it says nothing.
+std::string obstacle() {
+  std::error_code ignored;
+  if (!std::filesystem::exists(ProbeType, ignored))
+    return fmt::format("the kernel gives no kprobes to perf events ({} is not there)", ProbeType);
+  if (std::filesystem::exists(Lockdown, ignored) &&
+      read_text(Lockdown).find("[confidentiality]") != std::string::npos)
+    return "the kernel is locked down (confidentiality), and lets nobody read its registers";
+  return "";
+}
+
+std::string last_words;  // of libbpf
+
+int keep_words(enum libbpf_print_level level, const char* format, va_list arguments) {
+  if (level != LIBBPF_WARN) return 0;
+  char text[512];
+  const int length = ::vsnprintf(text, sizeof text, format, arguments);
+  last_words.append(text, std::min<size_t>(std::max(length, 0), sizeof text - 1));
+  return length;
+}
+
+uint64_t cookie_of(size_t function, const ResultType& type) {
+  uint64_t cookie = function;
+  if (type.is_void) cookie |= TRACE_COOKIE_VOID;
+  if (type.is_pointer) cookie |= TRACE_COOKIE_POINTER;
+  if (type.is_signed) cookie |= TRACE_COOKIE_SIGNED;
+  if (type.is_known) cookie |= uint64_t{type.size} << TRACE_COOKIE_SIZE_SHIFT;
+  return cookie;
+}
+
+// A kprobe, or a kretprobe, by address: names may be there more than once (perf_event_open(2);
+// /sys/bus/event_source/devices/kprobe/format/retprobe is config:0).
+int open_probe(uint32_t type, uint64_t addr, bool is_return) {
+  perf_event_attr attributes = {};
+  attributes.size = sizeof attributes;
+  attributes.type = type;
+  attributes.config = is_return ? 1 : 0;
+  attributes.kprobe_addr = addr;
+  return static_cast<int>(
+      ::syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC));
+}
+
+[[noreturn]] void throw_cannot_trace(const std::string& name, int number) {
+  throw Error("cannot_trace",
+              fmt::format("the kernel takes no probe at {}: {}", name, ::strerror(number)),
+              "functions of entry code and of the probes themselves, and those that are marked "
+              "noinstr or __kprobes, cannot be traced");
+}
+
+template <typename T>
+std::vector<T> copies_of(const bpf_map* map, const void* key) {
+  std::vector<T> copies(libbpf_num_possible_cpus());
+  static_assert(sizeof(T) % 8 == 0, "the kernel rounds each copy up");
+  if (::bpf_map_lookup_elem(bpf_map__fd(map), key, copies.data()) != 0) copies.clear();
+  return copies;
+}
+
+// Calls body with each key of the map.
+template <typename Key, typename Body>
+void for_each_key(const bpf_map* map, const Body& body) {
+  Key key = {};
+  const Key* last = nullptr;
+  while (::bpf_map_get_next_key(bpf_map__fd(map), last, &key) == 0) {
+    body(key);
+    last = &key;
+  }
+}
+
+uint64_t sum(const std::vector<uint64_t>& copies) {
+  uint64_t total = 0;
+  for (uint64_t copy : copies) total += copy;
+  return total;
+}
+
+}  // namespace
+
+trace_counts sum(const std::vector<trace_counts>& copies) {
+  trace_counts total = {};
+  for (const trace_counts& copy : copies) {
+    total.calls += copy.calls;
+    total.new_calls += copy.new_calls;
+    total.unlisted += copy.unlisted;
+    total.no_result += copy.no_result;
+    total.stacks += copy.stacks;
+    total.no_stack += copy.no_stack;
+  }
+  return total;
+}
+
+trace_latency sum(const std::vector<trace_latency>& copies) {
+  trace_latency total = {};
+  for (const trace_latency& copy : copies) {
+    total.returned += copy.returned;
+    total.total += copy.total;
+    total.longest = std::max(total.longest, copy.longest);
+    for (size_t i = 0; i < TRACE_BUCKETS; ++i) total.buckets[i] += copy.buckets[i];
+  }
+  return total;
+}
+
+// A process is named by the processor that saw it first; the others' copies have zeros.
+trace_process sum(const std::vector<trace_process>& copies) {
+  trace_process total = {};
+  for (const trace_process& copy : copies) {
+    total.calls += copy.calls;
+    total.new_calls += copy.new_calls;
+    if (total.name[0] == 0) std::copy_n(copy.name, TRACE_NAME, total.name);
+  }
+  return total;
+}
+
+struct TraceSession::Parts {
+  bpf_object* object = nullptr;
+  std::vector<bpf_link*> links;  // in the order in which they were made
+  size_t size = 0;               // targets
+
+  ~Parts() {
+    detach();
+    bpf_object__close(object);
+  }
+
+  // Last comes first off: while the original's probe counts a call, the new body's tells whose it
+  // is.
+  void detach() {
+    for (; !links.empty(); links.pop_back()) bpf_link__destroy(links.back());
+  }
+
+  const bpf_map* map(const char* name) const { return bpf_object__find_map_by_name(object, name); }
+
+  void load() {
+    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "ksplice_trace");
+    object = bpf_object__open_mem(ksplice_trace_object,
+                                  ksplice_trace_object_end - ksplice_trace_object, &options);
+    if (object == nullptr)
+      throw Error("internal", fmt::format("libbpf does not take the programs: {}", last_words));
+    for (const auto& [name, rows] : {std::pair("counts", size), {"latencies", size * TRACE_BODIES}})
+      bpf_map__set_max_entries(bpf_object__find_map_by_name(object, name),
+                               static_cast<uint32_t>(rows));
+    if (const int error = bpf_object__load(object); error != 0)
+      throw Error("no_bpf",
+                  fmt::format("the kernel does not load the programs that count: {}{}{}",
+                              ::strerror(-error), last_words.empty() ? "" : "\n", last_words),
+                  NoBpfHint);
+  }
+
+  void attach(const char* program, uint32_t type, uint64_t addr, uint64_t cookie,
+              const std::string& name) {
+    const bool is_return = std::string_view(program) == "leave";
+    Fd probe(open_probe(type, addr, is_return));
+    if (probe.get() < 0) throw_cannot_trace(name, errno);
+    LIBBPF_OPTS(bpf_perf_event_opts, options, .bpf_cookie = cookie);
+    bpf_link* link = bpf_program__attach_perf_event_opts(
+        bpf_object__find_program_by_name(object, program), probe.get(), &options);
+    if (link == nullptr) throw_cannot_trace(name, errno);
+    probe.release();  // the link's now
+    links.push_back(link);
+  }
+
+  // The new bodies first: a call that only they see is one of theirs, but one that only the
+  // original's probe sees would be taken for one of the original.
+  void attach(const TraceTarget& target, uint32_t type, uint64_t cookie) {
+    for (uint64_t addr : target.new_addrs) {
+      const std::string name = fmt::format("the new body of {}", target.name);
+      attach("enter_new", type, addr, cookie, name);
+      attach("leave", type, addr, cookie, name);
+    }
+    if (!target.old_is_probed) return;
+    attach("leave", type, target.old_addr, cookie, target.name);
+    attach("enter_old", type, target.old_addr, cookie, target.name);
+  }
+};
+
+TraceSession::TraceSession(const std::vector<TraceTarget>& targets,
+                           const std::vector<ResultType>& types)
+    : parts_(std::make_unique<Parts>()) {
+  libbpf_set_print(keep_words);
+  if (const std::string why = obstacle(); !why.empty()) throw Error("no_bpf", why, NoBpfHint);
+  parts_->size = targets.size();
+  parts_->load();
+  const uint32_t type = static_cast<uint32_t>(std::stoul(read_text(ProbeType)));
+  for (size_t i = 0; i < targets.size(); ++i)
+    parts_->attach(targets[i], type, cookie_of(i, types[i]));
+}
+
+TraceSession::~TraceSession() = default;
+
+void TraceSession::detach() { parts_->detach(); }
+
+std::vector<uint64_t> TraceSession::calls() const {
+  std::vector<uint64_t> calls;
+  for (uint32_t i = 0; i < parts_->size; ++i)
+    calls.push_back(sum(copies_of<trace_counts>(parts_->map("counts"), &i)).calls);
+  return calls;
+}
+
+std::vector<TraceData> TraceSession::read() const {
+  std::vector<TraceData> all(parts_->size);
+  for (uint32_t i = 0; i < parts_->size; ++i) {
+    all[i].counts = sum(copies_of<trace_counts>(parts_->map("counts"), &i));
+    for (uint32_t body = 0; body < TRACE_BODIES; ++body) {
+      const uint32_t row = i * TRACE_BODIES + body;
+      all[i].latencies[body] = sum(copies_of<trace_latency>(parts_->map("latencies"), &row));
+    }
+  }
+  const bpf_map* processes = parts_->map("processes");
+  for_each_key<trace_process_key>(processes, [&](const trace_process_key& key) {
+    all.at(key.function).processes[key.pid] = sum(copies_of<trace_process>(processes, &key));
+  });
+  const bpf_map* results = parts_->map("results");
+  for_each_key<trace_result_key>(results, [&](const trace_result_key& key) {
+    all.at(key.function).results[key.body & 1][key.value] = sum(copies_of<uint64_t>(results, &key));
+  });
+  const bpf_map *stack_calls = parts_->map("stack_calls"), *stacks = parts_->map("stacks");
+  for_each_key<trace_stack_key>(stack_calls, [&](const trace_stack_key& key) {
+    std::vector<uint64_t> frames(TRACE_FRAMES);
+    if (::bpf_map_lookup_elem(bpf_map__fd(stacks), &key.stack, frames.data()) != 0) return;
+    frames.erase(std::find(frames.begin(), frames.end(), 0), frames.end());
+    all.at(key.function).stacks.emplace_back(frames, sum(copies_of<uint64_t>(stack_calls, &key)));
+  });
+  return all;
+}
+
+}  // namespace ksplice
