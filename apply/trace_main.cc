@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <optional>
+#include <filesystem>
 #include <thread>
 
+#include "apply/kernel_updates.h"
 #include "apply/options.h"
+#include "apply/trace/compare.h"
 #include "apply/trace/report.h"
+#include "create/package/package.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
@@ -23,6 +26,7 @@ struct Options : CommonOptions {
   std::vector<std::string> what;
   double duration = 0;  // seconds; 0: until Ctrl-C
   size_t top = 5;
+  bool compare = false;
 };
 
 double seconds_since(Clock::time_point begin) {
@@ -82,20 +86,13 @@ bool watch(const Options& options, const TraceSession& session, Clock::time_poin
   }
 }
 
-int trace(const Options& options) {
-  if (::geteuid() != 0)
-    throw Error("not_permitted", "only root can trace the kernel", "run it as root");
+// Types are read once for all: the kernel's own do not change, and are some megabytes.
+Trace measure(const Options& options, const Host& host, const KernelTypes& kernel_types,
+              const TraceTargets& targets) {
   const auto report = make_report(options);
-  const Host host;
-  std::optional<SymbolTable> symbols(std::in_place, read_text(host.path("/proc/kallsyms")));
-  TraceTargets targets = find_targets(host, *symbols, options.what);
-  if (targets.functions.empty())
-    throw Error("target_not_loaded", "no function of what is to be traced is in the kernel");
   const auto bodies = applied_bodies(host);
-
   Trace result;
   result.notes = targets.notes;
-  const KernelTypes kernel_types;
   if (!kernel_types.are_there())
     result.notes.push_back("the kernel tells no types (BTF): what is returned is shown as numbers");
   std::vector<ResultType> types;
@@ -114,14 +111,94 @@ int trace(const Options& options) {
 
   std::vector<TraceData> data = session.read();
   for (size_t i = 0; i < data.size(); ++i) result.functions[i].data = std::move(data[i]);
-  // A module that came meanwhile has names, too.
-  symbols.emplace(read_text(host.path("/proc/kallsyms")));
+  return result;
+}
+
+TraceTargets find_some(const Host& host, const std::vector<std::string>& words) {
+  TraceTargets targets =
+      find_targets(host, SymbolTable(read_text(host.path("/proc/kallsyms"))), words);
+  if (targets.functions.empty())
+    throw Error("target_not_loaded", "no function of what is to be traced is in the kernel");
+  return targets;
+}
+
+void print_json(const nlohmann::ordered_json& json) {
+  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+int trace(const Options& options, const Host& host) {
+  const Trace result = measure(options, host, KernelTypes(), find_some(host, options.what));
+  // Read again: a module that came meanwhile has names, too.
+  const SymbolTable symbols(read_text(host.path("/proc/kallsyms")));
   if (options.json)
-    fmt::print("{}\n", to_json(result, *symbols)
-                           .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    print_json(to_json(result, symbols));
   else
-    fmt::print("{}", to_text(result, *symbols, options.top));
+    fmt::print("{}", to_text(result, symbols, options.top));
   return ExitDone;
+}
+
+// By the program itself, of our own build if it is here: it is the one that the kernel calls when a
+// module of the update comes later.
+void run_tool_beside(const std::string& name, const std::string& word) {
+  const std::filesystem::path own = std::filesystem::read_symlink("/proc/self/exe");
+  const std::filesystem::path beside = own.parent_path() / name;
+  std::error_code ignored;
+  const bool is_there = std::filesystem::exists(beside, ignored);
+  const CommandResult result =
+      run_command({is_there ? beside.string() : name, "--raw-errors", "--", word});
+  if (result.status == ExitDone) return;
+  const size_t end = std::min(result.output.find('\n'), result.output.size());
+  const std::string code = result.output.substr(0, end);
+  const bool is_code =
+      !code.empty() && code.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos;
+  const std::string message = fmt::format(
+      "{} {} ended with {}:\n{}", name, word, result.status,
+      is_code ? result.output.substr(std::min(end + 1, result.output.size())) : result.output);
+  if (result.status != ExitRefused) throw Error(is_code ? code : "failed", message);
+  Refusal refusal;
+  refusal.code = is_code ? code : "failed";
+  refusal.object = word;
+  refusal.message = message;
+  throw Refused({refusal});
+}
+
+// A tarball is applied between two measurements, or an update undone, and left so.
+int compare(const Options& options, const Host& host) {
+  if (options.what.size() != 1)
+    throw Error("usage", "--compare takes one tarball, or the id of one update");
+  const std::string& word = options.what[0];
+  Comparison comparison;
+  comparison.is_undo = is_applied(host, word);
+  comparison.id = comparison.is_undo ? word : read_package(word).id;
+  if (!comparison.is_undo && is_applied(host, comparison.id))
+    throw Error("usage", fmt::format("update {} is applied already", comparison.id),
+                fmt::format("to compare with an undo: ksplice-trace --compare {}", comparison.id));
+  TraceTargets targets = find_some(host, {word});
+  const KernelTypes types;
+  comparison.before = measure(options, host, types, targets);
+  check_interrupted();  // then nothing is changed
+  run_tool_beside(comparison.is_undo ? "ksplice-undo" : "ksplice-apply", word);
+  if (comparison.is_undo)
+    for (TraceTarget& target : targets.functions) {
+      target.new_addrs.clear();
+      target.old_is_probed = true;
+      target.note.clear();
+    }
+  else
+    targets = find_some(host, {comparison.id});
+  comparison.after = measure(options, host, types, targets);
+  if (options.json)
+    print_json(to_json(comparison, SymbolTable(read_text(host.path("/proc/kallsyms")))));
+  else
+    fmt::print("{}", to_text(comparison));
+  return ExitDone;
+}
+
+int run(const Options& options) {
+  if (::geteuid() != 0)
+    throw Error("not_permitted", "only root can trace the kernel", "run it as root");
+  const Host host;
+  return options.compare ? compare(options, host) : trace(options, host);
 }
 
 }  // namespace
@@ -138,9 +215,13 @@ int main(int argc, char** argv) {
   app.add_option("WHAT", options.what,
                  "a tarball or the id of an update, for all its functions, or [MODULE:]FUNCTION")
       ->required();
-  app.add_option("--duration", options.duration, "seconds; else until Ctrl-C")
-      ->check(CLI::Range(0.1, 86400.0));
+  CLI::Option* duration =
+      app.add_option("--duration", options.duration, "seconds; else until Ctrl-C")
+          ->check(CLI::Range(0.1, 86400.0));
+  app.add_flag("--compare", options.compare,
+               "trace for that time, apply the tarball or undo the update, and trace again")
+      ->needs(duration);
   app.add_option("--top", options.top, "rows of each list (5)")->check(CLI::Range(1, 1000));
   app.footer("Exit codes: 0 done, 1 failed, 2 usage, 3 refused.");
-  return ksplice::run_app(app, argc, argv, options, [&] { return ksplice::trace(options); });
+  return ksplice::run_app(app, argc, argv, options, [&] { return ksplice::run(options); });
 }

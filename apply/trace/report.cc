@@ -86,14 +86,12 @@ uint64_t returned(const TraceData& data) {
   return data.latencies[TRACE_OLD].returned + data.latencies[TRACE_NEW].returned;
 }
 
-uint64_t bucket_begin(size_t bucket) { return bucket == 0 ? 0 : uint64_t{1} << bucket; }
-
 Json to_json(const trace_latency& latency) {
   Json histogram = Json::array();
   for (size_t i = 0; i < TRACE_BUCKETS; ++i)
     if (latency.buckets[i] != 0)
       histogram.push_back({{"from_ns", bucket_begin(i)},
-                           {"below_ns", uint64_t{2} << i},
+                           {"below_ns", bucket_end(i)},
                            {"calls", latency.buckets[i]}});
   Json json = {{"returned", latency.returned}};
   if (latency.returned != 0) {
@@ -104,19 +102,12 @@ Json to_json(const trace_latency& latency) {
   return json;
 }
 
-// "1234567" as "1,234,567".
-std::string number(uint64_t value) {
-  std::string text = std::to_string(value);
-  for (size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
-  return text;
-}
-
 // What is said of a body; empty if it returned from no call.
 std::string latency_text(const trace_latency& latency, const std::string& label) {
   if (latency.returned == 0) return "";
   std::string text = fmt::format("  {:<10}{} on average, {} at most, of {} calls\n", label,
                                  time_text(latency.total / latency.returned),
-                                 time_text(latency.longest), number(latency.returned));
+                                 time_text(latency.longest), number_text(latency.returned));
   size_t first = 0, last = TRACE_BUCKETS - 1;
   while (latency.buckets[first] == 0 && first < last) ++first;
   while (latency.buckets[last] == 0 && last > first) --last;
@@ -124,8 +115,8 @@ std::string latency_text(const trace_latency& latency, const std::string& label)
   for (size_t i = first; i <= last; ++i) {
     const uint64_t width = (latency.buckets[i] * BarWidth + most - 1) / most;
     text += fmt::format("            {:>8} .. {:<8} |{:<{}}| {}\n", time_text(bucket_begin(i)),
-                        time_text(uint64_t{2} << i), std::string(width, '@'), BarWidth,
-                        number(latency.buckets[i]));
+                        time_text(bucket_end(i)), std::string(width, '@'), BarWidth,
+                        number_text(latency.buckets[i]));
   }
   return text;
 }
@@ -136,20 +127,19 @@ std::string bodies_text(const FunctionTrace& function, bool are_unsure) {
     return "  bodies    not told apart, as an update was applied or undone meanwhile\n";
   if (function.target.new_addrs.empty() && counts.new_calls == 0) return "";
   return fmt::format("  bodies    {} calls of the old one, {} of the new one\n",
-                     number(counts.calls - counts.new_calls), number(counts.new_calls));
+                     number_text(counts.calls - counts.new_calls), number_text(counts.new_calls));
 }
 
 std::string calls_text(const Trace& trace, const FunctionTrace& function) {
   const uint64_t calls = function.data.counts.calls;
-  std::string text = fmt::format("  calls     {} in {:.1f} s", number(calls), trace.seconds);
+  std::string text = fmt::format("  calls     {} in {:.1f} s", number_text(calls), trace.seconds);
   if (calls != 0 && trace.seconds > 0)
-    text += fmt::format(
-        ", {} a second",
-        number(static_cast<uint64_t>(std::llround(static_cast<double>(calls) / trace.seconds))));
+    text += fmt::format(", {} a second", number_text(static_cast<uint64_t>(std::llround(
+                                             static_cast<double>(calls) / trace.seconds))));
   if (function.per_second.size() > 1)
     text += fmt::format(
         ", at most {} in one",
-        number(*std::max_element(function.per_second.begin(), function.per_second.end())));
+        number_text(*std::max_element(function.per_second.begin(), function.per_second.end())));
   return text + "\n";
 }
 
@@ -159,12 +149,12 @@ std::string list_text(const std::string& label, const std::vector<Row>& rows, si
   std::string text;
   for (size_t i = 0; i < rows.size(); ++i)
     if (i < top)
-      text += fmt::format("  {:<10}{:>10}  {}\n", i == 0 ? label : "", number(rows[i].calls),
+      text += fmt::format("  {:<10}{:>10}  {}\n", i == 0 ? label : "", number_text(rows[i].calls),
                           rows[i].text);
     else
       others += rows[i].calls;
   if (others != 0)
-    text += fmt::format("  {:<10}{:>10}  others\n", rows.empty() ? label : "", number(others));
+    text += fmt::format("  {:<10}{:>10}  others\n", rows.empty() ? label : "", number_text(others));
   return text;
 }
 
@@ -173,7 +163,7 @@ std::string stacks_text(const FunctionTrace& function, const SymbolTable& symbol
   const std::vector<StackRow> rows = stack_rows(function, symbols);
   std::string text;
   for (size_t i = 0; i < rows.size() && i < top; ++i) {
-    text += fmt::format("  {:<10}{:>10}", i == 0 ? "callers" : "", number(rows[i].calls));
+    text += fmt::format("  {:<10}{:>10}", i == 0 ? "callers" : "", number_text(rows[i].calls));
     const std::string indent = "\n" + std::string(22, ' ');
     text += rows[i].frames.empty()
                 ? "  not known\n"
@@ -183,9 +173,10 @@ std::string stacks_text(const FunctionTrace& function, const SymbolTable& symbol
     text += fmt::format("            and {} other stacks\n", rows.size() - top);
   if (counts.stacks < counts.calls)
     text += fmt::format("            (of {} of the calls the stack was looked at)\n",
-                        number(counts.stacks));
+                        number_text(counts.stacks));
   if (counts.no_stack != 0)
-    text += fmt::format("            ({} stacks could not be kept)\n", number(counts.no_stack));
+    text +=
+        fmt::format("            ({} stacks could not be kept)\n", number_text(counts.no_stack));
   return text;
 }
 
@@ -207,7 +198,7 @@ std::string function_text(const Trace& trace, const FunctionTrace& function,
                                                    : "time");
   if (returned(data) < data.counts.calls)
     text += fmt::format("            {} calls have not returned, or were not followed\n",
-                        number(data.counts.calls - returned(data)));
+                        number_text(data.counts.calls - returned(data)));
   std::vector<Row> rows;
   for (const ResultRow& row : result_rows(function)) rows.push_back({row.text, row.calls});
   text += function.type.is_void ? "  returned  nothing (void)\n"
@@ -293,6 +284,12 @@ std::string time_text(uint64_t ns) {
   if (ns < 1000'000) return fmt::format("{:.1f} us", value / 1e3);
   if (ns < 1000'000'000) return fmt::format("{:.1f} ms", value / 1e6);
   return fmt::format("{:.1f} s", value / 1e9);
+}
+
+std::string number_text(uint64_t value) {
+  std::string text = std::to_string(value);
+  for (size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  return text;
 }
 
 std::string to_text(const Trace& trace, const SymbolTable& symbols, size_t top) {

@@ -35,5 +35,11 @@ std::vector<std::string> callers(const std::vector<uint64_t>& frames, const Trac
 
 // "873 ns", "1.5 us", "32.8 ms", "4.3 s".
 std::string time_text(uint64_t ns);
+// "1234567" as "1,234,567".
+std::string number_text(uint64_t value);
+
+// The times that a bucket of a histogram holds, in ns: from begin, and below end.
+inline uint64_t bucket_begin(size_t bucket) { return bucket == 0 ? 0 : uint64_t{1} << bucket; }
+inline uint64_t bucket_end(size_t bucket) { return uint64_t{2} << bucket; }
 
 }  // namespace ksplice

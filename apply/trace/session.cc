@@ -14,6 +14,7 @@
 
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
+#include "objdiff/base/process.h"
 
 // The object that clang made of trace.bpf.c.
 asm(".section .rodata\n"
@@ -216,8 +217,10 @@ TraceSession::TraceSession(const std::vector<TraceTarget>& targets,
   parts_->size = targets.size();
   parts_->load();
   const uint32_t type = static_cast<uint32_t>(std::stoul(read_text(ProbeType)));
-  for (size_t i = 0; i < targets.size(); ++i)
+  for (size_t i = 0; i < targets.size(); ++i) {
+    check_interrupted();
     parts_->attach(targets[i], type, cookie_of(i, types[i]));
+  }
 }
 
 TraceSession::~TraceSession() = default;

@@ -7,6 +7,7 @@ exits 2 "$trace"
 exits 2 "$trace" --duration=0 vfs_read
 exits 2 "$trace" --duration=soon vfs_read
 exits 2 "$trace" --top=0 vfs_read
+exits 2 "$trace" --compare vfs_read
 exits 2 "$trace" --no-such-option vfs_read
 exits 0 "$trace" --help
 as_user=()

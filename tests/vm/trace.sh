@@ -87,6 +87,24 @@ wait $!
 for _ in $(seq 100); do [ "$(probes)" = 0 ] && break; usleep 50000; done
 is 0 "$(probes)"
 ksplice-undo -q traced || exit 1
+echo '== compared'
+compared() { # WORD BEFORE-NEW AFTER-NEW, of 30 calls before and 20 after
+  rm -f /tmp/err
+  ksplice-trace -v --json --compare --duration=3 $1 >/tmp/out 2>/tmp/err &
+  for part in 1 2; do
+    until [ "$(grep -cs '^tracing' /tmp/err)" = $part ]; do [ -e /proc/$! ] || break; usleep 50000; done
+    caller $((40 - 10 * part)) /proc/version
+  done
+  wait $! || { cat /tmp/err /tmp/out; exit 1; }
+  is "30 $2 20 $3" "$(sed -n '/"old_calls"/!s/^ \{8\}"\(new_\)*calls": \([0-9]*\),/\2/p' /tmp/out | xargs)"
+}
+compared ksplice-traced.tar.gz 0 20
+grep '^new Linux' /proc/version || exit 1
+fails usage ksplice-trace --compare ksplice-traced.tar.gz
+compared traced 30 0
+grep '^Linux' /proc/version || exit 1
+echo x >bad.tar.gz
+fails bad_tarball ksplice-trace --compare bad.tar.gz
 echo '== codes'
 fails unknown_function ksplice-trace no_such
 fails target_not_loaded ksplice-trace ext9:no_such
