@@ -88,6 +88,7 @@ class Matcher {
 
  private:
   friend class CodeWalk;
+  std::string compare_file_name(const PreTarget& target, uint64_t addr) const;
   std::string refer_from_data(const PreTarget& target, uint64_t target_addr, uint64_t field,
                               Comparison& result) const;
   const PreIndex& pre_;

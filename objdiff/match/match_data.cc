@@ -8,6 +8,22 @@
 #include "objdiff/match/match_code.h"
 
 namespace ksplice {
+namespace {
+
+// Where each of UBSAN's records has its line and column, of four bytes each: behind the pointer to
+// the file's name (struct source_location in lib/ubsan.h).
+constexpr uint64_t UbsanLine = 8;
+
+// The text at data[offset], without the folders before it: whoever builds a kernel chooses where
+// its source lies.
+std::string file_name_at(std::span<const uint8_t> data, uint64_t offset) {
+  if (offset >= data.size()) return "";
+  auto begin = data.begin() + static_cast<long>(offset);
+  const std::string path(begin, std::find(begin, data.end(), 0));
+  return path.substr(path.rfind('/') + 1);
+}
+
+}  // namespace
 
 int64_t read_field(std::span<const uint8_t> bytes, unsigned size, bool is_signed) {
   uint64_t value = 0;
@@ -68,6 +84,15 @@ std::string Matcher::refer_from_data(const PreTarget& target, uint64_t target_ad
   return "";
 }
 
+std::string Matcher::compare_file_name(const PreTarget& target, uint64_t addr) const {
+  const RunSection* section = image_.section_at(addr);
+  if (target.merged == nullptr || target.offset < 0 || section == nullptr)
+    return "the name of the file is no text";
+  const std::string name = file_name_at(target.merged->data, static_cast<uint64_t>(target.offset));
+  if (!name.empty() && file_name_at(section->data, addr - section->addr) == name) return "";
+  return fmt::format("it is about another file than {}", name);
+}
+
 Comparison Matcher::compare_data(const Entity& entity, uint64_t addr) const {
   Comparison result;
   result.addr = addr;
@@ -81,9 +106,12 @@ Comparison Matcher::compare_data(const Entity& entity, uint64_t addr) const {
   if (!run) return fail(0, "the place has no data");
   std::span<const uint8_t> pre = std::span(section.data).subspan(entity.begin, result.run_size);
   uint64_t checked = 0;
+  const bool has_line = section.name.starts_with(".data..Lubsan_data");
   auto equal_until = [&](uint64_t end) {
-    for (; checked < end; checked++)
-      if (pre[checked] != (*run)[checked]) return false;
+    for (; checked < end; checked++) {
+      const bool is_free = has_line && checked >= UbsanLine && checked < UbsanLine + 8;
+      if (!is_free && pre[checked] != (*run)[checked]) return false;
+    }
     return true;
   };
   auto relocation =
@@ -103,7 +131,8 @@ Comparison Matcher::compare_data(const Entity& entity, uint64_t addr) const {
     if (reloc_is_pc_relative(relocation->type)) target_addr += addr + field;
     PreTarget target = pre_.resolve(*relocation, nullptr);
     target_addr += static_cast<uint64_t>(target.bias);
-    std::string what = refer_from_data(target, target_addr, field, result);
+    std::string what = has_line && field == 0 ? compare_file_name(target, target_addr)
+                                              : refer_from_data(target, target_addr, field, result);
     if (!what.empty()) return fail(field, what);
   }
   if (!equal_until(pre.size())) return fail(checked, "read-only data differs");

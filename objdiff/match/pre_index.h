@@ -33,6 +33,12 @@ struct Entity {
     return kind == Kind::Data && section->is_alloc() && !section->is_write() &&
            section->type == 1 /* SHT_PROGBITS */ && section->name != ".BTF_ids";
   }
+  // What UBSAN has to say of a place in the source. Writable, as the kernel notes in it that it was
+  // said; before the boot it is the compiler's.
+  bool is_ubsan_record() const {
+    return kind == Kind::Data && section->name.starts_with(".data..Lubsan_");
+  }
+  bool is_compared() const { return is_constant() || is_ubsan_record(); }
 };
 
 // What a relocation refers to. For mergeable sections, where equal content of other units may have

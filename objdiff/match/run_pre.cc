@@ -44,12 +44,14 @@
 //   Numbers in names     .constprop.0, __func__.12, __UNIQUE_ID_x37: the compiler chose them.
 //   Jump labels          Where the key's bit 1 is set, objtool has put a nop in place of the jmp,
 //                        as long as the assembler's (2 or 5 bytes).
-//   Line numbers         Those of WARN and BUG: they move with every line above them.
+//   Line numbers         Those of WARN and BUG, and of what UBSAN says: they move with every line
+//                        above them. Of UBSAN's file names the folder, too.
 //   Replacements         The kernel copies an alternative's replacement, so the code at the address
 //                        counts, not the address; none where it has no bytes.
 //   .BTF_ids             Filled in after the link; not compared.
 //   Writable data        Its address is learnt, its content is the running system's. It must lie in
-//                        data (per-cpu data in per-cpu data).
+//                        data (per-cpu data in per-cpu data). Not UBSAN's records, which have no
+//                        name: they are compared as constants are.
 //   Physical addresses   A field with __START_KERNEL_map subtracted counts as one of the address
 //                        itself.
 //
@@ -113,7 +115,7 @@ bool RunPre::follow_data(Trial& trial) {
                                           sighting.entity->name(), sighting.addr, first->second);
       return false;
     }
-    if (sighting.entity->is_constant()) {
+    if (sighting.entity->is_compared()) {
       const Comparison& data = compare_data(*sighting.entity, sighting.addr);
       if (!data.same && is_weak(*sighting.entity)) continue;  // another unit's definition
       if (!data.same) {

@@ -48,9 +48,10 @@ bool RunPre::is_in_place(const Entity& entity, uint64_t addr) const {
 // Why entity cannot be at addr, or "".
 std::string RunPre::objection(const Entity& entity, uint64_t addr) {
   auto known = known_.find(&entity);
-  // An update may have a copy of a constant that nothing in the image gave an address.
+  // An update may have a copy of a constant, or of what UBSAN says, that nothing in the image gave
+  // an address.
   auto is_copied = [&] {
-    return entity.is_constant() && image_.owner_of(addr) != image_.owner_of(known->second);
+    return entity.is_compared() && image_.owner_of(addr) != image_.owner_of(known->second);
   };
   if (known != known_.end() && known->second != addr && !is_copied())
     return fmt::format("{} is at {:#x} here, but at {:#x} elsewhere", entity.name(), addr,

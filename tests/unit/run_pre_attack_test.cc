@@ -2,6 +2,8 @@
 // evidence than there must be.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstring>
 
 #include "tests/unit/small_kernel.h"
@@ -234,6 +236,64 @@ zeros:	.fill 4, 8, 0
   EXPECT_EQ(messages("zeros", "zeros"), "accepted; accepted");
   EXPECT_HAS(messages("zeros+4", "zeros+4"), "a constant is not aligned to 8 bytes");
   EXPECT_HAS(messages("zeros", "zeros+8"), "the constant at .rodata.cst8+0x0 is at");
+}
+
+// 7.3 is built with UBSAN: what it would say of a place is writable and has no name.
+TEST_F(RunPreAttackTest, PlaceOfWhichUbsanSaysSomethingElse) {
+  const char* text = R"(
+	.globl f
+	.type f, @function
+f:	mov $PLACE, %rdi
+	ret
+	.size f, . - f
+	.section DATA1, "aw"
+	.balign 32
+.Lours:	.quad .LC0
+	.long LINE, 7
+	.quad .Ltype
+	.section DATA2, "aw"
+	.balign 32
+.Lfile:	.quad .LC1
+	.long LINE, 7
+	.quad .Ltype
+	.section DATA3, "aw"
+	.balign 32
+.Lkind:	.quad .LC0
+	.long LINE, 7
+	.quad .Lother
+	.section TYPE1, "aw"
+	.balign 2
+.Ltype:	.short 0, 10
+	.asciz "int"
+	.section TYPE2, "aw"
+	.balign 2
+.Lother: .short 0, 11
+	.asciz "int"
+	.section .rodata.str1.1, "aMS", @progbits, 1
+.LC0:	.asciz FOLDER "cpumask.h"
+.LC1:	.asciz FOLDER "topology.h"
+)";
+  auto unit = [&](const std::string& name, const std::string& place, const std::string& line,
+                  const std::string& folder, bool is_pre) {
+    std::vector<std::string> flags = {"-DPLACE=" + place, "-DLINE=" + line,
+                                      "-DFOLDER=\"" + folder + "\""};
+    for (const char* part : {"data1", "data2", "data3", "type1", "type2"}) {
+      std::string define = std::string("-D") + part;
+      std::transform(define.begin() + 2, define.end(), define.begin() + 2, ::toupper);
+      flags.push_back(define + "=.data" + (is_pre ? std::string("..Lubsan_") + part : ""));
+    }
+    return shop_.compile(name, text, flags);
+  };
+  Object object = read_object(unit("pre.S", ".Lours", "2", "/here/", true));
+  const std::string rest = shop_.compile("rest.c", Rest, KernelFlags);
+  auto against = [&](const std::string& place) {
+    RunImage image = link({rest, unit("run.S", place, "9", "../there/", false)});
+    return message(object, image, "f");
+  };
+  EXPECT_EQ(against(".Lours"), "accepted");  // the line and the folder may be others
+  EXPECT_HAS(against(".Lfile"), "it is about another file than cpumask.h");
+  EXPECT_HAS(against(".Lkind"), ".data..Lubsan_type1");
+  EXPECT_HAS(against(".Lours + 8"), "Lubsan_data1");
 }
 
 TEST_F(RunPreAttackTest, OtherLevelOfOptimization) {
