@@ -13,6 +13,10 @@
 // ("Line numbers"), and the place of an alternative's replacement ("Replacements"). "unreadable"
 // counts what is not matched because the image's table cannot be read with it, which is a refusal
 // of the whole image. Exit status 1 if anything else was accepted.
+//
+// A unit is matched as a whole, which takes long for a large one, only where the changed function
+// by itself still looks like the right one: run_pre.cc's try_at() accepts no place whose code
+// differs, whatever the rest of the unit says. --whole-units does without this.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -23,6 +27,7 @@
 #include "objdiff/base/tool.h"
 #include "objdiff/image/run_image.h"
 #include "objdiff/image/run_tables.h"
+#include "objdiff/match/match_code.h"
 #include "objdiff/match/run_pre.h"
 #include "objdiff/object/code.h"
 #include "objdiff/object/elf_read.h"
@@ -38,9 +43,11 @@ struct Place {  // of one matched function
 
 class Mutation {
  public:
-  Mutation(RunImage& image, uint64_t seed) : image_(image), random_(seed) {}
+  Mutation(RunImage& image, uint64_t seed, bool whole_units)
+      : image_(image), random_(seed), whole_units_(whole_units), tables_(keep_tables(image)) {}
 
   void add(const Object& pre) {
+    if (!whole_units_) units_[&pre] = std::make_unique<Unit>(pre, image_, *tables_);
     MatchResult result = match_run_pre(pre, image_);
     for (FunctionMatch& match : result.functions)
       if (match.status == MatchStatus::Matched && !match.run.bytes.empty())
@@ -155,6 +162,12 @@ class Mutation {
   }
 
  private:
+  struct Unit {
+    Unit(const Object& pre, const RunImage& image, const RunTables& tables)
+        : index(pre, tables.series), matcher(index, image, tables) {}
+    PreIndex index;
+    Matcher matcher;
+  };
   struct Table {
     std::string name, start, stop;
     uint64_t entry;  // bytes, 0 if that depends on the kernel
@@ -167,6 +180,11 @@ class Mutation {
   struct Count {
     unsigned tried = 0, accepted = 0, free = 0, unreadable = 0;
   };
+
+  static std::shared_ptr<const RunTables> keep_tables(const RunImage& image) {
+    tables_of(image);
+    return image.tables;
+  }
 
   template <typename T>
   const T& pick(const std::vector<T>& list) {
@@ -277,8 +295,16 @@ class Mutation {
     if (in_table_) image_.tables.reset();
     run();
     std::copy(saved.begin(), saved.end(), at);
-    if (in_table_) image_.tables.reset();
+    if (in_table_) image_.tables = tables_;
     return true;
+  }
+
+  // Whether the code at the function's own place differs, so that no match can choose that place.
+  bool differs_by_itself(const Place& place) const {
+    auto unit = units_.find(place.pre);
+    if (in_table_ || unit == units_.end()) return false;
+    const Entity* entity = unit->second->index.entity_of(place.symbol);
+    return entity != nullptr && !unit->second->matcher.compare_code(*entity, place.run.addr).same;
   }
 
   // Nothing if a table cannot be read.
@@ -295,6 +321,7 @@ class Mutation {
     with(addr, bytes, [&] {
       Count& count = counts_[kind];
       count.tried++;
+      if (differs_by_itself(place)) return;
       std::optional<MatchResult> tried = match(*place.pre);
       if (!tried) count.unreadable++;
       if (!tried) return;
@@ -331,6 +358,9 @@ class Mutation {
 
   RunImage& image_;
   std::mt19937_64 random_;
+  bool whole_units_;
+  std::shared_ptr<const RunTables> tables_;
+  std::map<const Object*, std::unique_ptr<Unit>> units_;
   std::vector<Place> places_;
   std::map<const Object*, std::vector<uint64_t>> strings_;
   std::map<const Object*, std::vector<std::pair<uint64_t, uint64_t>>> data_;  // addr, size
@@ -348,16 +378,18 @@ int main(int argc, char** argv) {
   std::string path;
   unsigned flips = 10000, edits = 2000;
   uint64_t seed = 1;
+  bool whole_units = false;
   std::vector<std::string> objects;
   app.add_option("--image", path, "kernel or module")->required();
   app.add_option("--flips", flips, "single bits");
   app.add_option("--edits", edits, "meaningful edits");
   app.add_option("--seed", seed, "of the random numbers");
+  app.add_flag("--whole-units", whole_units, "match the unit again for each change");
   app.add_option("PRE", objects, "objects")->required();
   CLI11_PARSE(app, argc, argv);
   return ksplice::run_tool("mutation", [&] {
     ksplice::RunImage image = ksplice::read_run_image(path);
-    ksplice::Mutation mutation(image, seed);
+    ksplice::Mutation mutation(image, seed, whole_units);
     std::vector<std::unique_ptr<ksplice::Object>> pre;
     for (const std::string& name : objects) {
       pre.push_back(std::make_unique<ksplice::Object>(ksplice::read_object(name)));
