@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # tests/kernel: the image of a kernel may be split into packages. A part that the archive lacks, or that
-# holds nothing, is named with its package. A series may name the release and the flavour as well.
+# holds nothing, is named with its package. A series may name the release and the flavour as well. An rt kernel before
+# 6.13 has its own source: the common one with debian/patches-rt of the same version.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 cat >"$WORK/test.py" <<'END'
@@ -37,11 +38,38 @@ for word, wanted in (("7.3+deb13-rt", ("7.3", "13", "rt")), ("6.1", ("6.1", "12"
     said = argparse.Namespace(series=word, debian="12", flavour="cloud")
     kernel.take_word(said)
     assert (said.series, said.debian, said.flavour) == wanted, said
+for word, flavour, wanted in (("6.1.187-1", "rt-amd64", "source-rt"), ("6.12.107-1", "rt-amd64", "source-rt"),
+                              ("6.12.107-1", "cloud-amd64", "source"), (version, "rt-amd64", "source")):
+    assert kernel.source_folder(word, flavour).name == wanted, (word, flavour)
+
+
+class Sources:
+    debian, series = "12", "6.1"
+
+    def is_fresh(self):
+        return True
+
+    def command(self, *words):
+        assert words[-1] == "linux=6.1.9-1", words
+        return ["cp", str(work / "linux_6.1.9-1.debian.tar.xz"), "."]
+
+
+work = pathlib.Path(sys.argv[3])
+kernel.Apt, kernel.CACHE = lambda debian, kind: Sources(), work
+patched = kernel.fetch_flavour_source(Sources(), "6.1.9-1", "rt-amd64")
+assert (patched / "sched.c").read_text() == "rt\n" and sorted(f.name for f in patched.iterdir()) == ["sched.c"]
+assert (patched.parent / "source/sched.c").read_text() == "plain\n"
 kernel.unpacked(pathlib.Path(sys.argv[2]), release, "vmlinuz")
 END
+mkdir -p "$WORK/debian/patches-rt" "$WORK/kernels/6.1.9-1/source"
+printf '# in this order\nz.patch\n\na.patch\n' >"$WORK/debian/patches-rt/series"
+printf -- '--- a/sched.c\n+++ b/sched.c\n@@ -1 +1 @@\n-plain\n+half\n' >"$WORK/debian/patches-rt/z.patch"
+printf -- '--- a/sched.c\n+++ b/sched.c\n@@ -1 +1 @@\n-half\n+rt\n' >"$WORK/debian/patches-rt/a.patch"
+tar -C "$WORK" -cJf "$WORK/linux_6.1.9-1.debian.tar.xz" debian
+echo plain >"$WORK/kernels/6.1.9-1/source/sched.c"
 release=7.3.4+deb13-rt-amd64 shown=7.3.4.deb13-rt-amd64
 mkdir -p "$WORK/root/usr/lib/modules/$release"
-not python3 "$WORK/test.py" "$SOURCE_TREE/tests/kernel" "$WORK/root" 2>"$WORK/err"
+not python3 "$WORK/test.py" "$SOURCE_TREE/tests/kernel" "$WORK/root" "$WORK" 2>"$WORK/err"
 for part in base binary modules; do
   expect "linux-image-$shown is left out, because the archive lacks linux-$part-$shown" "$WORK/err"
 done
@@ -50,4 +78,4 @@ expect "^tests/kernel: error: the packages of $shown hold no vmlinuz" "$WORK/err
 expect "^hint: .*linux-binary-$shown should have it" "$WORK/err"
 expect_no Traceback "$WORK/err"
 touch "$WORK/root/usr/lib/modules/$release/vmlinuz"
-python3 "$WORK/test.py" "$SOURCE_TREE/tests/kernel" "$WORK/root"
+python3 "$WORK/test.py" "$SOURCE_TREE/tests/kernel" "$WORK/root" "$WORK"
