@@ -103,7 +103,7 @@ Trace measure(const Options& options, const Host& host, const KernelTypes& kerne
   report(fmt::format("tracing {} functions", targets.functions.size()));
   const Clock::time_point begin = Clock::now();
   for (size_t i = 0; i < targets.functions.size(); ++i)
-    result.functions.push_back({targets.functions[i], types[i], {}, {}});
+    result.functions.push_back({targets.functions[i], types[i], {}, {}, session.why_not(i)});
   result.is_interrupted = watch(options, session, begin, result.functions) && options.duration > 0;
   result.seconds = seconds_since(begin);
   session.detach();
@@ -179,11 +179,7 @@ int compare(const Options& options, const Host& host) {
   check_interrupted();  // then nothing is changed
   run_tool_beside(comparison.is_undo ? "ksplice-undo" : "ksplice-apply", word);
   if (comparison.is_undo)
-    for (TraceTarget& target : targets.functions) {
-      target.new_addrs.clear();
-      target.old_is_probed = true;
-      target.note.clear();
-    }
+    for (TraceTarget& target : targets.functions) target.new_addrs.clear();
   else
     targets = find_some(host, {comparison.id});
   comparison.after = measure(options, host, types, targets);

@@ -71,7 +71,7 @@ std::string histogram(const Side& before, const Side& after) {
   while (last > first && !is_used(last - 1)) --last;
   std::string text;
   for (size_t i = first; i < last; ++i)
-    text += fmt::format("  {:>8} .. {:<8}{}{}\n", time_text(bucket_begin(i)),
+    text += fmt::format("  {:>8} .. {:<9}{}{}\n", time_text(bucket_begin(i)),
                         time_text(bucket_end(i)), bar(before, i), bar(after, i));
   return text;
 }
@@ -87,6 +87,10 @@ std::string to_text(const Comparison& comparison) {
     const Side before = side_of(comparison.before, target.old_addr);
     const Side after = side_of(comparison.after, target.old_addr);
     text += fmt::format("\n{} ({})\n", target.name, target.module);
+    if (!function.why_not.empty()) {
+      text += fmt::format("  not traced: {}\n", function.why_not);
+      continue;
+    }
     text += row("", "before", "after");
     text += row("calls", number_text(before.calls), number_text(after.calls));
     text += row("a second", number_text(before.per_second), number_text(after.per_second));

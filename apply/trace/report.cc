@@ -186,7 +186,7 @@ std::string function_text(const Trace& trace, const FunctionTrace& function,
   const TraceData& data = function.data;
   std::string text = fmt::format("{} ({}){}\n", target.name, target.module,
                                  target.update.empty() ? "" : ", update " + target.update);
-  if (!target.note.empty()) text += fmt::format("  note: {}\n", target.note);
+  if (!function.why_not.empty()) return text + fmt::format("  not traced: {}\n", function.why_not);
   text += calls_text(trace, function);
   if (data.counts.calls == 0) return text;
   text += bodies_text(function, trace.bodies_are_unsure);
@@ -242,7 +242,7 @@ Json function_json(const FunctionTrace& function, const SymbolTable& symbols, bo
   for (uint64_t addr : target.new_addrs) new_addrs.push_back(fmt::format("{:#x}", addr));
   Json json = {{"name", target.name},     {"target", target.module},
                {"update", target.update}, {"old", fmt::format("{:#x}", target.old_addr)},
-               {"new", new_addrs},        {"note", target.note},
+               {"new", new_addrs},        {"not_traced", function.why_not},
                {"calls", counts.calls}};
   json["old_calls"] = are_unsure ? Json() : Json(counts.calls - counts.new_calls);
   json["new_calls"] = are_unsure ? Json() : Json(counts.new_calls);

@@ -15,6 +15,7 @@ struct FunctionTrace {
   ResultType type;
   TraceData data;
   std::vector<uint64_t> per_second;  // calls in each whole second
+  std::string why_not;               // it was not traced; or empty
 };
 
 struct Trace {

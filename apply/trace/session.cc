@@ -82,8 +82,8 @@ int open_probe(uint32_t type, uint64_t addr, bool is_return) {
 [[noreturn]] void throw_cannot_trace(const std::string& name, int number) {
   throw Error("cannot_trace",
               fmt::format("the kernel takes no probe at {}: {}", name, ::strerror(number)),
-              "functions of entry code and of the probes themselves, and those that are marked "
-              "noinstr or __kprobes, cannot be traced");
+              "functions without an ftrace site (notrace, noinstr), of entry code and of the "
+              "probes themselves cannot be traced");
 }
 
 template <typename T>
@@ -151,7 +151,8 @@ trace_process sum(const std::vector<trace_process>& copies) {
 struct TraceSession::Parts {
   bpf_object* object = nullptr;
   std::vector<bpf_link*> links;  // in the order in which they were made
-  size_t size = 0;               // targets
+  std::vector<std::string> why_not;
+  size_t size = 0;  // targets
 
   ~Parts() {
     detach();
@@ -160,8 +161,8 @@ struct TraceSession::Parts {
 
   // Last comes first off: while the original's probe counts a call, the new body's tells whose it
   // is.
-  void detach() {
-    for (; !links.empty(); links.pop_back()) bpf_link__destroy(links.back());
+  void detach(size_t keep = 0) {
+    for (; links.size() > keep; links.pop_back()) bpf_link__destroy(links.back());
   }
 
   const bpf_map* map(const char* name) const { return bpf_object__find_map_by_name(object, name); }
@@ -203,7 +204,6 @@ struct TraceSession::Parts {
       attach("enter_new", type, addr, cookie, name);
       attach("leave", type, addr, cookie, name);
     }
-    if (!target.old_is_probed) return;
     attach("leave", type, target.old_addr, cookie, target.name);
     attach("enter_old", type, target.old_addr, cookie, target.name);
   }
@@ -217,15 +217,26 @@ TraceSession::TraceSession(const std::vector<TraceTarget>& targets,
   parts_->size = targets.size();
   parts_->load();
   const uint32_t type = static_cast<uint32_t>(std::stoul(read_text(ProbeType)));
+  parts_->why_not.resize(targets.size());
   for (size_t i = 0; i < targets.size(); ++i) {
     check_interrupted();
-    parts_->attach(targets[i], type, cookie_of(i, types[i]));
+    const size_t before = parts_->links.size();
+    try {
+      parts_->attach(targets[i], type, cookie_of(i, types[i]));
+    } catch (const Error& error) {
+      parts_->detach(before);
+      parts_->why_not[i] = error.what();
+      // The others may do; the last one says why if none did.
+      if (i + 1 == targets.size() && parts_->links.empty()) throw;
+    }
   }
 }
 
 TraceSession::~TraceSession() = default;
 
 void TraceSession::detach() { parts_->detach(); }
+
+const std::string& TraceSession::why_not(size_t target) const { return parts_->why_not.at(target); }
 
 std::vector<uint64_t> TraceSession::calls() const {
   std::vector<uint64_t> calls;

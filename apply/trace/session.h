@@ -31,12 +31,15 @@ trace_process sum(const std::vector<trace_process>& copies);
 
 class TraceSession {
  public:
-  // Attaches to all targets; types are those of their results. Throws Error: no_bpf, cannot_trace.
+  // Attaches to the targets; types are those of their results. Throws Error: no_bpf, and
+  // cannot_trace if it can attach to none.
   TraceSession(const std::vector<TraceTarget>& targets, const std::vector<ResultType>& types);
   TraceSession(const TraceSession&) = delete;
   TraceSession& operator=(const TraceSession&) = delete;
   ~TraceSession();
 
+  // Why a target is not traced; empty if it is.
+  const std::string& why_not(size_t target) const;
   std::vector<uint64_t> calls() const;  // so far, of each target
   void detach();                        // what was counted stays
   std::vector<TraceData> read() const;  // of each target

@@ -9,7 +9,6 @@
 #include <iterator>
 #include <optional>
 #include <set>
-#include <sstream>
 
 #include "apply/kernel_updates.h"
 #include "apply/load.h"
@@ -23,8 +22,6 @@
 namespace ksplice {
 
 namespace {
-
-constexpr const char* FilterFile = "/sys/kernel/tracing/available_filter_functions";
 
 // As sysfs shows it; 0 if it is hidden or missing.
 uint64_t parse_address(std::string_view text) {
@@ -163,24 +160,7 @@ class Finder {
           target.new_addrs.push_back(body);
           target.update = state.id;
         }
-    if (!target.new_addrs.empty() && !has_ftrace_site(name, module)) {
-      target.old_is_probed = false;
-      target.note =
-          "the jump to the new body is at its entry, where a probe would be in the way of an undo: "
-          "only calls that reach the new body are seen";
-    }
     found_.functions.push_back(std::move(target));
-  }
-
-  // A probe at an ftrace site and the jump behind it do not meet.
-  bool has_ftrace_site(const std::string& name, const std::string& module) {
-    if (sites_.empty()) {
-      std::error_code ignored;
-      if (!std::filesystem::exists(host_.path(FilterFile), ignored)) return false;
-      std::istringstream lines(read_text(host_.path(FilterFile)));
-      for (std::string line; std::getline(lines, line);) sites_.insert(line);
-    }
-    return sites_.contains(module == "vmlinux" ? name : fmt::format("{} [{}]", name, module));
   }
 
   [[noreturn]] void throw_unknown(const std::string& word, const std::string& name,
@@ -221,7 +201,6 @@ class Finder {
   const SymbolTable& symbols_;
   std::vector<UpdateState> applied_;
   std::map<std::string, std::set<std::string>> inlined_;  // -> what it is part of
-  std::set<std::string> sites_;
   TraceTargets found_;
 };
 

@@ -17,8 +17,6 @@ struct TraceTarget {
   std::string update;               // id of an update that replaces it, or will; or empty
   uint64_t old_addr = 0;            // entry of the original
   std::vector<uint64_t> new_addrs;  // entries of the bodies that applied updates put in its place
-  bool old_is_probed = true;
-  std::string note;  // what a user must know to understand the numbers
 };
 
 struct TraceTargets {

@@ -51,9 +51,9 @@ TEST(TraceCompare, SideBySide) {
             "  of the new code                                0                             3\n"
             "  time on average                           100 ns                        250 ns\n"
             "  at most                                   120 ns                        400 ns\n"
-            "     64 ns .. 128 ns  |@@@@@@@@@@@@@@@@@@@@|100.0 %|@@@@@               | 25.0 %\n"
-            "    128 ns .. 256 ns  |                    |  0.0 %|                    |  0.0 %\n"
-            "    256 ns .. 512 ns  |                    |  0.0 %|@@@@@@@@@@@@@@@     | 75.0 %\n");
+            "     64 ns .. 128 ns   |@@@@@@@@@@@@@@@@@@@@|100.0 %|@@@@@               | 25.0 %\n"
+            "    128 ns .. 256 ns   |                    |  0.0 %|                    |  0.0 %\n"
+            "    256 ns .. 512 ns   |                    |  0.0 %|@@@@@@@@@@@@@@@     | 75.0 %\n");
 }
 
 TEST(TraceCompare, AFunctionThatWasNotCalledAndAnUndo) {

@@ -135,9 +135,18 @@ TEST(TraceReport, AFunctionThatNobodyCallsIsOneLine) {
   Trace trace;
   trace.seconds = 3;
   trace.notes = {"a note"};
-  trace.functions.push_back({target("ip_rcv", "", 0xffffffff81000300), {}, {}, {}});
+  trace.functions.push_back({target("ip_rcv", "", 0xffffffff81000300), {}, {}, {}, {}});
   EXPECT_EQ(to_text(trace, symbols, 5),
             "note: a note\n\nip_rcv (vmlinux)\n  calls     0 in 3.0 s\n");
+}
+
+TEST(TraceReport, SaysWhyAFunctionIsNotTraced) {
+  SymbolTable symbols(Kallsyms);
+  Trace trace = example_trace();
+  trace.functions[0].why_not = "no probe there";
+  EXPECT_EQ(to_text(trace, symbols, 5),
+            "tcp_v4_rcv (vmlinux), update abc\n  not traced: no probe there\n");
+  EXPECT_EQ(to_json(trace, symbols)["functions"][0]["not_traced"], "no probe there");
 }
 
 TEST(TraceReport, Times) {

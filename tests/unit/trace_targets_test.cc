@@ -35,10 +35,6 @@ class TraceTargetsTest : public testing::Test {
     put("/sys/kernel/ksplice/" + id + "/functions", functions);
   }
 
-  void put_sites(const std::string& names) {
-    put("/sys/kernel/tracing/available_filter_functions", names);
-  }
-
   // A tarball that changes tcp_v4_rcv, because of ip_helper, too.
   Package package() {
     Package made = ksplice::example();
@@ -96,29 +92,17 @@ TEST_F(TraceTargetsTest, AllOfOneName) {
 
 TEST_F(TraceTargetsTest, AFunctionThatIsReplaced) {
   put_update("abc", "tcp_v4_rcv 0xffffffff81000100 0xffffffffc0001000 - vmlinux jump\n");
-  put_sites("tcp_v4_rcv\n");
   for (const char* word : {"tcp_v4_rcv", "abc"}) {
     const TraceTargets found = find({word});
     ASSERT_EQ(found.functions.size(), 1u);
     EXPECT_EQ(found.functions[0].old_addr, Receive);
     EXPECT_EQ(found.functions[0].new_addrs, (std::vector<uint64_t>{Body}));
     EXPECT_EQ(found.functions[0].update, "abc");
-    EXPECT_TRUE(found.functions[0].old_is_probed);
   }
   EXPECT_EQ(applied_bodies(host_), (std::vector<std::pair<uint64_t, uint64_t>>{{Receive, Body}}));
 }
 
-TEST_F(TraceTargetsTest, NoProbeOnAJumpAtTheEntry) {
-  put_update("abc", "tcp_v4_rcv 0xffffffff81000100 0xffffffffc0001000 - vmlinux jump\n");
-  put_sites("tcp_v4_rcv [ext4]\n");
-  const TraceTargets found = find({"abc"});
-  ASSERT_EQ(found.functions.size(), 1u);
-  EXPECT_FALSE(found.functions[0].old_is_probed);
-  EXPECT_NE(found.functions[0].note, "");
-}
-
 TEST_F(TraceTargetsTest, UpdatesOnTopOfEachOther) {
-  put_sites("tcp_v4_rcv\n");
   put_update("abc", "tcp_v4_rcv 0xffffffff81000100 0xffffffffc0001000 - vmlinux jump\n");
   put_update("def", "tcp_v4_rcv 0xffffffffc0001000 0xffffffffc0002000 - vmlinux jump\n");
   const TraceTargets found = find({"def", "abc"});

@@ -109,6 +109,12 @@ echo '== codes'
 fails unknown_function ksplice-trace no_such
 fails target_not_loaded ksplice-trace ext9:no_such
 fails cannot_trace ksplice-trace do_syscall_64
+fails cannot_trace ksplice-trace tracing_clock_show
+start --json tracing_clock_show version_proc_show
+caller 10 /proc/version
+stop
+grep -q '"not_traced": "the kernel takes no probe at tracing_clock_show' /tmp/out || exit 1
+is '0 10' "$(sed -n 's/^ \{6\}"calls": \([0-9]*\),/\1/p' /tmp/out | xargs)"
 echo x >bad.tar.gz
 fails bad_tarball ksplice-trace bad.tar.gz
 mount -t tmpfs none /sys/kernel/btf
