@@ -447,7 +447,7 @@ extern const struct kobj_type ksplice_update_type;
 /* Unexported functions of the kernel that have no declaration in its public headers; the rest of
  * core_symbols.txt is declared by the headers. */
 struct ftrace_func_entry *ftrace_lookup_ip(struct ftrace_hash *hash, unsigned long ip);
-extern struct mutex kprobe_mutex;
+extern struct mutex ftrace_lock, kprobe_mutex;
 extern char __noinstr_text_start[], __noinstr_text_end[];
 extern char __entry_text_start[], __entry_text_end[];
 extern char __cpuidle_text_start[], __cpuidle_text_end[];

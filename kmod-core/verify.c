@@ -6,7 +6,8 @@
  * its own bytes, but for its ftrace site and the jump to the new body, which is taken for what it was.
  *
  * Held while reading: text_mutex, which every writer of kernel code holds, so that no half-written
- * instruction is seen.
+ * instruction is seen; and before it ftrace_lock, as ftrace takes them: a tracer that goes leaves ftrace's
+ * list some time before the sites cease to call its trampoline, which nobody could be asked for then.
  */
 #include <linux/memory.h>
 #include <linux/slab.h>
@@ -90,6 +91,7 @@ static int ksplice_verify_run(struct ksplice_update *update, struct ksplice_memb
 	if (!live)
 		return ksplice_abort(update, KSPLICE_OUT_OF_MEMORY, "no memory to verify %s",
 				     ksplice_str(run->name));
+	mutex_lock(&ftrace_lock);
 	mutex_lock(&text_mutex);
 	ret = copy_from_kernel_nofault(live, (void *)(unsigned long)run->addr, run->size);
 	if (!ret) {
@@ -98,6 +100,7 @@ static int ksplice_verify_run(struct ksplice_update *update, struct ksplice_memb
 		at = ksplice_first_difference(run, live);
 	}
 	mutex_unlock(&text_mutex);
+	mutex_unlock(&ftrace_lock);
 	if (ret)
 		ret = ksplice_abort(update, KSPLICE_NO_MATCH, "%s cannot be read",
 				    ksplice_str(run->name));
