@@ -162,9 +162,13 @@ int run_release(const Options& options, Progress& progress) {
        {Verdict::Live, Verdict::Decision, Verdict::Reboot, Verdict::NoCode, Verdict::NotHere})
     progress.summary(counted(report.count(verdict), "part"), verdict_text(verdict));
   progress.summary("report", report_path(options, report, ".txt").string() + ", .html and .json");
-  if (!options.quiet && report.tarball.empty()) fmt::print("No part can be live\n");
-  if (!options.quiet && !report.tarball.empty())
-    fmt::print("Ksplice update tarball written to {}\n", report.tarball);
+  if (options.quiet) return ExitDone;
+  if (report.updates.empty()) fmt::print("No part can be live\n");
+  for (const ReleaseUpdate& update : report.updates)
+    if (update.tarball.empty())
+      fmt::print("Update {} was not made: {}\n", update.id, update.failure);
+    else
+      fmt::print("Ksplice update tarball written to {}\n", update.tarball);
   return ExitDone;
 }
 

@@ -69,6 +69,7 @@ void add_input_options(CLI::App& app, Options& options) {
               "only parts of this file or folder; may be repeated");
   release.add("--most-units", options.most_units, "N",
               "do not try a part that more units may read (otherwise: 150)");
+  release.flag("--split", options.split, "one update per subsystem, instead of one of all");
   group.add("--only-targets", options.only_targets, "PATTERN",
             "only for vmlinux or modules that match; % is anything");
   group.flag("--leave-out-init", options.leave_out_init,
@@ -171,9 +172,11 @@ void check_root(const Options& options) {
 
 void check_release(const Options& options) {
   if (!is_release(options)) {
-    if (!options.within.empty() || options.most_units != 0 || !options.changelog.empty())
-      throw Error("usage",
-                  "--within, --most-units and --changelog go with --to-source or --to-version");
+    if (!options.within.empty() || options.most_units != 0 || !options.changelog.empty() ||
+        options.split)
+      throw Error(
+          "usage",
+          "--within, --most-units, --split and --changelog go with --to-source or --to-version");
     return;
   }
   if (options.configs.size() > 1)

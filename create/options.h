@@ -23,6 +23,7 @@ struct Options {
   std::filesystem::path changelog;  // of the later one
   std::vector<std::string> within;  // files and folders of which parts are tried; empty: all
   size_t most_units = 0;            // that a part may touch
+  bool split = false;               // one update per subsystem
   std::filesystem::path report;     // page about the tarball that source is then
   std::filesystem::path init_config;
   std::filesystem::path root;  // where the compilers are, for every kernel; empty: as DIR/root says

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <exception>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -13,6 +14,7 @@
 #include "create/release/debian.h"
 #include "create/release/files.h"
 #include "create/release/parts.h"
+#include "create/release/split.h"
 #include "create/release/survey.h"
 #include "create/release/trial.h"
 #include "objdiff/base/error.h"
@@ -144,22 +146,24 @@ std::map<std::string, size_t> places_of(const std::vector<ReleaseFile>& files) {
   return places;
 }
 
-// The files of parts that are live.
-FileSet live_files(const Release& release) {
+// The files of some parts.
+FileSet files_of(const Release& release, const std::vector<size_t>& parts) {
   const std::map<std::string, size_t> places = places_of(release.files);
-  FileSet live;
-  for (const PartReport& part : release.report.parts)
-    if (part.verdict == Verdict::Live)
-      for (const std::string& path : part.files()) live.insert(places.at(path));
-  return live;
+  FileSet all;
+  for (size_t part : parts)
+    for (const std::string& path : release.report.parts[part].files()) all.insert(places.at(path));
+  return all;
 }
 
 // The verdicts, now that all of made are in the update; left: why files are not, by path.
-void settle(Release& release, const FileSet& made,
+void settle(Release& release, const PartGroup& group, const FileSet& made,
             const std::map<std::string, PackageLeftOut>& left) {
+  ReleaseReport& report = release.report;
   std::set<std::string> paths;
   for (size_t file : made) paths.insert(release.files[file].path);
-  for (PartReport& part : release.report.parts) {
+  const std::set<size_t> own(group.parts.begin(), group.parts.end());
+  for (size_t i = 0; i < report.parts.size(); ++i) {
+    PartReport& part = report.parts[i];
     if (part.verdict == Verdict::NotHere || part.verdict == Verdict::NoCode) continue;
     const std::vector<std::string> files = part.files();
     const auto missing = std::find_if(
@@ -168,7 +172,8 @@ void settle(Release& release, const FileSet& made,
       part.verdict = Verdict::Live;
       part.code = part.why = "";
       part.options.clear();
-    } else if (part.verdict == Verdict::Live) {
+      part.update = report.updates.back().id;
+    } else if (own.contains(i)) {
       const auto reason = left.find(*missing);
       part.verdict = Verdict::Reboot;
       part.code = reason == left.end() ? "needs_patch" : reason->second.code;
@@ -207,22 +212,21 @@ void note_halves(Release& release, const ReleaseParts& parts, const FileSet& mad
   }
 }
 
-// One update of all that is live.
-void make_whole(Release& release, const ReleaseParts& parts) {
+// One update of a group. Returns the files that are in it.
+FileSet make_update(Release& release, const PartGroup& group) {
   ReleaseReport& report = release.report;
-  FileSet live = live_files(release);
-  if (live.empty()) return;
+  FileSet live = files_of(release, group.parts);
   TempDir folder;
   Options options = part_options(release.options);
   options.patches = write_patches(release.files, live, folder.path());
   options.keep_going = live.size() > 1;
-  options.id = report.id;
+  options.id = report.updates.back().id;
   if (options.description.empty())
-    options.description =
-        fmt::format("what can be live of {}",
-                    report.new_version.empty() ? report.new_source : report.new_version);
+    options.description = fmt::format(
+        "what can be live of {}{}{}", group.subsystem, group.subsystem.empty() ? "" : " of ",
+        report.new_version.empty() ? report.new_source : report.new_version);
   const CreateResult made = create_update(options, release.progress);
-  report.tarball = made.tarball;
+  report.updates.back().tarball = made.tarball;
   std::map<std::string, PackageLeftOut> left;
   for (const PackageLeftOut& each : made.left_out_patches)
     for (auto file = live.begin(); file != live.end();) {
@@ -233,20 +237,52 @@ void make_whole(Release& release, const ReleaseParts& parts) {
       left.emplace(release.files[*file].path, each);
       file = live.erase(file);
     }
-  settle(release, live, left);
-  note_halves(release, parts, live);
+  settle(release, group, live, left);
+  return live;
 }
 
-// Why parts that are live by themselves are not in an update of all.
-void take_failure(ReleaseReport& report, const Error& error) {
+// Why a group's parts, which are live by themselves, are in no update.
+void take_failure(ReleaseReport& report, const PartGroup& group, const Error& error) {
   const std::string what = error.what();
-  report.failure = fmt::format("{}: {}", error.code, what.substr(0, what.find('\n')));
-  for (PartReport& part : report.parts) {
+  report.updates.back().failure =
+      fmt::format("{}: {}", error.code, what.substr(0, what.find('\n')));
+  for (size_t i : group.parts) {
+    PartReport& part = report.parts[i];
     if (part.verdict != Verdict::Live) continue;
     part.verdict = Verdict::Decision;
     part.code = error.code;
     part.why = "an update of it was made by itself, and none of all such parts together";
   }
+}
+
+std::vector<PartGroup> group_parts(const ReleaseReport& report) {
+  if (report.split) return split_parts(report.parts);
+  PartGroup all;
+  for (size_t i = 0; i < report.parts.size(); ++i)
+    if (report.parts[i].verdict == Verdict::Live) all.parts.push_back(i);
+  if (all.parts.empty()) return {};
+  return {all};
+}
+
+// The updates of all that is live. Returns the first error of one that could not be made.
+std::exception_ptr make_updates(Release& release, const ReleaseParts& parts) {
+  ReleaseReport& report = release.report;
+  const std::vector<PartGroup> groups = group_parts(report);
+  std::exception_ptr failure;
+  FileSet made;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    report.updates.push_back(
+        {report.split ? split_id(report.id, groups[i].subsystem, i) : report.id, "", ""});
+    try {
+      made.merge(make_update(release, groups[i]));
+    } catch (const Error& error) {
+      if (ends_all(error)) throw;
+      if (!failure) failure = std::current_exception();
+      take_failure(report, groups[i], error);
+    }
+  }
+  note_halves(release, parts, made);
+  return failure;
 }
 
 void write_report(const Release& release) {
@@ -310,6 +346,7 @@ ReleaseReport make_release(const Options& options, Progress& progress) {
   report.old_version = debian_version_of(survey.banner());
   report.new_version = options.to_version;
   report.within = options.within;
+  report.split = options.split;
   report.id = options.id.empty() ? default_id(report.new_version) : options.id;
 
   progress.stage("compare the sources");
@@ -328,21 +365,12 @@ ReleaseReport make_release(const Options& options, Progress& progress) {
                 release.after, progress);
   judge_parts(release, trials);
   take_changelog(release, later.changelog);
-  const auto finish = [&] {
-    progress.end();
-    report.seconds = progress.seconds();
-    report.peak_kib = peak_kib();
-    write_report(release);
-  };
-  try {
-    make_whole(release, parts);
-  } catch (const Error& error) {
-    if (error.code == "interrupted") throw;
-    take_failure(report, error);
-    finish();
-    throw;
-  }
-  finish();
+  const std::exception_ptr failure = make_updates(release, parts);
+  progress.end();
+  report.seconds = progress.seconds();
+  report.peak_kib = peak_kib();
+  write_report(release);
+  if (failure && report.tarballs().empty()) std::rethrow_exception(failure);
   return report;
 }
 

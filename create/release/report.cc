@@ -58,6 +58,20 @@ std::string head_of(const ReleaseReport& report) {
   return fmt::format("From {} to {}, for kernel {}", from, to, report.kernel);
 }
 
+std::string outcome_of(const ReleaseReport& report, const ReleaseUpdate& update) {
+  if (!report.split)
+    return update.tarball.empty() ? "no update was made: " + update.failure
+                                  : "the update with all that is live now is " + update.tarball;
+  if (update.tarball.empty())
+    return fmt::format("update {} was not made: {}", update.id, update.failure);
+  const auto parts =
+      std::count_if(report.parts.begin(), report.parts.end(), [&](const PartReport& part) {
+        return part.verdict == Verdict::Live && part.update == update.id;
+      });
+  return fmt::format("update {} has {}: {}", update.id, counted(static_cast<size_t>(parts), "part"),
+                     update.tarball);
+}
+
 std::vector<std::string> remarks_of(const ReleaseReport& report) {
   std::vector<std::string> remarks = {counts_of(report)};
   if (!report.within.empty())
@@ -73,10 +87,8 @@ std::vector<std::string> remarks_of(const ReleaseReport& report) {
       "a part is a file with what it needs, not a fix: of a fix with several parts, some may be "
       "live "
       "and others not");
-  remarks.push_back(report.tarball.empty()
-                        ? "no update was made" +
-                              (report.failure.empty() ? "" : ": " + report.failure)
-                        : "the update with all that is live now is " + report.tarball);
+  if (report.updates.empty()) remarks.push_back("no update was made");
+  for (const ReleaseUpdate& update : report.updates) remarks.push_back(outcome_of(report, update));
   return remarks;
 }
 
@@ -93,15 +105,31 @@ size_t ReleaseReport::count(Verdict verdict) const {
       parts.begin(), parts.end(), [&](const PartReport& part) { return part.verdict == verdict; }));
 }
 
+std::vector<std::string> ReleaseReport::tarballs() const {
+  std::vector<std::string> made;
+  for (const ReleaseUpdate& update : updates)
+    if (!update.tarball.empty()) made.push_back(update.tarball);
+  return made;
+}
+
 const char* verdict_text(Verdict verdict) { return name_of(verdict).text; }
 const char* verdict_word(Verdict verdict) { return name_of(verdict).word; }
 
 nlohmann::ordered_json part_to_json(const PartReport& part) {
-  return {
-      {"path", part.path},         {"with", part.with},   {"verdict", verdict_word(part.verdict)},
-      {"code", part.code},         {"why", part.why},     {"options", part.options},
-      {"replaced", part.replaced}, {"notes", part.notes}, {"cves", part.cves},
-      {"fixes", part.fixes},       {"units", part.units}, {"seconds", part.seconds}};
+  return {{"path", part.path},
+          {"with", part.with},
+          {"verdict", verdict_word(part.verdict)},
+          {"code", part.code},
+          {"why", part.why},
+          {"options", part.options},
+          {"replaced", part.replaced},
+          {"changed", part.changed},
+          {"notes", part.notes},
+          {"cves", part.cves},
+          {"fixes", part.fixes},
+          {"units", part.units},
+          {"seconds", part.seconds},
+          {"update", part.update}};
 }
 
 bool part_from_json(const std::string& text, const std::string& path, PartReport& part) {
@@ -119,11 +147,13 @@ bool part_from_json(const std::string& text, const std::string& path, PartReport
             data.at("why"),
             data.at("options"),
             data.at("replaced"),
+            data.at("changed"),
             data.at("notes"),
             data.at("cves"),
             data.at("fixes"),
             data.at("units"),
-            data.at("seconds")};
+            data.at("seconds"),
+            data.at("update")};
     return true;
   } catch (const nlohmann::json::exception&) {  // cut off by a power cut
     return false;
@@ -131,7 +161,10 @@ bool part_from_json(const std::string& text, const std::string& path, PartReport
 }
 
 nlohmann::ordered_json report_to_json(const ReleaseReport& report) {
-  nlohmann::ordered_json counts, parts = nlohmann::ordered_json::array();
+  nlohmann::ordered_json counts, parts = nlohmann::ordered_json::array(), updates = parts;
+  for (const ReleaseUpdate& update : report.updates)
+    updates.push_back(
+        {{"id", update.id}, {"tarball", update.tarball}, {"failure", update.failure}});
   for (const VerdictName& name : VerdictNames) counts[name.word] = report.count(name.verdict);
   for (const PartReport& part : report.parts) parts.push_back(part_to_json(part));
   return {{"id", report.id},
@@ -142,8 +175,8 @@ nlohmann::ordered_json report_to_json(const ReleaseReport& report) {
           {"new_version", report.new_version},
           {"within", report.within},
           {"outside", report.outside},
-          {"tarball", report.tarball},
-          {"failure", report.failure},
+          {"tarball", report.split || report.tarballs().empty() ? "" : report.tarballs().front()},
+          {"updates", updates},
           {"counts", counts},
           {"cves", report.cves},
           {"parts", parts},

@@ -23,12 +23,21 @@ struct PartReport {
   std::string code, why;                 // of what it is not live for
   std::vector<std::string> options;      // for Decision: with these an update was made
   std::vector<std::string> replaced;     // functions
+  std::vector<std::string> changed;      // units whose code differs
   std::vector<std::string> notes;        // what of the same fix may not be live
   std::vector<std::string> cves, fixes;  // that the changelog may mean by it
   size_t units = 0;                      // that may read it
   double seconds = 0;                    // that it took, when it was tried
+  std::string update;                    // id of that in which it is, if it is live
 
   std::vector<std::string> files() const;  // path, and with
+};
+
+// What was made of parts that are live by themselves.
+struct ReleaseUpdate {
+  std::string id;
+  std::string tarball;  // empty: there is none
+  std::string failure;  // why
 };
 
 struct ReleaseReport {
@@ -36,15 +45,17 @@ struct ReleaseReport {
   std::string old_version, new_version;  // of Debian; may be empty
   std::vector<std::string> within;       // empty: everything
   std::vector<PartReport> parts;
-  size_t outside = 0;             // files that differ and are not in within
-  std::string tarball;            // empty: there is no update
-  std::string failure;            // why there is none, if parts are live
+  size_t outside = 0;  // files that differ and are not in within
+  std::vector<ReleaseUpdate>
+      updates;  // one, or with split one per subsystem; none if no part is live
+  bool split = false;
   std::vector<std::string> cves;  // all in the changelog
   bool has_changelog = false;
   double seconds = 0;
   uint64_t peak_kib = 0;  // of ksplice-create itself
 
   size_t count(Verdict verdict) const;
+  std::vector<std::string> tarballs() const;
 };
 
 const char* verdict_text(Verdict verdict);  // "live now"

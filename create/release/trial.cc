@@ -23,13 +23,6 @@ namespace {
 constexpr size_t MostFiles = 24;  // of a part
 constexpr size_t MostRounds = 6;  // in which it may get more files, or options
 
-// Errors after which no other part can do better, or that say nothing of the part.
-bool ends_all(const Error& error) {
-  for (const char* code : {"interrupted", "no_space", "source_changed", "bad_cache"})
-    if (error.code == code) return true;
-  return false;
-}
-
 // One line, of a length that a table can hold.
 std::string short_line(std::string text) {
   constexpr size_t Longest = 300;
@@ -46,6 +39,12 @@ std::string short_line(std::string text) {
 }
 
 }  // namespace
+
+bool ends_all(const Error& error) {
+  for (const char* code : {"interrupted", "no_space", "source_changed", "bad_cache"})
+    if (error.code == code) return true;
+  return false;
+}
 
 Options part_options(const Options& options) {
   Options part = options;
@@ -211,10 +210,12 @@ void Trials::try_part(FileSet& part, Options options, PartReport& report) {
     try {
       Progress quiet(progress_.verbose() == 0 || progress_.quiet(), progress_.verbose());
       const CreateResult made = create_update(options, quiet);
-      for (const KernelSummary& kernel : made.kernels)
+      for (const KernelSummary& kernel : made.kernels) {
+        report.changed.insert(report.changed.end(), kernel.changed.begin(), kernel.changed.end());
         for (const TargetSummary& target : kernel.targets)
           report.replaced.insert(report.replaced.end(), target.replaced.begin(),
                                  target.replaced.end());
+      }
       report.verdict = report.options.empty() ? Verdict::Live : Verdict::Decision;
       if (report.options.empty()) report.code = report.why = "";
       return;

@@ -13,6 +13,7 @@
 #include "create/release/parts.h"
 #include "create/release/report.h"
 #include "create/release/survey.h"
+#include "objdiff/base/error.h"
 
 namespace ksplice {
 
@@ -48,6 +49,9 @@ class Trials {
   Progress& progress_;
   std::string key_;
 };
+
+// Whether no other part can do better after this error.
+bool ends_all(const Error& error);
 
 // What the user asked for, as one for an update from patches.
 Options part_options(const Options& options);

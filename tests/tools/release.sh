@@ -22,7 +22,7 @@ later() {
   rm "$WORK/later/$1"
   mv "$WORK/file" "$WORK/later/$1"
 }
-for folder in fs fs/proc arch arch/arm arch/arm/kernel Documentation; do open_folder "$folder"; done
+for folder in fs fs/proc net net/core arch arch/arm arch/arm/kernel Documentation; do open_folder "$folder"; done
 
 # A fix; start code beside a fix; a layout; another architecture; two files of which one needs the other; and what is
 # not asked for.
@@ -34,11 +34,12 @@ later fs/eventfd.c 's/^\tunsigned int flags;$/&\n\tunsigned int polls;/
 later arch/arm/kernel/time.c '1i /* arm */'
 later fs/utimes.c '$ a int released_limit(int limit);\nint released_limit(int limit)\n{\n\treturn limit + 1;\n}'
 later fs/statfs.c '/^static int do_statfs_native/,/^}/{s/^{/{\n\textern int released_limit(int limit);/;s/return 0;/return released_limit(-1);/}'
+later net/core/gro_cells.c '/^int gro_cells_receive/,/^}/s/drop:/& pr_info_once("dropped\\n");/'
 echo 'data' >"$WORK/later/Documentation/new.rst"
 
-release() {
+release() { # [OPTIONS]
   "$create" --config="$CONFIG" --to-source="$WORK/later" --within=fs --within=arch/arm --output="$WORK/out" --id=later \
-    --json "$SOURCE" >"$WORK/json" 2>"$WORK/err" || fail "$(cat "$WORK/err" "$WORK/json")"
+    --json "$@" "$SOURCE" >"$WORK/json" 2>"$WORK/err" || fail "$(cat "$WORK/err" "$WORK/json")"
 }
 release
 python3 - "$WORK/json" >"$WORK/lines" <<'END'
@@ -55,7 +56,7 @@ expect '^fs/aio\.c decision init_changed --leave-out-init ' "$WORK/lines"
 expect '^fs/eventfd\.c reboot type_changed$' "$WORK/lines"
 expect '^fs/statfs\.c live - fs/utimes\.c ' "$WORK/lines"
 expect '^arch/arm/kernel/time\.c not_here -$' "$WORK/lines"
-expect '^outside 1 cves 0$' "$WORK/lines"
+expect '^outside 2 cves 0$' "$WORK/lines"
 expect '^needs a decision:$' "$WORK/out/ksplice-later-report.txt"
 expect '^  fs/proc/version\.c: replaces version_proc_show$' "$WORK/out/ksplice-later-report.txt"
 expect '<td>fs/eventfd\.c</td><td>needs a reboot</td>' "$WORK/out/ksplice-later-report.html"
@@ -72,7 +73,24 @@ first, second = (json.load(open(path))["parts"] for path in sys.argv[1:])
 assert first == second, (first, second)
 END
 
-for words in "--patch=x --to-source=y" "--within=fs --patch=x" "--to-source=y --keep-going" \
+# One update per subsystem, of which two are there and each holds its own.
+release --split --within=net
+python3 - "$WORK/json" >"$WORK/lines" <<'END'
+import json, sys
+report = json.load(open(sys.argv[1]))
+assert report["tarball"] == "", report
+for update in report["updates"]:
+    print(update["id"], update["failure"] or "made", *[p["path"] for p in report["parts"] if p["update"] == update["id"]])
+END
+expect '^later_fs made fs/statfs\.c fs/utimes\.c$' "$WORK/lines"
+expect '^later_fs_proc made fs/proc/version\.c$' "$WORK/lines"
+expect '^later_net_core made net/core/gro_cells\.c$' "$WORK/lines"
+expect '^update later_net_core has 1 part: .*/ksplice-later_net_core\.tar\.gz$' "$WORK/out/ksplice-later-report.txt"
+"$view" --file="$WORK/out/ksplice-later_net_core.tar.gz" >"$WORK/view"
+expect 'changed gro_cells_receive' "$WORK/view"
+expect_no 'version_proc_show|released_limit' "$WORK/view"
+
+for words in "--patch=x --to-source=y" "--split --patch=x" "--within=fs --patch=x" "--to-source=y --keep-going" \
   "--to-source=y --config=a --config=b" "--to-source=y --most-units=0"; do
   # shellcheck disable=SC2086
   exits 2 "$create" $words "$SOURCE" 2>"$WORK/err"

@@ -7,6 +7,7 @@
 
 #include "create/release/changelog.h"
 #include "create/release/release.h"
+#include "create/release/split.h"
 #include "create/release/trial.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
@@ -136,6 +137,54 @@ TEST_F(Releases, WhatIsMissingIsFound) {
   EXPECT_TRUE(parts.missing(part, {"int", "nothing"}, {"no/such.c"}).empty());
 }
 
+PartReport live(const std::string& path, std::vector<std::string> changed,
+                std::vector<std::string> with = {}) {
+  PartReport part;
+  part.path = path;
+  part.with = std::move(with);
+  part.changed = std::move(changed);
+  part.verdict = Verdict::Live;
+  return part;
+}
+
+std::string text_of(const std::vector<PartGroup>& groups) {
+  std::string text;
+  for (const PartGroup& group : groups) {
+    text += group.subsystem + ":";
+    for (size_t part : group.parts) text += " " + std::to_string(part);
+    text += "; ";
+  }
+  return text;
+}
+
+TEST(SplitParts, OfOneSubsystemAreTogether) {
+  EXPECT_EQ(
+      text_of(split_parts({live("net/sctp/a.c", {"net/sctp/a.o"}), live("mm/b.c", {"mm/b.o"}),
+                           live("net/sctp/x/c.c", {"net/sctp/x/c.o"}), live("Makefile", {})})),
+      "net/sctp: 0 2; mm: 1; top: 3; ");
+}
+
+// A file that both need, a unit that both change; and what joins two joins all of theirs.
+TEST(SplitParts, WhatSharesAFileOrAUnitIsTogether) {
+  std::vector<PartReport> parts = {live("fs/ext4/a.c", {"fs/ext4/a.o"}),
+                                   live("mm/b.c", {"mm/b.o"}, {"include/linux/x.h"}),
+                                   live("net/core/c.c", {"net/core/c.o"}, {"include/linux/x.h"}),
+                                   live("include/net/d.h", {"fs/ext4/a.o", "net/core/e.o"}),
+                                   live("net/core/f.c", {}),
+                                   live("sound/core/g.c", {"sound/core/g.o"})};
+  EXPECT_EQ(text_of(split_parts(parts)), "fs/ext4: 0 3; mm: 1 2 4; sound/core: 5; ");
+  parts[3].changed.push_back("net/core/c.o");
+  EXPECT_EQ(text_of(split_parts(parts)), "fs/ext4: 0 1 2 3 4; sound/core: 5; ");
+  parts[3].verdict = Verdict::Reboot;
+  EXPECT_EQ(text_of(split_parts(parts)), "fs/ext4: 0; mm: 1 2 4; sound/core: 5; ");
+}
+
+TEST(SplitParts, AnIdStaysShortAndItsOwn) {
+  EXPECT_EQ(split_id("to_6_1", "net/SCTP-x", 3), "to_6_1_net_sctp_x");
+  const std::string base(38, 'a');
+  EXPECT_EQ(split_id(base, "net/sctp", 11), base.substr(0, 37) + "_12");
+}
+
 TEST(PathsWithErrors, AreThoseOfErrors) {
   EXPECT_EQ(paths_with_errors("net/a.o does not compile with the patch:\n"
                               "../net/a.c: In function 'f':\n../net/a.c:7:1: error: no 'x'\n"
@@ -222,8 +271,9 @@ TEST(IsWithin, KnowsFilesAndFolders) {
 }
 
 TEST(PartJson, ComesBackAsItWas) {
-  PartReport part{"a.c", {"b.h"},  Verdict::Decision, "init_changed", "why", {"--leave-out-init"},
-                  {"f"}, {"note"}, {"CVE-2026-1"},    {"fix"},        7,     1.5};
+  PartReport part{"a.c", {"b.h"}, Verdict::Decision, "init_changed", "why",   {"--leave-out-init"},
+                  {"f"}, {"f.o"}, {"note"},          {"CVE-2026-1"}, {"fix"}, 7,
+                  1.5,   "r"};
   PartReport back;
   const std::string text = part_to_json(part).dump();
   ASSERT_TRUE(part_from_json(text, "a.c", back));
@@ -237,23 +287,22 @@ TEST(Report, HasALineForEachPart) {
   ReleaseReport report;
   report.id = "r";
   report.kernel = "6.1";
-  report.parts.push_back({"live.c", {}, Verdict::Live, "", "", {}, {"f"}, {}, {}, {}, 1, 1});
-  report.parts.push_back({"ask.c",
-                          {"ask.h"},
-                          Verdict::Decision,
-                          "init_changed",
-                          "a < b",
-                          {"--leave-out-init"},
-                          {},
-                          {},
-                          {"CVE-2026-1"},
-                          {},
-                          1,
-                          1});
-  report.parts.push_back(
-      {"no.c", {}, Verdict::Reboot, "type_changed", "t", {}, {}, {}, {}, {}, 1, 1});
-  report.parts.push_back({"same.c", {}, Verdict::NoCode, "", "s", {}, {}, {}, {}, {}, 1, 1});
-  report.parts.push_back({"arm.c", {}, Verdict::NotHere, "", "another", {}, {}, {}, {}, {}, 0, 0});
+  auto add = [&](const char* path, Verdict verdict, const char* code, const char* why) {
+    PartReport& part = report.parts.emplace_back();
+    part.path = path;
+    part.verdict = verdict;
+    part.code = code;
+    part.why = why;
+    return &part;
+  };
+  add("live.c", Verdict::Live, "", "")->replaced = {"f"};
+  PartReport* ask = add("ask.c", Verdict::Decision, "init_changed", "a < b");
+  ask->with = {"ask.h"};
+  ask->options = {"--leave-out-init"};
+  ask->cves = {"CVE-2026-1"};
+  add("no.c", Verdict::Reboot, "type_changed", "t");
+  add("same.c", Verdict::NoCode, "", "s");
+  add("arm.c", Verdict::NotHere, "", "another");
   const std::string text = report_to_text(report), html = report_to_html(report);
   for (const char* line :
        {"\nlive now:\n  live.c: replaces f\n",
