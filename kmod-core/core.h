@@ -94,6 +94,7 @@ struct ksplice_coming {
 	struct work_struct work;	/* asks user space for the update module */
 	struct completion answered;
 	int answer;
+	bool alone;			/* nobody waits for the answer */
 };
 
 #define KSPLICE_JUMP_SIZE 5
@@ -202,7 +203,7 @@ extern struct list_head ksplice_batches;
 extern struct list_head ksplice_orphans;
 extern struct list_head ksplice_comings;
 extern struct list_head ksplice_targeted;
-extern spinlock_t ksplice_late_lock;
+extern raw_spinlock_t ksplice_late_lock;
 const char *ksplice_cause_word(enum ksplice_cause cause);
 const char *ksplice_stage_word(enum ksplice_stage stage);
 struct ksplice_update *ksplice_find_update(const char *id);
@@ -327,6 +328,7 @@ void ksplice_free_pokes(struct ksplice_pokes *pokes);
 void ksplice_lock_text(void);
 void ksplice_unlock_text(void);
 const struct ksplice_body *ksplice_wrong_poke(const struct ksplice_pokes *pokes);
+unsigned long ksplice_hidden_probe(const struct ksplice_body *body);
 void ksplice_skip_wrong_pokes(struct ksplice_pokes *pokes);
 int ksplice_report_poke(struct ksplice_update *update, const struct ksplice_body *body);
 void ksplice_begin_pokes(const struct ksplice_pokes *pokes, struct ksplice_meeting *meeting);
@@ -432,6 +434,7 @@ void ksplice_worker_exit(void);
 /* late.c */
 int ksplice_late_init(void);
 void ksplice_late_exit(void);
+void ksplice_patch_missed(const struct ksplice_update *update);
 
 /* functions.c */
 char *ksplice_print_functions(const struct ksplice_update *update, size_t *length);

@@ -21,6 +21,9 @@
  * freed, whoever has pinned it, and one that is patched can be unloaded (pin.c): we are told before that, and
  * switch off what was done for it. The update then waits for it to come again.
  *
+ * One that comes while the update is being applied finds nobody who waits for it: it is patched when it
+ * runs, as soon as can be, and the log says so.
+ *
  * No lock is held while we wait. What the host wants (parameter late): patch: a module that could not be
  * patched in time is loaded all the same, and the log says so; refuse: it is not loaded; allow: nobody is
  * asked.
@@ -93,7 +96,7 @@ static bool ksplice_is_awaited(const char *name, char *id, size_t size)
 	const struct ksplice_update *update;
 	bool found = false;
 
-	spin_lock(&ksplice_late_lock);
+	raw_spin_lock(&ksplice_late_lock);
 	list_for_each_entry(update, &ksplice_updates, list) {
 		if (READ_ONCE(update->stage) != KSPLICE_APPLIED ||
 		    !ksplice_listed(update->skipped, name))
@@ -102,7 +105,7 @@ static bool ksplice_is_awaited(const char *name, char *id, size_t size)
 		found = true;
 		break;
 	}
-	spin_unlock(&ksplice_late_lock);
+	raw_spin_unlock(&ksplice_late_lock);
 	return found;
 }
 
@@ -142,6 +145,9 @@ static void ksplice_late_work(struct work_struct *work)
 	argv[0] = strim(helper);	/* echo ends in a newline */
 	snprintf(target, sizeof(target), "--finish-target=%s", coming->name);
 	coming->answer = call_usermodehelper(helper, argv, envp, UMH_WAIT_PROC);
+	if (coming->alone && coming->answer)
+		pr_err("ksplice: module %s is loaded UNPATCHED: the helper answers %d\n", coming->name,
+		       coming->answer);
 	complete(&coming->answered);
 	kref_put(&coming->ref, ksplice_free_coming);
 }
@@ -178,6 +184,8 @@ static int ksplice_wait_for_patch(struct ksplice_coming *coming)
 		strscpy(why, "the helper does not answer in time", sizeof(why));
 	else if (coming->answer < 0)
 		snprintf(why, sizeof(why), "the helper cannot be run: error %d", -coming->answer);
+	else if (coming->answer & 0x7f)
+		snprintf(why, sizeof(why), "the helper was killed by signal %d", coming->answer & 0x7f);
 	else
 		snprintf(why, sizeof(why), "the helper ended with status %d", coming->answer >> 8);
 	if (!ksplice_lock_soon(end))
@@ -189,16 +197,65 @@ static int ksplice_wait_for_patch(struct ksplice_coming *coming)
 	return ret;
 }
 
+static struct ksplice_coming *ksplice_alloc_coming(const char *name)
+{
+	struct ksplice_coming *coming = ksplice_alloc(sizeof(*coming));
+
+	if (!coming)
+		return NULL;
+	kref_init(&coming->ref);
+	init_completion(&coming->answered);
+	INIT_WORK(&coming->work, ksplice_late_work);
+	strscpy(coming->name, name, sizeof(coming->name));
+	return coming;
+}
+
+/* It was being loaded when the update was not yet applied, and runs: it is patched as soon as can be. */
+static void ksplice_patch_running(const char *name, const char *id)
+{
+	struct ksplice_coming *coming = ksplice_alloc_coming(name);
+
+	if (!coming) {
+		ksplice_not_patched(name, id, "no memory");
+		return;
+	}
+	coming->alone = true;
+	pr_warn("ksplice: module %s runs, and is not patched by update %s: that comes next\n", name, id);
+	queue_work(ksplice_late_queue, &coming->work);
+}
+
+/* Has such a module come since somebody found that it is not there? At the end of an operation that applies. */
+void ksplice_patch_missed(const struct ksplice_update *update)
+{
+	char name[MODULE_NAME_LEN];
+	const char *from = update->skipped;
+	int length;
+
+	while (from && READ_ONCE(ksplice_late) != KSPLICE_LATE_ALLOW &&
+	       sscanf(from, " %55s%n", name, &length) == 1) {
+		struct module *module;
+		bool live;
+
+		from += length;
+		preempt_disable();
+		module = find_module(name);
+		live = module && module->state == MODULE_STATE_LIVE;
+		preempt_enable();
+		if (live && !ksplice_has_patched(update, name))
+			ksplice_patch_running(name, update->id);
+	}
+}
+
 /* The one that this task is loading; it cannot go while the task is in its init function. */
 static struct ksplice_coming *ksplice_own_coming(void)
 {
 	struct ksplice_coming *coming, *found = NULL;
 
-	spin_lock(&ksplice_late_lock);
+	raw_spin_lock(&ksplice_late_lock);
 	list_for_each_entry(coming, &ksplice_comings, list)
 		if (coming->task == current)
 			found = coming;
-	spin_unlock(&ksplice_late_lock);
+	raw_spin_unlock(&ksplice_late_lock);
 	return found;
 }
 
@@ -226,24 +283,20 @@ static int ksplice_module_comes(struct module *module)
 		return 0;
 	if (READ_ONCE(ksplice_late) == KSPLICE_LATE_ALLOW)
 		return ksplice_not_patched(module->name, id, "the parameter late is allow");
-	coming = ksplice_alloc(sizeof(*coming));
+	coming = ksplice_alloc_coming(module->name);
 	if (!coming)
 		return ksplice_not_patched(module->name, id, "no memory");
 	if (!try_module_get(THIS_MODULE)) {
 		kvfree(coming);
 		return 0;	/* the last update has gone since */
 	}
-	kref_init(&coming->ref);
-	init_completion(&coming->answered);
-	INIT_WORK(&coming->work, ksplice_late_work);
-	strscpy(coming->name, module->name, sizeof(coming->name));
 	coming->module = module;
 	coming->task = current;
 	coming->init = module->init;
 	module->init = ksplice_init_late;
-	spin_lock(&ksplice_late_lock);
+	raw_spin_lock(&ksplice_late_lock);
 	list_add_tail(&coming->list, &ksplice_comings);
-	spin_unlock(&ksplice_late_lock);
+	raw_spin_unlock(&ksplice_late_lock);
 	return 0;
 }
 
@@ -251,17 +304,26 @@ static int ksplice_module_comes(struct module *module)
 static void ksplice_module_came(struct module *module, bool goes)
 {
 	struct ksplice_coming *coming, *found = NULL;
+	char id[64];
 
-	spin_lock(&ksplice_late_lock);
+	raw_spin_lock(&ksplice_late_lock);
 	list_for_each_entry(coming, &ksplice_comings, list)
 		if (coming->module == module)
 			found = coming;
 	if (found)
 		list_del(&found->list);
-	spin_unlock(&ksplice_late_lock);
-	/* From now on it cannot be pinned any more, if it goes. */
-	if (goes && (found || ksplice_is_patched(module)))
+	raw_spin_unlock(&ksplice_late_lock);
+	/*
+	 * From now on it cannot be pinned any more, if it goes; who has just found it has said so. One that is
+	 * not patched is not waited for: a hook, for which the mutex is held, may be what loads it.
+	 */
+	if (goes && found)
+		synchronize_rcu();
+	if (goes && ksplice_is_patched(module))
 		ksplice_let_go(module);
+	if (!goes && !found && ksplice_is_awaited(module->name, id, sizeof(id)) &&
+	    !ksplice_is_patched(module) && READ_ONCE(ksplice_late) != KSPLICE_LATE_ALLOW)
+		ksplice_patch_running(module->name, id);
 	if (!found)
 		return;
 	kref_put(&found->ref, ksplice_free_coming);

@@ -198,6 +198,8 @@ int ksplice_apply(struct ksplice_update *update)
 	update->stage = KSPLICE_APPLIED;
 	ksplice_settle_targets(update);
 	pr_info("ksplice: Update %s applied successfully\n", update->id);
+	smp_mb();	/* who loads a module says so, and then looks at the stage */
+	ksplice_patch_missed(update);
 	return 0;
 
 fail:

@@ -23,6 +23,12 @@ static int ksplice_pin_target(struct ksplice_update *update, struct ksplice_memb
 	if (target && target->state != MODULE_STATE_LIVE && !ksplice_is_coming(target))
 		target = NULL;
 	pinned = target && (!expected || target == expected) && try_module_get(target);
+	if (pinned) {	/* before anybody can find that it goes, and that it is not patched */
+		raw_spin_lock(&ksplice_late_lock);
+		member->target = target;
+		list_add(&member->targeted, &ksplice_targeted);
+		raw_spin_unlock(&ksplice_late_lock);
+	}
 	preempt_enable();
 	if (!target)
 		return ksplice_abort(update, KSPLICE_TARGET_NOT_LOADED,
@@ -30,10 +36,6 @@ static int ksplice_pin_target(struct ksplice_update *update, struct ksplice_memb
 	if (!pinned)
 		return ksplice_abort(update, KSPLICE_TARGET_NOT_LOADED,
 				     "module %s was unloaded or loaded anew meanwhile", name);
-	spin_lock(&ksplice_late_lock);
-	member->target = target;
-	list_add(&member->targeted, &ksplice_targeted);
-	spin_unlock(&ksplice_late_lock);
 	member->holds_target = true;
 	return 0;
 }
@@ -43,10 +45,10 @@ void ksplice_release_target(struct ksplice_member *member)
 {
 	if (member->target && member->holds_target)
 		module_put(member->target);
-	spin_lock(&ksplice_late_lock);
+	raw_spin_lock(&ksplice_late_lock);
 	list_del_init(&member->targeted);
 	member->target = NULL;
-	spin_unlock(&ksplice_late_lock);
+	raw_spin_unlock(&ksplice_late_lock);
 	member->holds_target = false;
 }
 

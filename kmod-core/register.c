@@ -43,9 +43,9 @@ static struct ksplice_update *ksplice_make_update(const struct ksplice_object *o
 		return ERR_PTR(ret);
 	}
 	kobject_uevent(&update->kobj, KOBJ_ADD);
-	spin_lock(&ksplice_late_lock);
+	raw_spin_lock(&ksplice_late_lock);
 	list_add_tail(&update->list, &ksplice_updates);
-	spin_unlock(&ksplice_late_lock);
+	raw_spin_unlock(&ksplice_late_lock);
 	pr_info("ksplice: Update %s preparing\n", update->id);
 	return update;
 }
@@ -167,9 +167,9 @@ void ksplice_unregister(struct ksplice_object *object)
 		return;
 	}
 	update->gone = true;
-	spin_lock(&ksplice_late_lock);
+	raw_spin_lock(&ksplice_late_lock);
 	list_del(&update->list);
-	spin_unlock(&ksplice_late_lock);
+	raw_spin_unlock(&ksplice_late_lock);
 	mutex_unlock(&ksplice_mutex);
 	/* Waits for readers and writers of the files, who may wait for the mutex. */
 	kobject_del(&update->kobj);

@@ -13,7 +13,7 @@ LIST_HEAD(ksplice_batches);
 LIST_HEAD(ksplice_orphans);		/* members that stay in memory, without their target */
 LIST_HEAD(ksplice_comings);
 LIST_HEAD(ksplice_targeted);	/* members, under ksplice_late_lock */
-DEFINE_SPINLOCK(ksplice_late_lock);
+DEFINE_RAW_SPINLOCK(ksplice_late_lock);
 
 /* The words of abort_cause, and what the writer of the stage file gets. */
 static const struct {
@@ -134,10 +134,10 @@ bool ksplice_is_coming(const struct module *module)
 	const struct ksplice_coming *coming;
 	bool found = false;
 
-	spin_lock(&ksplice_late_lock);
+	raw_spin_lock(&ksplice_late_lock);
 	list_for_each_entry(coming, &ksplice_comings, list)
 		found = found || coming->module == module;
-	spin_unlock(&ksplice_late_lock);
+	raw_spin_unlock(&ksplice_late_lock);
 	return found;
 }
 
@@ -147,9 +147,9 @@ bool ksplice_is_patched(const struct module *module)
 	const struct ksplice_member *member;
 	bool found = false;
 
-	spin_lock(&ksplice_late_lock);
+	raw_spin_lock(&ksplice_late_lock);
 	list_for_each_entry(member, &ksplice_targeted, targeted)
 		found = found || member->target == module;
-	spin_unlock(&ksplice_late_lock);
+	raw_spin_unlock(&ksplice_late_lock);
 	return found;
 }

@@ -254,9 +254,9 @@ static int ksplice_store_names(char **names, const char *buf, size_t count)
 		return -ENOMEM;
 	memcpy(copy, buf, count);
 	strim(copy);
-	spin_lock(&ksplice_late_lock);
+	raw_spin_lock(&ksplice_late_lock);
 	*names = copy;
-	spin_unlock(&ksplice_late_lock);
+	raw_spin_unlock(&ksplice_late_lock);
 	kvfree(old);
 	return 0;
 }

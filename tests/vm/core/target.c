@@ -25,6 +25,8 @@ void target_end(void);
 noinline void target_end(void) { asm volatile("" ::: "memory"); }
 
 static bool tell, fail_init;
+static unsigned int init_ms;
+module_param(init_ms, uint, 0);
 module_param(tell, bool, 0);
 module_param(fail_init, bool, 0);
 
@@ -34,6 +36,7 @@ static int __init target_init(void)
 	int (*volatile get)(char *buffer, const struct kernel_param *kp) = answer_get;
 	char *buffer;
 
+	msleep(init_ms);
 	if (tell) {
 		buffer = (char *)get_zeroed_page(GFP_KERNEL);
 		if (!buffer)
