@@ -253,14 +253,13 @@ void unload_modules(const Host& host, const UpdateState& state,
   }
 }
 
-// What an applied update has for a target that was gone again before it was loaded, or what an
-// interrupted run has left: it is for places where the target is no more.
-// only: one target, or empty for all.
-void unload_pending(const UpdateState& state, const std::string& only,
+// What an applied update has for targets that were gone again before it was loaded, or that have
+// gone since, or what an interrupted run has left: it is for places where the target is no more,
+// and the core would try to apply it with the others.
+void unload_pending(const UpdateState& state,
                     const std::function<void(const std::string&)>& report) {
   for (const TargetState& target : state.targets)
-    if (target.state == "pending" && (only.empty() || target.name == only) &&
-        unload_patiently(target.module))
+    if (target.state == "pending" && unload_patiently(target.module))
       report(fmt::format("unloaded module {}", target.module));
 }
 
@@ -337,7 +336,7 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   left_out.insert(left_out.end(), plan.cold.begin(), plan.cold.end());
   if (is_applied) {
     check_same_update(host, package);
-    unload_pending(*state, options.only, options.report);
+    unload_pending(*state, options.report);
     check_no_orphans(host, plan, *state);
   } else if (state && state->is_kept()) {
     check_same_kept(host, package, *plan.kernel, *state);

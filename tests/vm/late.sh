@@ -76,8 +76,11 @@ losetup -f
 logged "patched code of loop"
 check alone
 
-echo "-- one that is gone is in nobody's way"
+echo "-- one that is gone is in nobody's way, nor in that of another one that comes again"
 check rmmod ifb
+check rmmod dummy
+check modprobe dummy numdummies=1
+check [ "$(cat /sys/class/net/dummy0/mtu)" = 1234 ]
 check ksplice-apply ksplice-late.tar.gz
 applied ifb && exit 1
 echo "-- undo takes all of it away, and nobody waits then"
