@@ -279,10 +279,17 @@ void ksplice_unlock_text(void)
 #endif
 }
 
+/* Does it put the function's own bytes back? */
+static bool ksplice_is_last(const struct ksplice_poke *poke)
+{
+	return !poke->body->below && poke->to == poke->body->before;
+}
+
 static bool ksplice_is_wrong(const struct ksplice_poke *poke)
 {
 	return memcmp((void *)poke->addr, poke->from, poke->body->jump_size) ||
-	       ksplice_has_kprobe(poke->addr, poke->body->jump_size);
+	       ksplice_has_kprobe(poke->addr, poke->body->jump_size) ||
+	       (ksplice_is_last(poke) && ksplice_hidden_probe(poke->body));
 }
 
 /* With the text locked, so that it stays so: a body of which the bytes are not what they should be. */
@@ -315,7 +322,17 @@ int ksplice_report_poke(struct ksplice_update *update, const struct ksplice_body
 	unsigned long addr = ksplice_jump_addr(body);
 	bool probed = ksplice_has_kprobe(addr, body->jump_size);
 	unsigned int offset = addr - ksplice_function_run(oldest)->addr;
+	unsigned long hidden = 0;
 
+	if (!probed && !body->below && !memcmp((void *)addr, body->after, body->jump_size))
+		hidden = ksplice_hidden_probe(body);
+	if (hidden) {
+		offset = hidden - ksplice_function_run(oldest)->addr;
+		ksplice_note(update, "function %s is probed at %s+0x%x\n", name, name, offset);
+		return ksplice_abort(update, KSPLICE_CONFLICT,
+				     "a kprobe stands at %s+0x%x, into which a branch leads that comes back",
+				     name, offset);
+	}
 	ksplice_note(update, "function %s is %s at %s+0x%x\n", name, probed ? "probed" : "changed",
 		     name, offset);
 	if (probed)

@@ -44,6 +44,15 @@ BARE(bare_inner)
 }
 EXPORT_SYMBOL_GPL(bare_inner);
 
+/* Its second instruction leads into the five bytes behind the first three, two bytes from their begin. */
+BARE(bare_branch)
+{
+	asm volatile("testl %0, %0; jz 1f; movl %0, %0; movl %0, %%eax; 1: leal 5(%q0), %%eax; movl %%eax, %0"
+		     : "+r"(n) : : "eax");
+	return n;
+}
+EXPORT_SYMBOL_GPL(bare_branch);
+
 /* It has what may be a place for somebody else's call. */
 BARE(bare_nop)
 {
@@ -62,8 +71,8 @@ EXPORT_SYMBOL_GPL(bare_noinstr);
 
 static int show_answers(char *buffer, const struct kernel_param *kp)
 {
-	return sysfs_emit(buffer, "%d %d %d %d %d %d %d\n", bare_plain(0), bare_short(0), bare_recursive(0),
-			  bare_loop(0), bare_nop(0), bare_noinstr(0), bare_inner(0));
+	return sysfs_emit(buffer, "%d %d %d %d %d %d %d %d\n", bare_plain(0), bare_short(0), bare_recursive(0),
+			  bare_loop(0), bare_nop(0), bare_noinstr(0), bare_inner(0), bare_branch(0));
 }
 
 static const struct kernel_param_ops answers = { .get = show_answers };

@@ -77,6 +77,7 @@ bare_above bare_update
 bare_loop bare_update
 bare_nop bare_update
 bare_noinstr bare_update
+bare_branch bare_update
 LIST
   kernel_make -s -C "$common" O="$headers" M="$1/core" delay-objtool=y CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$WORK/make.log" 2>&1 ||
     fail "the core does not build: $(cat "$WORK/make.log")"
