@@ -15,6 +15,7 @@
 	"__rcu_read_unlock rcu_read_unlock_special rcu_read_unlock_strict " \
 	"rcu_lockdep_current_cpu_online debug_lockdep_rcu_enabled lock_acquire lock_release " \
 	"lock_is_held_type preempt_count_add preempt_count_sub " \
-	"trace_hwlat_callback trace_osnoise_callback trace_hardirqs_off_finish"
+	"trace_hwlat_callback trace_osnoise_callback trace_hardirqs_off_finish trace_clock_local " \
+	"sched_clock native_sched_clock hw_breakpoint_exceptions_notify hw_breakpoint_handler"
 
 #endif

@@ -107,6 +107,7 @@ struct ksplice_turn {
 	bool on;
 	u8 (*jumps)[KSPLICE_MAX_JUMP];	/* of the bodies, as they are found */
 	struct ksplice_pokes *pokes;
+	unsigned int nr_pokes;
 	struct ksplice_meeting meeting;
 };
 
@@ -136,8 +137,10 @@ static int ksplice_plan_turn(struct ksplice_turn *turn)
 			const struct ksplice_body *body = &batch->bodies[i];
 
 			ksplice_make_jump(body, turn->on, turn->jumps[nr]);
-			if (ksplice_is_turned(turn, body) && body->slot->top == body)
-				ksplice_add_poke(turn->pokes, body, body->after, turn->jumps[nr]);
+			if (!ksplice_is_turned(turn, body) || body->slot->top != body)
+				continue;
+			ksplice_add_poke(turn->pokes, body, body->after, turn->jumps[nr]);
+			turn->nr_pokes++;
 		}
 	}
 	turn->pokes = turn->pokes ? ksplice_ready_pokes(turn->pokes) : NULL;
@@ -160,6 +163,8 @@ static int ksplice_do_turn(struct ksplice_turn *turn)
 	const struct ksplice_body *wrong;
 	int ret = 0;
 
+	if (!turn->nr_pokes)
+		return 0;
 	ksplice_lock_text();
 	wrong = ksplice_wrong_poke(turn->pokes);
 	if (!wrong)

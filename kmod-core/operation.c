@@ -26,7 +26,9 @@ static bool ksplice_release(struct ksplice_update *update, bool on)
 		if (!ksplice_takes_part(batch, on))
 			continue;
 		list_del(&batch->list);
-		watched = watched || (batch->linked && batch->nr_ips < batch->nr_bodies);
+		/* One that could not be registered was in ftrace's list for a moment. */
+		watched = watched || (batch->linked && (batch->nr_ips < batch->nr_bodies ||
+							!batch->registered));
 		if (ksplice_disarm(batch)) {
 			list_add_tail(&batch->list, &dropped);
 			continue;
@@ -127,6 +129,7 @@ static int ksplice_prepare(struct ksplice_update *update)
 		return 0;
 	ksplice_unpin_members(update);	/* those that have no batch yet */
 	ksplice_release(update, true);
+	ksplice_settle_targets(update);
 	return ret;
 }
 
@@ -234,6 +237,7 @@ int ksplice_check(struct ksplice_update *update)
 	}
 	ksplice_free_walk(walk);
 	ksplice_release(update, true);
+	ksplice_settle_targets(update);
 	return ret;
 }
 
@@ -404,9 +408,9 @@ static void ksplice_await(struct ksplice_update *update, const struct module *ta
 		return;
 	}
 	snprintf(names, size, "%s%s%s", old ?: "", old && *old ? " " : "", target->name);
-	spin_lock(&ksplice_late_lock);
+	raw_spin_lock(&ksplice_late_lock);
 	update->skipped = names;
-	spin_unlock(&ksplice_late_lock);
+	raw_spin_unlock(&ksplice_late_lock);
 	kvfree(old);
 }
 

@@ -13,6 +13,16 @@
 
 #define KSPLICE_MAX_FRAMES 256
 
+#ifdef CONFIG_KPROBES
+/* The kprobe at addr, unless that is of a module which is no more. */
+static struct kprobe *ksplice_kprobe(unsigned long addr)
+{
+	struct kprobe *probe = get_kprobe((void *)addr);
+
+	return probe && !kprobe_gone(probe) ? probe : NULL;
+}
+#endif
+
 /*
  * Puts the bytes back that kprobes have overwritten: the first byte of an instruction by int3, or
  * its first five by a jump if the probe is optimized.
@@ -27,7 +37,7 @@ void ksplice_undo_kprobes(u8 *live, unsigned long addr, u32 size)
 		if (live[i] != 0xcc && live[i] != 0xe9)
 			continue;
 		preempt_disable();
-		probe = get_kprobe((void *)(addr + i));
+		probe = ksplice_kprobe(addr + i);
 		if (probe && live[i] == 0xcc) {
 			live[i] = probe->opcode;
 		} else if (probe && (probe->flags & KPROBE_FLAG_OPTIMIZED)) {
@@ -54,7 +64,7 @@ bool ksplice_has_kprobe(unsigned long addr, u32 size)
 
 	preempt_disable();
 	for (i = 0; i < size && !found; i++)
-		found = get_kprobe((void *)(addr + i));
+		found = ksplice_kprobe(addr + i);
 	preempt_enable();
 #endif
 	return found;

@@ -88,13 +88,13 @@ static unsigned long ksplice_target(const u8 *p, unsigned int n, u8 op, unsigned
 	return addr + 5 + *(const s32 *)(p + 1);
 }
 
-#define KSPLICE_COUNTER_SIZE 9
+#define KSPLICE_DEPTH_SIZE 9
 
 /* Is there "sarq $5, %gs:depth(%rip)", by which the kernel counts calls? */
 static bool ksplice_is_counter(unsigned long addr)
 {
 	static const u8 start[] = { 0x65, 0x48, 0xc1, 0x3d };
-	u8 found[KSPLICE_COUNTER_SIZE];
+	u8 found[KSPLICE_DEPTH_SIZE];
 
 	return !copy_from_kernel_nofault(found, (void *)addr, sizeof(found)) &&
 	       !memcmp(found, start, sizeof(start)) && found[sizeof(found) - 1] == 5;
@@ -104,7 +104,7 @@ static bool ksplice_is_counter(unsigned long addr)
 static bool ksplice_reaches(unsigned long target, unsigned long func)
 {
 	return target == func ||
-	       (target + KSPLICE_COUNTER_SIZE == func && ksplice_is_counter(target));
+	       (target + KSPLICE_DEPTH_SIZE == func && ksplice_is_counter(target));
 }
 
 /*
