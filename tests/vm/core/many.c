@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Five hundred functions to be patched, and two measurements: the file "call" says what a call of
+ * A thousand functions to be patched, and two measurements: the file "call" says what a call of
  * the first of them costs, in hundredths of a tick of the TSC (of an instruction, under qemu
  * -icount shift=0), "stop" how many nanoseconds an empty stop_machine() takes, as the least of 20.
  */
@@ -58,5 +58,5 @@ static const struct kernel_param_ops call_ops = { .get = show_call };
 static const struct kernel_param_ops stop_ops = { .get = show_stop };
 module_param_cb(call, &call_ops, NULL, 0444);
 module_param_cb(stop, &stop_ops, NULL, 0444);
-MODULE_DESCRIPTION("five hundred functions");
+MODULE_DESCRIPTION("a thousand functions");
 MODULE_LICENSE("GPL");

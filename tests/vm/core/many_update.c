@@ -9,8 +9,8 @@
 
 #define SIZE 20	/* ENDBR, the ftrace site, lea and ret or a jump */
 
-static u8 bytes[500][SIZE];
-static struct ksplice_range ranges[500];
+static u8 bytes[1000][SIZE];
+static struct ksplice_range ranges[1000];
 
 #define DEFINE(n) \
 	int many_##n(int x); \
