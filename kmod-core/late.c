@@ -131,12 +131,24 @@ static const struct ksplice_update *ksplice_without(const char *name)
 	return NULL;
 }
 
+/* What a helper's answer that is not 0 means. */
+static void ksplice_say_answer(int answer, char *why, size_t size)
+{
+	if (answer < 0)
+		snprintf(why, size, "the helper cannot be run: error %d", -answer);
+	else if (answer & 0x7f)
+		snprintf(why, size, "the helper was killed by signal %d", answer & 0x7f);
+	else
+		snprintf(why, size, "the helper ended with status %d", answer >> 8);
+}
+
 /* Runs the helper, which may take longer than anybody waits for it. */
 static void ksplice_late_work(struct work_struct *work)
 {
 	struct ksplice_coming *coming = container_of(work, struct ksplice_coming, work);
 	char helper[KSPLICE_HELPER_SIZE], target[MODULE_NAME_LEN + 32];
 	char *argv[] = { helper, target, NULL };
+	char why[64];
 	char *envp[] = { "HOME=/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 
 	kernel_param_lock(THIS_MODULE);
@@ -145,9 +157,10 @@ static void ksplice_late_work(struct work_struct *work)
 	argv[0] = strim(helper);	/* echo ends in a newline */
 	snprintf(target, sizeof(target), "--finish-target=%s", coming->name);
 	coming->answer = call_usermodehelper(helper, argv, envp, UMH_WAIT_PROC);
-	if (coming->alone && coming->answer)
-		pr_err("ksplice: module %s is loaded UNPATCHED: the helper answers %d\n", coming->name,
-		       coming->answer);
+	if (coming->alone && coming->answer) {
+		ksplice_say_answer(coming->answer, why, sizeof(why));
+		pr_err("ksplice: module %s is loaded UNPATCHED: %s\n", coming->name, why);
+	}
 	complete(&coming->answered);
 	kref_put(&coming->ref, ksplice_free_coming);
 }
@@ -182,12 +195,8 @@ static int ksplice_wait_for_patch(struct ksplice_coming *coming)
 		return -EINTR;
 	if (!left)
 		strscpy(why, "the helper does not answer in time", sizeof(why));
-	else if (coming->answer < 0)
-		snprintf(why, sizeof(why), "the helper cannot be run: error %d", -coming->answer);
-	else if (coming->answer & 0x7f)
-		snprintf(why, sizeof(why), "the helper was killed by signal %d", coming->answer & 0x7f);
 	else
-		snprintf(why, sizeof(why), "the helper ended with status %d", coming->answer >> 8);
+		ksplice_say_answer(coming->answer, why, sizeof(why));
 	if (!ksplice_lock_soon(end))
 		return ksplice_not_patched(coming->name, "(unknown)", "another operation goes on");
 	update = ksplice_without(coming->name);

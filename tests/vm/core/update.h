@@ -155,7 +155,9 @@ static int set_code(const char *value, const struct kernel_param *kp)
 			.length = 5, .kind = KSPLICE_RANGE_FTRACE,
 		};
 		copy += ranges[run - runs].offset;
-		run->nr_ranges = copy[0] == 0xe8 || !memcmp(copy, "\x0f\x1f\x44\x00\x00", 5);
+		/* An int3 while ftrace exchanges it. */
+		run->nr_ranges = copy[0] == 0xe8 || copy[0] == 0xcc ||
+				 !memcmp(copy, "\x0f\x1f\x44\x00\x00", 5);
 		value += strcspn(value, "/");
 		value += strspn(value, "/");
 	}
