@@ -328,7 +328,8 @@ void ksplice_free_pokes(struct ksplice_pokes *pokes);
 void ksplice_lock_text(void);
 void ksplice_unlock_text(void);
 const struct ksplice_body *ksplice_wrong_poke(const struct ksplice_pokes *pokes);
-unsigned long ksplice_hidden_probe(const struct ksplice_body *body);
+struct insn;
+unsigned long ksplice_branch_target(const struct insn *insn, unsigned long addr);
 void ksplice_skip_wrong_pokes(struct ksplice_pokes *pokes);
 int ksplice_report_poke(struct ksplice_update *update, const struct ksplice_body *body);
 void ksplice_begin_pokes(const struct ksplice_pokes *pokes, struct ksplice_meeting *meeting);
@@ -419,6 +420,19 @@ int ksplice_switch(struct ksplice_update *update, bool on);
 /* shadow.c */
 void ksplice_shadow_exit(void);
 
+/* helper.c */
+int ksplice_helper_init(void);
+void ksplice_helper_exit(void);
+bool ksplice_late_is_allowed(void);
+unsigned long ksplice_late_timeout(void);
+int ksplice_not_patched(const char *name, const char *id, const char *why);
+const struct ksplice_update *ksplice_without(const char *name);
+struct ksplice_coming *ksplice_alloc_coming(const char *name);
+void ksplice_put_coming(struct ksplice_coming *coming);
+int ksplice_ask_helper(struct ksplice_coming *coming, char *why, size_t size);
+void ksplice_patch_running(const char *name, const char *id);
+void ksplice_patch_missed(const struct ksplice_update *update);
+
 /* operation.c */
 int ksplice_apply(struct ksplice_update *update);
 int ksplice_reverse(struct ksplice_update *update);
@@ -434,7 +448,6 @@ void ksplice_worker_exit(void);
 /* late.c */
 int ksplice_late_init(void);
 void ksplice_late_exit(void);
-void ksplice_patch_missed(const struct ksplice_update *update);
 
 /* functions.c */
 char *ksplice_print_functions(const struct ksplice_update *update, size_t *length);

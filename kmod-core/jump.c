@@ -43,6 +43,7 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <asm/sync_core.h>
+#include <asm/insn.h>
 
 #include "core.h"
 
@@ -277,6 +278,45 @@ void ksplice_unlock_text(void)
 #ifdef CONFIG_KPROBES
 	mutex_unlock(&kprobe_mutex);
 #endif
+}
+
+/* Where the instruction leads, but for the next one; 0 if nowhere that is known. */
+unsigned long ksplice_branch_target(const struct insn *insn, unsigned long addr)
+{
+	u8 first = insn->opcode.bytes[0], second = insn->opcode.bytes[1];
+
+	if (first == 0xe8 || first == 0xe9 || first == 0xeb || (first & 0xf0) == 0x70 ||
+	    (first & 0xfc) == 0xe0 || (first == 0x0f && (second & 0xf0) == 0x80))
+		return addr + insn->length + insn->immediate.value;
+	return 0;
+}
+
+/*
+ * The address of a kprobe that undo would make dangerous, or 0. The kernel does not optimize a probe if a
+ * branch leads into the five bytes from it, but it does not see the branches that our jump has covered: one
+ * that undo brings back could lead into the middle of the probe's own jump.
+ */
+static unsigned long ksplice_hidden_probe(const struct ksplice_body *body)
+{
+	const struct ksplice_run *run = ksplice_function_run(body->slot->bottom->function);
+	unsigned long addr = ksplice_jump_addr(body), probe;
+	unsigned int at = 0;
+
+	while (at < body->jump_size) {
+		struct insn insn;
+		unsigned long target;
+
+		if (insn_decode(&insn, body->before + at, body->jump_size - at, INSN_MODE_KERN))
+			return 0;	/* what fills up behind a return */
+		target = ksplice_branch_target(&insn, addr + at);
+		at += insn.length;
+		if (target - run->addr >= run->size)
+			continue;
+		for (probe = target - KSPLICE_JUMP_SIZE + 1; probe < target; probe++)
+			if (ksplice_has_kprobe(probe, 1))
+				return probe;
+	}
+	return 0;
 }
 
 /* Does it put the function's own bytes back? */

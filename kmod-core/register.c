@@ -163,6 +163,7 @@ void ksplice_unregister(struct ksplice_object *object)
 	list_del(&found->list);
 	kvfree(found);
 	if (--update->nr_members) {
+		ksplice_settle_targets(update);	/* it may have been why others are held */
 		mutex_unlock(&ksplice_mutex);
 		return;
 	}
@@ -183,24 +184,31 @@ static int __init ksplice_init(void)
 
 	if (ret)
 		return ret;
+	ret = ksplice_helper_init();
+	if (ret)
+		goto worker;
 	ret = ksplice_sysfs_init();
-	if (ret) {
-		ksplice_worker_exit();
-		return ret;
-	}
+	if (ret)
+		goto helper;
 	ret = ksplice_late_init();
-	if (ret) {
-		ksplice_sysfs_exit();
-		ksplice_worker_exit();
-		return ret;
-	}
+	if (ret)
+		goto sysfs;
 	return ksplice_jump_init();	/* 0: it is registered only once */
+
+sysfs:
+	ksplice_sysfs_exit();
+helper:
+	ksplice_helper_exit();
+worker:
+	ksplice_worker_exit();
+	return ret;
 }
 
 static void __exit ksplice_exit(void)
 {
 	ksplice_late_exit();
 	ksplice_worker_exit();
+	ksplice_helper_exit();
 	ksplice_sysfs_exit();
 	ksplice_shadow_exit();
 	ksplice_jump_exit();
