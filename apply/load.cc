@@ -324,6 +324,11 @@ ApplyOutcome apply_update(const Host& host, const Package& package,
   if (options.only.empty()) refuse_quarantined(host, package.id);
   std::optional<UpdateState> state = read_update(host, package.id);
   bool is_applied = state && state->stage == "applied";
+  // The kernel asks for a module of an update that is applied; it may have been undone since.
+  if (!options.only.empty() && !is_applied)
+    throw Error("unknown_update",
+                fmt::format("update {} is not applied any more: nothing is done for {}", package.id,
+                            options.only));
   // What was left out once may be left out again; this run is for what was loaded since.
   Plan plan = make_plan(host, package, options.partial || is_applied, options.only);
   options.report(
