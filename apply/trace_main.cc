@@ -86,11 +86,13 @@ bool watch(const Options& options, const TraceSession& session, Clock::time_poin
   }
 }
 
+// What is applied must be read before the targets are found in it.
+using Bodies = decltype(applied_bodies(std::declval<const Host&>()));
+
 // Types are read once for all: the kernel's own do not change, and are some megabytes.
 Trace measure(const Options& options, const Host& host, const KernelTypes& kernel_types,
-              const TraceTargets& targets) {
+              const TraceTargets& targets, const Bodies& bodies) {
   const auto report = make_report(options);
-  const auto bodies = applied_bodies(host);
   Trace result;
   result.notes = targets.notes;
   if (!kernel_types.are_there())
@@ -101,10 +103,12 @@ Trace measure(const Options& options, const Host& host, const KernelTypes& kerne
 
   TraceSession session(targets.functions, types);
   report(fmt::format("tracing {} functions", targets.functions.size()));
-  const Clock::time_point begin = Clock::now();
   for (size_t i = 0; i < targets.functions.size(); ++i)
     result.functions.push_back({targets.functions[i], types[i], {}, {}, session.why_not(i)});
+  session.count(true);
+  const Clock::time_point begin = Clock::now();
   result.is_interrupted = watch(options, session, begin, result.functions) && options.duration > 0;
+  session.count(false);
   result.seconds = seconds_since(begin);
   session.detach();
   result.bodies_are_unsure = applied_bodies(host) != bodies;
@@ -127,7 +131,8 @@ void print_json(const nlohmann::ordered_json& json) {
 }
 
 int trace(const Options& options, const Host& host) {
-  const Trace result = measure(options, host, KernelTypes(), find_some(host, options.what));
+  const Bodies bodies = applied_bodies(host);
+  const Trace result = measure(options, host, KernelTypes(), find_some(host, options.what), bodies);
   // Read again: a module that came meanwhile has names, too.
   const SymbolTable symbols(read_text(host.path("/proc/kallsyms")));
   if (options.json)
@@ -162,6 +167,15 @@ void run_tool_beside(const std::string& name, const std::string& word) {
   throw Refused({refusal});
 }
 
+// Those of an update below are there after an undo.
+void leave_out_gone(TraceTargets& targets, const Bodies& bodies) {
+  for (TraceTarget& target : targets.functions)
+    std::erase_if(target.new_addrs, [&](uint64_t addr) {
+      return std::none_of(bodies.begin(), bodies.end(),
+                          [&](const auto& body) { return body.second == addr; });
+    });
+}
+
 // A tarball is applied between two measurements, or an update undone, and left so.
 int compare(const Options& options, const Host& host) {
   if (options.what.size() != 1)
@@ -173,16 +187,18 @@ int compare(const Options& options, const Host& host) {
   if (!comparison.is_undo && is_applied(host, comparison.id))
     throw Error("usage", fmt::format("update {} is applied already", comparison.id),
                 fmt::format("to compare with an undo: ksplice-trace --compare {}", comparison.id));
+  Bodies bodies = applied_bodies(host);
   TraceTargets targets = find_some(host, {word});
   const KernelTypes types;
-  comparison.before = measure(options, host, types, targets);
+  comparison.before = measure(options, host, types, targets, bodies);
   check_interrupted();  // then nothing is changed
   run_tool_beside(comparison.is_undo ? "ksplice-undo" : "ksplice-apply", word);
+  bodies = applied_bodies(host);
   if (comparison.is_undo)
-    for (TraceTarget& target : targets.functions) target.new_addrs.clear();
+    leave_out_gone(targets, bodies);
   else
     targets = find_some(host, {comparison.id});
-  comparison.after = measure(options, host, types, targets);
+  comparison.after = measure(options, host, types, targets, bodies);
   if (options.json)
     print_json(to_json(comparison, SymbolTable(read_text(host.path("/proc/kallsyms")))));
   else
@@ -213,7 +229,10 @@ int main(int argc, char** argv) {
       ->required();
   CLI::Option* duration =
       app.add_option("--duration", options.duration, "seconds; else until Ctrl-C")
-          ->check(CLI::Range(0.1, 86400.0));
+          ->check(CLI::Range(0.1, 86400.0))
+          ->check([](const std::string& text) {  // no comparison with it is false
+            return text.find("nan") == std::string::npos ? "" : "it is no number";
+          });
   app.add_flag("--compare", options.compare,
                "trace for that time, apply the tarball or undo the update, and trace again")
       ->needs(duration);

@@ -76,6 +76,13 @@ std::string histogram(const Side& before, const Side& after) {
   return text;
 }
 
+// Why nothing is known of the time after the change; empty if something is.
+std::string untraced_after(const Comparison& comparison, uint64_t addr) {
+  for (const FunctionTrace& function : comparison.after.functions)
+    if (function.target.old_addr == addr) return function.why_not;
+  return "it is not there";
+}
+
 }  // namespace
 
 std::string to_text(const Comparison& comparison) {
@@ -89,6 +96,10 @@ std::string to_text(const Comparison& comparison) {
     text += fmt::format("\n{} ({})\n", target.name, target.module);
     if (!function.why_not.empty()) {
       text += fmt::format("  not traced: {}\n", function.why_not);
+      continue;
+    }
+    if (const std::string why = untraced_after(comparison, target.old_addr); !why.empty()) {
+      text += fmt::format("  not traced after: {}\n", why);
       continue;
     }
     text += row("", "before", "after");

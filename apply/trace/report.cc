@@ -22,6 +22,13 @@ struct Row {
   uint64_t calls = 0;
 };
 
+// A process names itself, and the text may go to a terminal.
+std::string printable(std::string text) {
+  for (char& c : text)
+    if (c < ' ' || c > '~') c = '?';
+  return text;
+}
+
 // The most frequent first.
 template <typename T>
 void sort_rows(std::vector<T>& rows) {
@@ -205,7 +212,7 @@ std::string function_text(const Trace& trace, const FunctionTrace& function,
                                 : list_text("returned", rows, top, data.counts.no_result);
   rows.clear();
   for (const ProcessRow& row : process_rows(data))
-    rows.push_back({fmt::format("{} ({})", row.name, row.pid), row.calls});
+    rows.push_back({fmt::format("{} ({})", printable(row.name), row.pid), row.calls});
   text += list_text("processes", rows, top, data.counts.unlisted);
   return text + stacks_text(function, symbols, top);
 }

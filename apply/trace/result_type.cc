@@ -47,7 +47,9 @@ bool is_error(int64_t value) { return value < 0 && value >= -MaxError; }
 
 ResultType result_type(const btf* types, const std::string& function) {
   ResultType found;
-  for (uint32_t id = 1; id < btf__type_cnt(types); ++id) {
+  // A module's types go on where those of the kernel, on which they stand, end.
+  const btf* base = btf__base_btf(types);
+  for (uint32_t id = base == nullptr ? 1 : btf__type_cnt(base); id < btf__type_cnt(types); ++id) {
     const btf_type* type = btf__type_by_id(types, id);
     if (!btf_is_func(type) || function != btf__name_by_offset(types, type->name_off)) continue;
     const btf_type* prototype = btf__type_by_id(types, type->type);

@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 #include <linux/perf_event.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,10 +33,20 @@ namespace {
 
 constexpr const char* ProbeType = "/sys/bus/event_source/devices/kprobe/type";
 constexpr const char* Lockdown = "/sys/kernel/security/lockdown";
+constexpr const char* Switches[] = {"/proc/sys/kernel/ftrace_enabled",
+                                    "/sys/kernel/debug/kprobes/enabled"};
 constexpr const char* NoBpfHint =
     "needed are CONFIG_BPF_EVENTS and CONFIG_KPROBE_EVENTS, and a kernel that is not locked down "
     "for "
     "confidentiality; ksplice-view --id=ID --count-calls=on counts calls without";
+
+// Two for each probe, and many functions.
+void allow_many_files() {
+  rlimit files = {};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= files.rlim_max) return;
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);  // else the last functions say that there are too many
+}
 
 // Why the kernel lets nobody look into it; empty if it says nothing.
 std::string obstacle() {
@@ -45,6 +56,10 @@ std::string obstacle() {
   if (std::filesystem::exists(Lockdown, ignored) &&
       read_text(Lockdown).find("[confidentiality]") != std::string::npos)
     return "the kernel is locked down (confidentiality), and lets nobody read its registers";
+  // The kernel would take the probes, and nothing would ever meet them.
+  for (const char* file : Switches)
+    if (std::filesystem::exists(file, ignored) && read_text(file).starts_with('0'))
+      return fmt::format("probes are switched off: {} is 0", file);
   return "";
 }
 
@@ -213,6 +228,7 @@ TraceSession::TraceSession(const std::vector<TraceTarget>& targets,
                            const std::vector<ResultType>& types)
     : parts_(std::make_unique<Parts>()) {
   libbpf_set_print(keep_words);
+  allow_many_files();
   if (const std::string why = obstacle(); !why.empty()) throw Error("no_bpf", why, NoBpfHint);
   parts_->size = targets.size();
   parts_->load();
@@ -233,6 +249,12 @@ TraceSession::TraceSession(const std::vector<TraceTarget>& targets,
 }
 
 TraceSession::~TraceSession() = default;
+
+void TraceSession::count(bool on) {
+  const uint32_t zero = 0, value = on ? 1 : 0;
+  if (::bpf_map_update_elem(bpf_map__fd(parts_->map("counting")), &zero, &value, BPF_ANY) != 0)
+    throw Error("internal", fmt::format("counting cannot be switched: {}", ::strerror(errno)));
+}
 
 void TraceSession::detach() { parts_->detach(); }
 

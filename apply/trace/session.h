@@ -38,6 +38,8 @@ class TraceSession {
   TraceSession& operator=(const TraceSession&) = delete;
   ~TraceSession();
 
+  // Calls count only while this is on; at first it is off.
+  void count(bool on);
   // Why a target is not traced; empty if it is.
   const std::string& why_not(size_t target) const;
   std::vector<uint64_t> calls() const;  // so far, of each target

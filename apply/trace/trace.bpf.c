@@ -136,12 +136,35 @@ static __always_inline void count_stack(struct pt_regs *ctx, struct trace_counts
 		count->no_stack++;
 }
 
+/*
+ * Is it the time that is measured? Probes come and go one after the other, which takes long. Calls that have
+ * begun in that time go on to count.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} counting SEC(".maps");
+
+static __always_inline int is_counting(void)
+{
+	__u32 zero = 0, *on = bpf_map_lookup_elem(&counting, &zero);
+
+	return on && *on;
+}
+
 /* The call is one that no probe has seen yet. */
 static __always_inline void begin(struct pt_regs *ctx, struct trace_counts *count,
 				  struct trace_slot_key *key, struct trace_slot *slot, __u64 body)
 {
 	__u64 now = bpf_ktime_get_ns();
 
+	if (!is_counting()) {
+		if (slot)
+			slot->start = 0;	/* of a call that returned unseen */
+		return;
+	}
 	count->calls++;
 	count->new_calls += body;
 	count_process(count, key->function, 1, body);
