@@ -8,6 +8,7 @@
 #include <exception>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "create/create.h"
 #include "create/release/changelog.h"
@@ -269,16 +270,22 @@ std::exception_ptr make_updates(Release& release, const ReleaseParts& parts) {
   ReleaseReport& report = release.report;
   const std::vector<PartGroup> groups = group_parts(report);
   std::exception_ptr failure;
+  std::optional<Error> end;  // after which no other group can do better
   FileSet made;
   for (size_t i = 0; i < groups.size(); ++i) {
     report.updates.push_back(
         {report.split ? split_id(report.id, groups[i].subsystem, i) : report.id, "", ""});
+    if (end) {
+      take_failure(report, groups[i], *end);
+      continue;
+    }
     try {
       made.merge(make_update(release, groups[i]));
     } catch (const Error& error) {
-      if (ends_all(error)) throw;
+      if (error.code == "interrupted") throw;
       if (!failure) failure = std::current_exception();
       take_failure(report, groups[i], error);
+      if (ends_all(error)) end = error;
     }
   }
   note_halves(release, parts, made);
