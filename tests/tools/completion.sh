@@ -27,12 +27,12 @@ proposes "--sign-cert --sign-key" "$create" --sig
 proposes "--cve --cves" "$view" --cve
 proposes "abc abd" "$undo" ab
 proposes "xyz" "$view" --id x
-proposes "abc abd" "$trace" ab
 proposes "--duration" "$trace" --du
 proposes "" "$trace" --top 1
 proposes "bad" "$boot" --lift =
 proposes "" "$create" --cve CV
 cd "$WORK"
+proposes "abc abd" "$trace" ab # and files
 mkdir config-a config-b
 touch config-c x.tar.gz
 proposes "config-a config-b" "$create" --config = conf
