@@ -359,7 +359,7 @@ extern bool ksplice_ftrace_dead;
 struct ksplice_slot *ksplice_find_slot(const struct ksplice_batch *batch, unsigned long ip);
 struct ksplice_batch *ksplice_make_batch(struct ksplice_member *member);
 void ksplice_describe_ops(const struct ftrace_ops *ops, char *buf, size_t size);
-bool ksplice_describe_owner(unsigned long ip, char *owner, size_t size);
+bool ksplice_describe_rival(const struct ksplice_body *body, char *owner, size_t size);
 int ksplice_find_owner(struct ksplice_update *update, struct ksplice_batch *batch);
 int ksplice_arm(struct ksplice_batch *batch);
 bool ksplice_disarm(struct ksplice_batch *batch);

@@ -29,10 +29,7 @@ static void ksplice_print_function(struct ksplice_text *text, const struct kspli
 		snprintf(calls, sizeof(calls), "%llu", ksplice_calls(body));
 	if (body)
 		redirect = body->jump_size ? "jump" : "handler";
-	/* A kprobe that may redirect calls goes on to the jump; all others have a body of their own. */
-	if (body && body->jump_size &&
-	    ksplice_describe_owner(body->slot->ip, owner, sizeof(owner)) &&
-	    strncmp(owner, "a kprobe", 8)) {
+	if (body && body->jump_size && ksplice_describe_rival(body, owner, sizeof(owner))) {
 		snprintf(over, sizeof(over), "overridden by %s", owner);
 		why = over;
 	}

@@ -272,7 +272,7 @@ static bool ksplice_ops_owns(const struct ftrace_ops *ops, unsigned long ip)
 }
 
 /* Does somebody else redirect the function with this site? Who is written to owner. */
-bool ksplice_describe_owner(unsigned long ip, char *owner, size_t size)
+static bool ksplice_describe_owner(unsigned long ip, char *owner, size_t size)
 {
 	struct ftrace_ops *ops;
 	bool found = false;
@@ -288,6 +288,13 @@ bool ksplice_describe_owner(unsigned long ip, char *owner, size_t size)
 	return found;
 }
 
+/* The same for a body of ours: a kprobe that may redirect calls goes on to a jump. */
+bool ksplice_describe_rival(const struct ksplice_body *body, char *owner, size_t size)
+{
+	return ksplice_describe_owner(body->slot->ip, owner, size) &&
+	       !(body->jump_size && !strncmp(owner, "a kprobe", 8));
+}
+
 /* Aborts with "conflict" if somebody else already redirects one of the functions. */
 int ksplice_find_owner(struct ksplice_update *update, struct ksplice_batch *batch)
 {
@@ -301,7 +308,7 @@ int ksplice_find_owner(struct ksplice_update *update, struct ksplice_batch *batc
 
 		if (!body->jump_size && ksplice_probe(batch, body->slot->ip, false) != body->slot)
 			continue;	/* an older batch of ours has the site */
-		if (!ksplice_describe_owner(body->slot->ip, owner, sizeof(owner)))
+		if (!ksplice_describe_rival(body, owner, sizeof(owner)))
 			continue;
 		ksplice_note(update, "function %s is redirected by %s\n",
 			     ksplice_str(body->function->name), owner);
