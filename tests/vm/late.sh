@@ -20,7 +20,13 @@ make_patch drivers/block/loop.c 's/^\tlo->worker_tree = RB_ROOT;/& pr_info("patc
 make_patch drivers/net/dummy.c 's/dev->max_mtu = 0;/dev->max_mtu = 0; dev->mtu = 2345;/'
 "$create" -q --patch="$WORK/patch" --config="$CONFIG" --id=alone --output="$WORK" "$SOURCE"
 
-boot_vm --module dummy --module ifb --module loop --file "$WORK/ksplice-late.tar.gz" --file "$WORK/ksplice-keeps.tar.gz" --file "$WORK/ksplice-alone.tar.gz" \
+# One that says that it is the update.
+mkdir "$WORK/other"
+make_patch drivers/net/dummy.c 's/dev->max_mtu = 0;/dev->max_mtu = 0; dev->mtu = 6666;/'
+"$create" -q --patch="$WORK/patch" --config="$CONFIG" --id=late --output="$WORK/other" "$SOURCE"
+mv "$WORK/other/ksplice-late.tar.gz" "$WORK/other.tar.gz"
+
+boot_vm --program /usr/bin/flock --file "$WORK/other.tar.gz" --module dummy --module ifb --module loop --file "$WORK/ksplice-late.tar.gz" --file "$WORK/ksplice-keeps.tar.gz" --file "$WORK/ksplice-alone.tar.gz" \
   --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
 check() { "$@" || { echo "failed: $*"; ksplice-view --id=late; dmesg | tail -n 40; exit 1; }; }
 logged() { # WORDS
@@ -143,6 +149,38 @@ logged "there is no stored copy of update late"
 check ksplice-undo late
 check rmmod dummy ifb loop
 grep ksplice /proc/modules && exit 1
+
+echo "-- another tarball in the place of the stored copy is not taken for it"
+check ksplice-apply --partial ksplice-late.tar.gz
+copy=$(find /var/lib/ksplice/updates/late -name '*.tar.gz')
+cat "$copy" >/tmp/copy
+cat other.tar.gz >"$copy"
+dmesg -c >/dev/null
+check modprobe dummy numdummies=1
+check [ "$(cat /sys/class/net/dummy0/mtu)" = 1500 ]
+logged "module dummy is loaded UNPATCHED"
+logged "the stored copy of update late is not the one in the kernel"
+cat /tmp/copy >"$copy"
+
+echo "-- who has waited for a tool that undid the update does not bring it back"
+# Who holds the lock is that tool.
+(
+  flock 9
+  ksplice-apply --finish-target=dummy >/tmp/finish 2>&1 9>&- &
+  echo $! >/tmp/pid
+  sleep 3
+  echo reversed >/sys/kernel/ksplice/late/stage
+  rmmod ksplice_late_vmlinux
+  exec 9>&-
+  wait "$(cat /tmp/pid)" && echo "it says that it is done" >>/tmp/finish
+) 9>/run/ksplice/lock
+check grep -q "update late is not applied any more" /tmp/finish
+grep "it says that it is done" /tmp/finish && exit 1
+check [ "$(cat /sys/class/net/dummy0/mtu)" = 1500 ]
+grep ksplice_late /proc/modules && exit 1
+grep patched /proc/cmdline && exit 1
+check ksplice-undo late
+check rmmod dummy
 
 echo "-- what may be in use stays when its target goes, and is in the way when that comes again"
 check ksplice-apply --partial ksplice-keeps.tar.gz

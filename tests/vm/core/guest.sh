@@ -20,6 +20,12 @@ must() {
   "$@" || { echo "FAILED: $what"; exit 1; }
 }
 
+TRACING=/sys/kernel/tracing
+# into FILE WORDS: writes lines to a file of the tracers.
+into() {
+  printf '%b\n' "$2" >$TRACING/"$1" || { echo "FAILED: write '$2' into $1"; exit 1; }
+}
+
 # is EXPECTED ACTUAL
 is() { [ "$1" = "$2" ] || { echo "FAILED: expected '$1', found '$2'"; exit 1; }; }
 
