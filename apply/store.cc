@@ -1,5 +1,7 @@
 #include "apply/store.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -74,11 +76,17 @@ std::filesystem::path lasting_copy(const Host& host, const std::string& id) {
 }
 
 std::vector<std::string> list_lasting(const Host& host) {
+  const std::filesystem::path updates = host.path(Places[0]) / "updates";
   std::vector<std::string> ids;
-  std::error_code ignored;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(host.path(Places[0]) / "updates", ignored))
-    if (const std::string id = entry.path().filename(); is_valid_id(id)) ids.push_back(id);
+  try {
+    for (const auto& entry : std::filesystem::directory_iterator(updates))
+      if (const std::string id = entry.path().filename(); is_valid_id(id)) ids.push_back(id);
+  } catch (const std::filesystem::filesystem_error& error) {
+    if (error.code() == std::errc::no_such_file_or_directory) return {};
+    throw Error("bad_state",
+                fmt::format("{} cannot be read: {}", updates.string(), error.code().message()),
+                "apply the updates' tarballs again when it is a folder that can be read");
+  }
   std::sort(ids.begin(), ids.end());
   return ids;
 }

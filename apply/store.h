@@ -20,6 +20,7 @@ std::optional<std::string> store_copy(const Host& host, const std::string& id,
 constexpr const char* WantedFile = "wanted.json";  // its name beside the copy
 
 // Where the copy that outlives a boot is, or would be, and the ids that have a folder for one.
+// Throws Error("bad_state") if the folders cannot be read: what is in them is then not known.
 std::filesystem::path lasting_copy(const Host& host, const std::string& id);
 std::vector<std::string> list_lasting(const Host& host);
 

@@ -27,7 +27,8 @@ struct Wanted {
   std::string error;    // why the record cannot be used; then only the id is known
 };
 
-// In the order in which they were applied; what cannot be read comes last.
+// In the order in which they were applied; what cannot be read comes last. Throws
+// Error("bad_state").
 std::vector<Wanted> list_wanted(const Host& host);
 bool is_wanted(const Host& host, const std::string& id);
 

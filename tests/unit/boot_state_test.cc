@@ -300,6 +300,21 @@ TEST_F(BootStateTest, DamageIsSaidAndNothingIsApplied) {
   EXPECT_EQ(refused("abc"), "bad_state") << "a folder";
 }
 
+TEST_F(BootStateTest, AFolderThatCannotBeReadIsNotTakenForNone) {
+  EXPECT_EQ(wanted(), std::vector<std::string>{});
+  put("/var/lib/ksplice/updates", "a file");
+  try {
+    list_wanted(host_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, "bad_state");
+    EXPECT_NE(std::string(error.what()).find("/var/lib/ksplice/updates"), std::string::npos);
+  }
+  fs::remove_all(host_.path("/var/lib/ksplice"));
+  put("/var/lib/ksplice", "a file");
+  EXPECT_THROW(list_wanted(host_), Error);
+}
+
 TEST_F(BootStateTest, AStateThatCannotBeWrittenIsAnErrorWithThePath) {
   put("/var/lib/ksplice", "a file");
   try {
