@@ -98,6 +98,16 @@ class Finder {
     return addr;
   }
 
+  // What an applied update put in the place of the code at addr, and the update; or 0.
+  std::pair<uint64_t, std::string> body_over(uint64_t addr) const {
+    for (const UpdateState& state : applied_)
+      for (const FunctionState& function : state.functions)
+        if (const uint64_t body = parse_address(function.new_addr);
+            body != 0 && body != addr && parse_address(function.old_addr) == addr)
+          return {body, state.id};
+    return {0, ""};
+  }
+
   // One that is not applied: where its functions are is in what apply would finish its modules
   // with.
   void add_package(const Package& package) {
@@ -108,23 +118,17 @@ class Finder {
     for (const PackageTarget* target : plan.targets) {
       const std::vector<uint8_t>& text = package.files.at(target->final);
       const Finalization final = read_finalization(std::string(text.begin(), text.end()));
-      for (const PackageFunction& function : target->functions)
-        if (function.status == "changed")
-          add_entry(function.name, target->name, package.id,
-                    original_of(address(final, *target, function.name)));
+      for (const ReplacedFunction& function : replaced_functions(package.files.at(target->file)))
+        add_entry(function.name, target->name, package.id, original_of(address(final, function)));
     }
   }
 
-  uint64_t address(const Finalization& final, const PackageTarget& target,
-                   const std::string& name) const {
-    std::vector<const FinalSymbol*> named;
+  // Not by its plain name: another unit may have a static function of the same one.
+  uint64_t address(const Finalization& final, const ReplacedFunction& function) const {
     for (const FinalSymbol& symbol : final.symbols)
-      if (symbol.name == name) named.push_back(&symbol);
-    if (named.size() == 1) return host_.address(named[0]->location);
-    const std::vector<Kallsym> listed = symbols_.find(name, target.name);
-    if (listed.size() == 1) return listed[0].addr;
-    throw Error("failed_to_find", fmt::format("{} of {} is {} in /proc/kallsyms", name, target.name,
-                                              listed.empty() ? "not" : "there more than once"));
+      if (symbol.name == function.symbol) return host_.address(symbol.location);
+    throw Error("failed_to_find",
+                fmt::format("the update does not say where {} is", function.name));
   }
 
   void add_function(const std::string& word) {
@@ -132,7 +136,9 @@ class Finder {
     const std::string module = colon == std::string::npos ? "" : word.substr(0, colon);
     const std::string name = colon == std::string::npos ? word : word.substr(colon + 1);
     std::vector<Kallsym> listed = symbols_.find(name, module);
-    if (listed.empty()) {
+    if (!listed.empty()) {
+      note_parts(name, module);
+    } else {
       listed = symbols_.find_parts(name, module);
       if (listed.empty()) throw_unknown(word, name, module);
       found_.notes.push_back(
@@ -141,6 +147,17 @@ class Finder {
     for (const Kallsym& symbol : listed)
       add_entry(std::string(symbol.name),
                 symbol.module.empty() ? "vmlinux" : std::string(symbol.module), "", symbol.addr);
+  }
+
+  // Who asks for foo may not know that foo.part.0 is called in its place where foo was inlined.
+  void note_parts(const std::string& name, const std::string& module) {
+    std::set<std::string> parts;
+    for (const Kallsym& part : symbols_.find_parts(name, module)) parts.emplace(part.name);
+    if (!parts.empty())
+      found_.notes.push_back(
+          fmt::format("beside {} there is {}: calls that go only there are not counted, unless it "
+                      "is named, too",
+                      name, fmt::join(parts, ", ")));
   }
 
   void add_entry(const std::string& name, const std::string& module, const std::string& update,
@@ -153,13 +170,14 @@ class Finder {
     target.module = module;
     target.update = update;
     target.old_addr = addr;
-    for (const UpdateState& state : applied_)
-      for (const FunctionState& function : state.functions)
-        if (const uint64_t body = parse_address(function.new_addr);
-            body != 0 && body != addr && original_of(parse_address(function.old_addr)) == addr) {
-          target.new_addrs.push_back(body);
-          target.update = state.id;
-        }
+    // As they stand on each other: the last one is what runs. The core never has two for one entry.
+    for (uint64_t top = addr;;) {
+      const auto [body, id] = body_over(top);
+      if (body == 0 || target.new_addrs.size() == applied_.size()) break;
+      target.new_addrs.push_back(body);
+      target.update = id;
+      top = body;
+    }
     found_.functions.push_back(std::move(target));
   }
 

@@ -19,6 +19,7 @@ namespace ksplice {
 namespace {
 
 constexpr std::string_view FieldSection = ".ksplice.bytes";
+constexpr std::string_view FunctionSection = ".ksplice.functions";
 constexpr std::string_view ObjectSymbol = "ksplice_update_object";
 
 [[noreturn]] void fail(const std::string& message) {
@@ -126,6 +127,43 @@ void fill_symbols(const Module& module, const Finalization& finalization,
     if (!seen.contains(name)) fail(fmt::format("absolute symbol {} is not there", name));
 }
 
+// Where a pointer in a table leads.
+struct Pointer {
+  const Elf64_Shdr* section = nullptr;  // nullptr: to an absolute symbol
+  uint64_t offset = 0;
+  std::string symbol;
+};
+
+// Pointers of a relocatable file are relocations: those of one section, by offset.
+using Pointers = std::map<uint64_t, Pointer>;
+
+Pointers read_pointers(const Module& module, const Elf64_Shdr& section) {
+  Pointers pointers;
+  const size_t index = static_cast<size_t>(&section - module.sections.data());
+  for (const Elf64_Shdr& table : module.sections) {
+    if (table.sh_type != SHT_RELA || table.sh_info != index) continue;
+    const Bytes rows = module.file.slice(table.sh_offset, table.sh_size);
+    for (uint64_t at = 0; at + sizeof(Elf64_Rela) <= rows.size(); at += sizeof(Elf64_Rela)) {
+      const Elf64_Rela rela = rows.read<Elf64_Rela>(at);
+      if (ELF64_R_SYM(rela.r_info) >= module.symbols.size()) fail("a relocation without a symbol");
+      const Elf64_Sym& symbol = module.symbols[ELF64_R_SYM(rela.r_info)];
+      Pointer& pointer = pointers[rela.r_offset];
+      pointer.symbol = module.symbol_name(symbol);
+      pointer.offset = symbol.st_value + static_cast<uint64_t>(rela.r_addend);
+      if (symbol.st_shndx != SHN_UNDEF && symbol.st_shndx < module.sections.size())
+        pointer.section = &module.sections[symbol.st_shndx];
+    }
+  }
+  return pointers;
+}
+
+const Pointer& get_pointer(const Pointers& pointers, uint64_t offset, bool is_absolute) {
+  auto found = pointers.find(offset);
+  if (found == pointers.end() || (found->second.section == nullptr) != is_absolute)
+    fail(fmt::format("no pointer at {}+{:#x}, or to the wrong place", FunctionSection, offset));
+  return found->second;
+}
+
 bool fits(uint64_t value, unsigned size, bool pc_relative) {
   if (size == 8) return true;
   int64_t number = static_cast<int64_t>(value);
@@ -178,6 +216,27 @@ std::string module_build_id(std::span<const uint8_t> ko) {
   std::string id;
   for (uint8_t byte : content.span()) id += fmt::format("{:02x}", byte);
   return id;
+}
+
+std::vector<ReplacedFunction> replaced_functions(std::span<const uint8_t> ko) {
+  Module module(ko);
+  const Elf64_Shdr* table = module.find_section(FunctionSection);
+  if (table == nullptr) fail(fmt::format("section {} is not there", FunctionSection));
+  const Pointers pointers = read_pointers(module, *table);
+  std::map<const Elf64_Shdr*, Pointers> of_runs;
+  std::vector<ReplacedFunction> functions;
+  for (uint64_t at = 0; at + sizeof(ksplice_function) <= table->sh_size;
+       at += sizeof(ksplice_function)) {
+    const Pointer& name = get_pointer(pointers, at + offsetof(ksplice_function, name), false);
+    const Pointer& run = get_pointer(pointers, at + offsetof(ksplice_function, run), false);
+    auto [runs, is_new] = of_runs.try_emplace(run.section);
+    if (is_new) runs->second = read_pointers(module, *run.section);
+    const Pointer& entry =
+        get_pointer(runs->second, run.offset + offsetof(ksplice_run, addr), true);
+    const Bytes names = module.file.slice(name.section->sh_offset, name.section->sh_size);
+    functions.push_back({std::string(names.c_string(name.offset)), entry.symbol});
+  }
+  return functions;
 }
 
 std::vector<uint8_t> set_object_count(std::span<const uint8_t> ko, uint32_t count) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "objdiff/update/update_object.h"
@@ -29,6 +30,15 @@ std::vector<uint8_t> finalize_module(std::span<const uint8_t> ko, const Finaliza
 
 // The build id that the kernel shows of a module when it is loaded; empty if it has none.
 std::string module_build_id(std::span<const uint8_t> ko);
+
+// A function that an update module redirects: its plain name, and the absolute symbol that stands
+// for the entry of the body it replaces. The plain name alone may be that of statics of other
+// units.
+struct ReplacedFunction {
+  std::string name, symbol;
+};
+// In the module's order. Throws Error("bad_file") if its tables are not those of an update module.
+std::vector<ReplacedFunction> replaced_functions(std::span<const uint8_t> ko);
 
 // Returns the bytes of ko with nr_objects of its ksplice_update_object (ksplice_abi.h) set: the
 // number of update modules of one update depends on the targets that this host has loaded.

@@ -10,6 +10,7 @@
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
 #include "objdiff/object/elf_read.h"
+#include "tests/unit/table_module.h"
 
 namespace ksplice {
 namespace {
@@ -230,6 +231,28 @@ TEST_F(FinalizeTest, ObjectTableMustBeWholeAndKnown) {
     EXPECT_THROW(set_object_count(example(fmt::format(fmt::runtime(ObjectText), version, size)), 1),
                  Error);
   EXPECT_THROW(set_object_count(example("nop\n"), 1), Error);
+}
+
+// Two functions of one name: only the symbols behind their runs tell them apart.
+TEST_F(FinalizeTest, ReplacedFunctionsByTheirEntries) {
+  const TableSource twins = {{"twice", "twice"}, {"twice", "twice.1"}};
+  const Content ko = table_module(dir_.path(), twins);
+  const std::vector<ReplacedFunction> found = replaced_functions(ko);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].name, "twice");
+  EXPECT_EQ(found[0].symbol, "twice");
+  EXPECT_EQ(found[1].name, "twice");
+  EXPECT_EQ(found[1].symbol, "twice.1");
+  EXPECT_THROW(replaced_functions(example()), Error);
+  // One byte at a time: an error or a result, never a read outside.
+  for (size_t place = 0; place < ko.size(); ++place) {
+    Content altered = ko;
+    altered[place] ^= 0x80;
+    try {
+      replaced_functions(altered);
+    } catch (const Error&) {
+    }
+  }
 }
 
 // --- the JSON text

@@ -9,6 +9,7 @@
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "tests/unit/package_samples.h"
+#include "tests/unit/table_module.h"
 
 namespace ksplice {
 namespace {
@@ -43,9 +44,15 @@ class TraceTargetsTest : public testing::Test {
         nlohmann::json::array({{{"kind", "inlined"}, {"detail", "ip_helper: movl %eax, %ebx"}}});
     made.kernels[0].targets[0].functions.push_back(
         {"fresh", "net/ipv4/tcp_ipv4.o", "new", nlohmann::json::array()});
-    made.files[made.kernels[0].targets[0].final] =
-        bytes(R"({"symbols":[{"name":"tcp_v4_rcv","target":"vmlinux","offset":256}],"fields":[]})");
+    put_functions(made, {{"tcp_v4_rcv", "tcp_v4_rcv"}},
+                  R"({"name":"tcp_v4_rcv","target":"vmlinux","offset":256})");
     return made;
+  }
+
+  void put_functions(Package& made, const TableSource& functions, const std::string& symbols) {
+    const PackageTarget& target = made.kernels[0].targets[0];
+    made.files[target.file] = table_module(dir_.path(), functions);
+    made.files[target.final] = bytes(R"({"symbols":[)" + symbols + R"(],"fields":[]})");
   }
 
   TraceTargets find(const std::vector<std::string>& words) {
@@ -111,12 +118,51 @@ TEST_F(TraceTargetsTest, UpdatesOnTopOfEachOther) {
   EXPECT_EQ(found.functions[0].new_addrs, (std::vector<uint64_t>{Body, Body + 0x1000}));
 }
 
+TEST_F(TraceTargetsTest, BodiesInTheOrderInWhichTheyStand) {
+  put_update("zzz", "tcp_v4_rcv 0xffffffff81000100 0xffffffffc0001000 - vmlinux jump\n");
+  put_update("aaa", "tcp_v4_rcv 0xffffffffc0001000 0xffffffffc0002000 - vmlinux jump\n");
+  const TraceTargets found = find({"tcp_v4_rcv"});
+  ASSERT_EQ(found.functions.size(), 1u);
+  EXPECT_EQ(found.functions[0].new_addrs, (std::vector<uint64_t>{Body, Body + 0x1000}));
+  EXPECT_EQ(found.functions[0].update, "aaa");
+}
+
 TEST_F(TraceTargetsTest, ATarballThatIsNotApplied) {
   const TraceTargets found = find({write_package(package(), dir_.path())});
   ASSERT_EQ(found.functions.size(), 1u);  // and not what is new
   EXPECT_EQ(found.functions[0].name, "tcp_v4_rcv");
   EXPECT_EQ(found.functions[0].old_addr, Receive);
   EXPECT_EQ(found.functions[0].update, "abc12345");
+}
+
+// The data of the package says which of two: here the unchanged one has the plain name as symbol.
+TEST_F(TraceTargetsTest, AStaticOfAnotherUnitHasTheSameName) {
+  Package made = package();
+  made.kernels[0].targets[0].functions = {
+      {"twice", "net/ipv4/tcp_ipv4.o", "changed", nlohmann::json::array()}};
+  put_functions(made, {{"twice", "twice.1"}},
+                R"({"name":"twice","target":"vmlinux","offset":512},)"
+                R"({"name":"twice.1","target":"vmlinux","offset":768})");
+  const TraceTargets found = find({write_package(made, dir_.path())});
+  ASSERT_EQ(found.functions.size(), 1u);
+  EXPECT_EQ(found.functions[0].name, "twice");
+  EXPECT_EQ(found.functions[0].old_addr, Text + 768);
+  made.files[made.kernels[0].targets[0].final] = bytes(R"({"symbols":[],"fields":[]})");
+  EXPECT_EQ(failure({write_package(made, dir_.path())}),
+            "failed_to_find: the update does not say where twice is");
+}
+
+TEST_F(TraceTargetsTest, NotesWhatTheCompilerMadeBesideIt) {
+  kallsyms_ +=
+      "ffffffff81000500 t split\n"
+      "ffffffff81000510 t split.cold\n"
+      "ffffffff81000580 t split.part.0\n";
+  const TraceTargets found = find({"split", "tcp_v4_rcv"});
+  EXPECT_EQ(found.functions.size(), 2u);
+  EXPECT_EQ(found.notes, (std::vector<std::string>{
+                             "beside split there is split.part.0: calls that go only there "
+                             "are not counted, unless it is named, too"}));
+  EXPECT_EQ(find({"split", "split.part.0"}).functions.size(), 2u);
 }
 
 TEST_F(TraceTargetsTest, SaysWhy) {
