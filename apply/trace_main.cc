@@ -176,6 +176,13 @@ void leave_out_gone(TraceTargets& targets, const Bodies& bodies) {
     });
 }
 
+// What a comparison that did not come to its end has left.
+std::string state_text(const Host& host, const std::string& id) {
+  const std::optional<UpdateState> state = read_update(host, id);
+  if (!state) return fmt::format("update {} is not in the kernel now", id);
+  return fmt::format("update {} is {} now, and stays so", id, state->stage);
+}
+
 // A tarball is applied between two measurements, or an update undone, and left so.
 int compare(const Options& options, const Host& host) {
   if (options.what.size() != 1)
@@ -190,15 +197,22 @@ int compare(const Options& options, const Host& host) {
   Bodies bodies = applied_bodies(host);
   TraceTargets targets = find_some(host, {word});
   const KernelTypes types;
-  comparison.before = measure(options, host, types, targets, bodies);
-  check_interrupted();  // then nothing is changed
-  run_tool_beside(comparison.is_undo ? "ksplice-undo" : "ksplice-apply", word);
-  bodies = applied_bodies(host);
-  if (comparison.is_undo)
-    leave_out_gone(targets, bodies);
-  else
-    targets = find_some(host, {comparison.id});
-  comparison.after = measure(options, host, types, targets, bodies);
+  try {
+    comparison.before = measure(options, host, types, targets, bodies);
+    check_interrupted();
+    run_tool_beside(comparison.is_undo ? "ksplice-undo" : "ksplice-apply", word);
+    bodies = applied_bodies(host);
+    if (comparison.is_undo)
+      leave_out_gone(targets, bodies);
+    else
+      targets = find_some(host, {comparison.id});
+    comparison.after = measure(options, host, types, targets, bodies);
+  } catch (const Refused&) {
+    throw;  // by the tool: it leaves everything as it was
+  } catch (const Error& error) {
+    throw Error(error.code, fmt::format("{}\n{}", error.what(), state_text(host, comparison.id)),
+                error.hint);
+  }
   if (options.json)
     print_json(to_json(comparison, SymbolTable(read_text(host.path("/proc/kallsyms")))));
   else

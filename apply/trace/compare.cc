@@ -89,6 +89,9 @@ std::string to_text(const Comparison& comparison) {
   std::string text = fmt::format("update {}: before, and after it was {}\n", comparison.id,
                                  comparison.is_undo ? "undone" : "applied");
   for (const std::string& note : comparison.before.notes) text += fmt::format("note: {}\n", note);
+  if (comparison.after.is_interrupted)
+    text += fmt::format("note: Ctrl-C ended the part after it at {:.1f} s; the update stays {}\n",
+                        comparison.after.seconds, comparison.is_undo ? "undone" : "applied");
   for (const FunctionTrace& function : comparison.before.functions) {
     const TraceTarget& target = function.target;
     const Side before = side_of(comparison.before, target.old_addr);

@@ -67,6 +67,17 @@ TEST(TraceCompare, AFunctionThatWasNotCalledAndAnUndo) {
   EXPECT_NE(to_text(comparison).find("not told apart"), std::string::npos);
 }
 
+TEST(TraceCompare, SaysWhatCtrlCLeft) {
+  Comparison comparison = example();
+  comparison.after.seconds = 0.5;
+  comparison.after.is_interrupted = true;
+  EXPECT_NE(
+      to_text(comparison)
+          .find("\nnote: Ctrl-C ended the part after it at 0.5 s; the update stays applied\n"),
+      std::string::npos)
+      << to_text(comparison);
+}
+
 TEST(TraceCompare, Json) {
   const SymbolTable symbols("ffffffff81000100 T tcp_v4_rcv\n");
   const auto json = to_json(example(), symbols);
