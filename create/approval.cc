@@ -7,9 +7,9 @@
 #include <set>
 #include <sstream>
 
-#include "create/html.h"
 #include "create/package/signature.h"
 #include "create/progress.h"
+#include "objdiff/base/html.h"
 #include "objdiff/base/utc.h"
 #include "objdiff/object/elf_read.h"
 #include "objdiff/update/update_code.h"

@@ -7,8 +7,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "create/html.h"
 #include "create/progress.h"
+#include "objdiff/base/html.h"
 
 namespace ksplice {
 

@@ -1,5 +1,5 @@
 // What comes from outside is text in a page, whatever bytes it has.
-#include "create/html.h"
+#include "objdiff/base/html.h"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-// What the pages that ksplice-create writes have in common.
+// What the pages and pictures that the tools write have in common.
 #pragma once
 
 #include <string>
 
 namespace ksplice {
 
-// Text in a page, or in an attribute within double quotes. Bytes that are no UTF-8, control
+// Text in HTML or XML, or in an attribute within double quotes. Bytes that are no UTF-8, control
 // characters, and those that turn the direction of writing, become U+FFFD.
 std::string escaped(const std::string& text);
 

@@ -1,4 +1,4 @@
-#include "create/html.h"
+#include "objdiff/base/html.h"
 
 #include <fmt/core.h>
 
