@@ -1,16 +1,17 @@
 // ksplice-trace: shows how often functions are called, by whom, how long they take and what they
 // return, with the original and an update's new code told apart.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <thread>
 
 #include "apply/kernel_updates.h"
 #include "apply/options.h"
 #include "apply/trace/compare.h"
+#include "apply/trace/picture.h"
 #include "apply/trace/report.h"
 #include "create/package/package.h"
 #include "objdiff/base/error.h"
@@ -27,7 +28,12 @@ struct Options : CommonOptions {
   double duration = 0;  // seconds; 0: until Ctrl-C
   size_t top = 5;
   bool compare = false;
+  std::string svg;  // file
+  bool reach = false;
+  std::vector<std::string> tripwires;
 };
+
+constexpr size_t LoggedTrips = 1000;  // of each function; those behind them are counted only
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -62,12 +68,11 @@ class Progress {
 };
 
 // Waits, and notes the calls of each second. Returns whether Ctrl-C ended it.
-bool watch(const Options& options, const TraceSession& session, Clock::time_point begin,
+bool watch(const Options& options, TraceSession& session, Clock::time_point begin,
            std::vector<FunctionTrace>& functions) {
-  using namespace std::chrono_literals;
   const Progress progress(options);
   std::vector<uint64_t> before(functions.size());
-  for (double next = 1;; std::this_thread::sleep_for(20ms)) {
+  for (double next = 1;; session.wait(20)) {
     if (is_interrupted()) return true;
     const double now = seconds_since(begin);
     if (now >= next) {
@@ -86,6 +91,57 @@ bool watch(const Options& options, const TraceSession& session, Clock::time_poin
   }
 }
 
+// What is told while it is measured: processes, and calls that met a condition.
+class Listener {
+ public:
+  Listener(const Options& options, const Host& host, std::vector<FunctionTrace>& functions)
+      : options_(options), functions_(functions), users_(host) {}
+
+  void hear(const trace_event& event) {
+    if (event.kind == TRACE_EVENT_PROCESS) return users_.note(event.pid);
+    FunctionTrace& function = functions_.at(event.function);
+    if (!function.tripwire || function.tripwire->log.size() >= LoggedTrips) return;
+    function.tripwire->log.push_back(event);
+    if (!options_.quiet)
+      fmt::print(stderr, "{}tripwire: {}: {} ({}): {}\n", ::isatty(STDERR_FILENO) ? "\r\033[K" : "",
+                 function.target.name, printable({event.name, ::strnlen(event.name, TRACE_NAME)}),
+                 event.pid, values_text(function.tripwire->wire, event));
+  }
+  UserSymbols& users() { return users_; }
+
+ private:
+  const Options& options_;
+  std::vector<FunctionTrace>& functions_;
+  UserSymbols users_;
+};
+
+// Which condition is whose. Throws Error: bad_condition.
+void set_tripwires(const Options& options, const KernelTypes& types,
+                   std::vector<FunctionTrace>& functions) {
+  for (const std::string& text : options.tripwires) {
+    const TripwireText parts = split_tripwire(text);
+    size_t found = 0;
+    for (FunctionTrace& function : functions) {
+      const TraceTarget& target = function.target;
+      if (!parts.function.empty() && parts.function != target.name &&
+          parts.function != target.module + ":" + target.name)
+        continue;
+      if (parts.function.empty() && target.name != functions[0].target.name)
+        throw Error("bad_condition",
+                    fmt::format("several functions are traced: of which one is '{}'?", text),
+                    fmt::format("say so: --tripwire '{}: {}'", target.name, parts.condition));
+      if (function.tripwire)
+        throw Error("bad_condition", fmt::format("{} has two conditions", target.name),
+                    "join them with || or &&");
+      function.tripwire = {types.tripwire(target.module, target.name, parts.condition), {}};
+      ++found;
+    }
+    if (found == 0)
+      throw Error("bad_condition", fmt::format("{} of condition '{}' is not among what is traced",
+                                               parts.function, text));
+  }
+}
+
 // What is applied must be read before the targets are found in it.
 using Bodies = decltype(applied_bodies(std::declval<const Host&>()));
 
@@ -98,23 +154,39 @@ Trace measure(const Options& options, const Host& host, const KernelTypes& kerne
   if (!kernel_types.are_there())
     result.notes.push_back("the kernel tells no types (BTF): what is returned is shown as numbers");
   std::vector<ResultType> types;
-  for (const TraceTarget& target : targets.functions)
+  for (const TraceTarget& target : targets.functions) {
     types.push_back(kernel_types.result_of(target.module, target.name));
+    result.functions.push_back({target, types.back(), {}, {}, {}});
+  }
+  set_tripwires(options, kernel_types, result.functions);
 
-  TraceSession session(targets.functions, types);
+  Listener listener(options, host, result.functions);
+  TraceOptions trace_options;
+  trace_options.users = options.reach;
+  trace_options.on_event = [&](const trace_event& event) { listener.hear(event); };
+  for (size_t i = 0; i < result.functions.size(); ++i)
+    if (result.functions[i].tripwire)
+      trace_options.tripwires[i] = result.functions[i].tripwire->wire.code;
+  TraceSession session(targets.functions, types, trace_options);
   report(fmt::format("tracing {} functions", targets.functions.size()));
   for (size_t i = 0; i < targets.functions.size(); ++i)
-    result.functions.push_back({targets.functions[i], types[i], {}, {}, session.why_not(i)});
+    result.functions[i].why_not = session.why_not(i);
   session.count(true);
   const Clock::time_point begin = Clock::now();
+  result.begin_ns = static_cast<uint64_t>(begin.time_since_epoch() / std::chrono::nanoseconds(1));
   result.is_interrupted = watch(options, session, begin, result.functions) && options.duration > 0;
   session.count(false);
   result.seconds = seconds_since(begin);
   session.detach();
+  session.wait(0);  // the last of them
   result.bodies_are_unsure = applied_bodies(host) != bodies;
 
+  const SymbolTable symbols(options.reach ? read_text(host.path("/proc/kallsyms")) : "");
   std::vector<TraceData> data = session.read();
-  for (size_t i = 0; i < data.size(); ++i) result.functions[i].data = std::move(data[i]);
+  for (size_t i = 0; i < data.size(); ++i) {
+    if (options.reach) result.functions[i].reach = reach_rows(data[i], symbols, listener.users());
+    result.functions[i].data = std::move(data[i]);
+  }
   return result;
 }
 
@@ -130,11 +202,28 @@ void print_json(const nlohmann::ordered_json& json) {
   fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
+// Before all the waiting. The file is put in the place of what is there, which must not be a
+// device.
+void check_writable(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  if (!std::filesystem::is_directory(folder, ignored) || ::access(folder.c_str(), W_OK) != 0)
+    throw Error("failed", fmt::format("cannot write {}: no folder to write in", path.string()));
+  if (std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored))
+    throw Error("failed", fmt::format("cannot write {}: it is no file", path.string()));
+}
+
+void draw(const Options& options, const std::vector<PicturePart>& parts,
+          const SymbolTable& symbols) {
+  if (!options.svg.empty()) write_file(options.svg, to_svg(parts, symbols));
+}
+
 int trace(const Options& options, const Host& host) {
   const Bodies bodies = applied_bodies(host);
   const Trace result = measure(options, host, KernelTypes(), find_some(host, options.what), bodies);
   // Read again: a module that came meanwhile has names, too.
   const SymbolTable symbols(read_text(host.path("/proc/kallsyms")));
+  draw(options, {{fmt::format("ksplice-trace {}", fmt::join(options.what, " ")), result}}, symbols);
   if (options.json)
     print_json(to_json(result, symbols));
   else
@@ -213,8 +302,14 @@ int compare(const Options& options, const Host& host) {
     throw Error(error.code, fmt::format("{}\n{}", error.what(), state_text(host, comparison.id)),
                 error.hint);
   }
+  const SymbolTable symbols(read_text(host.path("/proc/kallsyms")));
+  draw(options,
+       {{fmt::format("update {}: before", comparison.id), comparison.before},
+        {fmt::format("after it was {}", comparison.is_undo ? "undone" : "applied"),
+         comparison.after}},
+       symbols);
   if (options.json)
-    print_json(to_json(comparison, SymbolTable(read_text(host.path("/proc/kallsyms")))));
+    print_json(to_json(comparison, symbols));
   else
     fmt::print("{}", to_text(comparison));
   return ExitDone;
@@ -223,6 +318,7 @@ int compare(const Options& options, const Host& host) {
 int run(const Options& options) {
   if (::geteuid() != 0)
     throw Error("not_permitted", "only root can trace the kernel", "run it as root");
+  if (!options.svg.empty()) check_writable(options.svg);
   const Host host;
   return options.compare ? compare(options, host) : trace(options, host);
 }
@@ -247,9 +343,21 @@ int main(int argc, char** argv) {
           ->check([](const std::string& text) {  // no comparison with it is false
             return text.find("nan") == std::string::npos ? "" : "it is no number";
           });
-  app.add_flag("--compare", options.compare,
-               "trace for that time, apply the tarball or undo the update, and trace again")
-      ->needs(duration);
+  CLI::Option* compare =
+      app.add_flag("--compare", options.compare,
+                   "trace for that time, apply the tarball or undo the update, and trace again")
+          ->needs(duration);
+  app.add_option("--svg", options.svg,
+                 "write it as a picture, too: histograms and a flame graph of the callers")
+      ->type_name("FILE");
+  app.add_flag("--reach", options.reach,
+               "show which programs reach the functions, and from where in them")
+      ->excludes(compare);
+  app.add_option("--tripwire", options.tripwires,
+                 "count and log the calls whose arguments meet this: [FUNCTION:] count > 4096")
+      ->type_name("CONDITION")
+      ->allow_extra_args(false)
+      ->excludes(compare);
   app.add_option("--top", options.top, "rows of each list (5)")->check(CLI::Range(1, 1000));
   app.footer("Exit codes: 0 done, 1 failed, 2 usage, 3 refused.");
   return ksplice::run_app(app, argc, argv, options, [&] { return ksplice::run(options); });

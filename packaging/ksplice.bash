@@ -30,7 +30,11 @@ _ksplice() {
       compopt -o filenames 2>/dev/null || :
       mapfile -t COMPREPLY < <(compgen -d -- "$word")
       return ;;
-    --duration | --top) return ;;
+    --duration | --top | --tripwire) return ;;
+    --svg)
+      compopt -o filenames 2>/dev/null || :
+      mapfile -t COMPREPLY < <(compgen -f -- "$word")
+      return ;;
     --cve | --expires | --generation | --timeout | --attempts | --late-timeout | --description | --probation | --health-command) return ;;
   esac
   if [[ $word == -* ]]; then

@@ -22,13 +22,6 @@ struct Row {
   uint64_t calls = 0;
 };
 
-// A process names itself, and the text may go to a terminal.
-std::string printable(std::string text) {
-  for (char& c : text)
-    if (c < ' ' || c > '~') c = '?';
-  return text;
-}
-
 // The most frequent first.
 template <typename T>
 void sort_rows(std::vector<T>& rows) {
@@ -39,30 +32,43 @@ void sort_rows(std::vector<T>& rows) {
 struct ProcessRow {
   uint32_t pid = 0;
   std::string name;
-  uint64_t calls = 0, new_calls = 0;
+  uint64_t calls = 0, new_calls = 0, trips = 0;
 };
+
+std::string event_name(const trace_event& event) {
+  return {event.name, ::strnlen(event.name, TRACE_NAME)};
+}
+
+double seconds_of(const Trace& trace, const trace_event& event) {
+  return static_cast<double>(event.time - std::min<uint64_t>(event.time, trace.begin_ns)) / 1e9;
+}
 
 std::vector<ProcessRow> process_rows(const TraceData& data) {
   std::vector<ProcessRow> rows;
   for (const auto& [pid, process] : data.processes)
     rows.push_back({pid, std::string(process.name, ::strnlen(process.name, TRACE_NAME)),
-                    process.calls, process.new_calls});
+                    process.calls, process.new_calls, process.trips});
   sort_rows(rows);
   return rows;
 }
 
 struct StackRow {
   std::vector<std::string> frames;
-  uint64_t calls = 0;
+  uint64_t calls = 0, new_calls = 0;
 };
 
 // Stacks of which the callers read the same are one.
 std::vector<StackRow> stack_rows(const FunctionTrace& function, const SymbolTable& symbols) {
-  std::map<std::vector<std::string>, uint64_t> calls;
-  for (const auto& [frames, count] : function.data.stacks)
-    calls[callers(frames, function.target, symbols)] += count;
+  std::map<std::vector<std::string>, StackRow> by_text;
+  for (const TraceStack& stack : function.data.stacks) {
+    std::vector<std::string> frames = callers(stack.frames, function.target, symbols);
+    StackRow& row = by_text[frames];
+    row.frames = std::move(frames);
+    row.calls += stack.calls;
+    row.new_calls += stack.new_calls;
+  }
   std::vector<StackRow> rows;
-  for (const auto& [frames, count] : calls) rows.push_back({frames, count});
+  for (const auto& [frames, row] : by_text) rows.push_back(row);
   sort_rows(rows);
   return rows;
 }
@@ -187,6 +193,56 @@ std::string stacks_text(const FunctionTrace& function, const SymbolTable& symbol
   return text;
 }
 
+std::string tripwire_text(const Trace& trace, const FunctionTrace& function, size_t top) {
+  const auto& [wire, log] = *function.tripwire;
+  const trace_counts& counts = function.data.counts;
+  std::string text = fmt::format("  tripwire  {} calls met: {}\n", number_text(counts.trips),
+                                 printable(wire.condition));
+  std::vector<Row> rows;
+  for (const ProcessRow& row : process_rows(function.data))
+    if (row.trips != 0)
+      rows.push_back({fmt::format("{} ({})", printable(row.name), row.pid), row.trips});
+  sort_rows(rows);
+  text += list_text("", rows, top, 0);
+  for (size_t i = 0; i < log.size() && i < top; ++i)
+    text += fmt::format("            at {:.3f} s {} ({}) of user {}: {}\n",
+                        seconds_of(trace, log[i]), printable(event_name(log[i])), log[i].pid,
+                        log[i].uid, values_text(wire, log[i]));
+  if (counts.unread != 0)
+    text +=
+        fmt::format("            (of {} calls it could not be read)\n", number_text(counts.unread));
+  return text;
+}
+
+std::string reach_label(const ReachRow& row) {
+  std::string text = printable(row.program);
+  text += row.pids.size() == 1 ? fmt::format(" ({})", *row.pids.begin())
+                               : fmt::format(" ({} processes)", row.pids.size());
+  if (row.is_interrupt) text += ", in an interrupt";
+  if (row.is_thread) return text + ", in the kernel";
+  if (row.is_unread) return text + ", went away before it could be looked at";
+  if (row.gone.empty()) return text;
+  return text + (row.gone.size() == row.pids.size()
+                     ? ", went away"
+                     : fmt::format(", {} of them went away", row.gone.size()));
+}
+
+std::string reach_text(const FunctionTrace& function, size_t top) {
+  const std::vector<ReachRow>& rows = *function.reach;
+  std::string text;
+  for (size_t i = 0; i < rows.size() && i < top; ++i) {
+    text += fmt::format("  {:<10}{:>10}  {}\n", i == 0 ? "reached by" : "",
+                        number_text(rows[i].calls), reach_label(rows[i]));
+    for (const std::string& frame : rows[i].frames)
+      text += fmt::format("{:>26}{}\n", "", printable(frame));
+  }
+  if (rows.size() > top) text += fmt::format("            and {} others\n", rows.size() - top);
+  if (function.data.counts.no_user != 0)
+    text += fmt::format("            (of {} calls it could not be kept)\n",
+                        number_text(function.data.counts.no_user));
+  return text;
+}
+
 std::string function_text(const Trace& trace, const FunctionTrace& function,
                           const SymbolTable& symbols, size_t top) {
   const TraceTarget& target = function.target;
@@ -214,14 +270,17 @@ std::string function_text(const Trace& trace, const FunctionTrace& function,
   for (const ProcessRow& row : process_rows(data))
     rows.push_back({fmt::format("{} ({})", printable(row.name), row.pid), row.calls});
   text += list_text("processes", rows, top, data.counts.unlisted);
+  if (function.tripwire) text += tripwire_text(trace, function, top);
+  if (function.reach) text += reach_text(function, top);
   return text + stacks_text(function, symbols, top);
 }
 
-Json processes_json(const TraceData& data, bool are_unsure) {
+Json processes_json(const FunctionTrace& function, bool are_unsure) {
   Json list = Json::array();
-  for (const ProcessRow& row : process_rows(data)) {
+  for (const ProcessRow& row : process_rows(function.data)) {
     list.push_back({{"pid", row.pid}, {"name", row.name}, {"calls", row.calls}});
     if (!are_unsure) list.back()["new_calls"] = row.new_calls;
+    if (function.tripwire) list.back()["trips"] = row.trips;
   }
   return list;
 }
@@ -235,14 +294,51 @@ Json results_json(const FunctionTrace& function, bool are_unsure) {
   return list;
 }
 
-Json stacks_json(const FunctionTrace& function, const SymbolTable& symbols) {
+Json stacks_json(const FunctionTrace& function, const SymbolTable& symbols, bool are_unsure) {
   Json list = Json::array();
-  for (const StackRow& row : stack_rows(function, symbols))
+  for (const StackRow& row : stack_rows(function, symbols)) {
     list.push_back({{"calls", row.calls}, {"frames", row.frames}});
+    if (!are_unsure) list.back()["new_calls"] = row.new_calls;
+  }
   return list;
 }
 
-Json function_json(const FunctionTrace& function, const SymbolTable& symbols, bool are_unsure) {
+Json tripwire_json(const Trace& trace, const FunctionTrace& function) {
+  const auto& [wire, log] = *function.tripwire;
+  Json list = Json::array();
+  for (const trace_event& event : log) {
+    list.push_back({{"at_s", seconds_of(trace, event)},
+                    {"pid", event.pid},
+                    {"name", event_name(event)},
+                    {"uid", event.uid},
+                    {"values", Json::object()}});
+    for (const auto& [operand, value] : compared_values(wire, event))
+      list.back()["values"][operand] = value;
+  }
+  return {{"condition", wire.condition},
+          {"calls", function.data.counts.trips},
+          {"not_read", function.data.counts.unread},
+          {"log", list}};
+}
+
+Json reach_json(const FunctionTrace& function, bool are_unsure) {
+  Json list = Json::array();
+  for (const ReachRow& row : *function.reach) {
+    list.push_back({{"program", row.program},
+                    {"calls", row.calls},
+                    {"frames", row.frames},
+                    {"pids", row.pids},
+                    {"gone", row.gone},
+                    {"in_kernel", row.is_thread},
+                    {"in_interrupt", row.is_interrupt},
+                    {"unread", row.is_unread}});
+    if (!are_unsure) list.back()["new_calls"] = row.new_calls;
+  }
+  return list;
+}
+
+Json function_json(const Trace& trace, const FunctionTrace& function, const SymbolTable& symbols) {
+  const bool are_unsure = trace.bodies_are_unsure;
   const TraceTarget& target = function.target;
   const trace_counts& counts = function.data.counts;
   Json new_addrs = Json::array();
@@ -260,11 +356,14 @@ Json function_json(const FunctionTrace& function, const SymbolTable& symbols, bo
     json["latency"][BodyNames[body]] = to_json(function.data.latencies[body]);
   json["returns"] = results_json(function, are_unsure);
   json["other_returns"] = counts.no_result;
-  json["processes"] = processes_json(function.data, are_unsure);
+  json["processes"] = processes_json(function, are_unsure);
   json["other_processes"] = counts.unlisted;
-  json["stacks"] = stacks_json(function, symbols);
+  json["stacks"] = stacks_json(function, symbols, are_unsure);
   json["stacks_looked_at"] = counts.stacks;
   json["stacks_not_kept"] = counts.no_stack;
+  if (function.tripwire) json["tripwire"] = tripwire_json(trace, function);
+  if (function.reach) json["reach"] = reach_json(function, are_unsure);
+  if (function.reach) json["reach_not_kept"] = counts.no_user;
   return json;
 }
 
@@ -283,6 +382,12 @@ std::vector<std::string> callers(const std::vector<uint64_t>& frames, const Trac
   for (size_t i = 0; i < frames.size(); ++i)
     if (i != 0 || !is_own(frames[i])) texts.push_back(symbols.text(frames[i]));
   return texts;
+}
+
+std::string printable(std::string text) {
+  for (char& c : text)
+    if (c < ' ' || c > '~') c = '?';
+  return text;
 }
 
 std::string time_text(uint64_t ns) {
@@ -310,7 +415,7 @@ std::string to_text(const Trace& trace, const SymbolTable& symbols, size_t top) 
 Json to_json(const Trace& trace, const SymbolTable& symbols) {
   Json functions = Json::array();
   for (const FunctionTrace& function : trace.functions)
-    functions.push_back(function_json(function, symbols, trace.bodies_are_unsure));
+    functions.push_back(function_json(trace, function, symbols));
   return {{"seconds", trace.seconds},
           {"interrupted", trace.is_interrupted},
           {"bodies_unsure", trace.bodies_are_unsure},

@@ -61,19 +61,37 @@ ResultType result_type(const btf* types, const std::string& function) {
   return found;
 }
 
-KernelTypes::KernelTypes() : vmlinux_(btf__load_vmlinux_btf()) {}
+// Where there are none, libbpf would say so on standard error, before the code of an error.
+KernelTypes::KernelTypes() {
+  libbpf_set_print(nullptr);
+  vmlinux_ = btf__load_vmlinux_btf();
+}
 
 KernelTypes::~KernelTypes() { btf__free(vmlinux_); }
 
+void KernelTypes::look(const std::string& module, const std::string& function,
+                       const std::function<void(const btf*)>& body) const {
+  // The compiler's copies are no functions of the source: they may take and return something else.
+  if (vmlinux_ == nullptr || function.find('.') != std::string::npos) return body(nullptr);
+  if (module == "vmlinux") return body(vmlinux_);
+  const std::unique_ptr<btf, decltype(&btf__free)> types(
+      btf__load_module_btf(module.c_str(), vmlinux_), btf__free);
+  body(types.get());
+}
+
 ResultType KernelTypes::result_of(const std::string& module, const std::string& function) const {
-  if (vmlinux_ == nullptr) return {};
-  // The compiler's copies are no functions of the source, and may return something else.
-  if (function.find('.') != std::string::npos) return {};
-  if (module == "vmlinux") return result_type(vmlinux_, function);
-  btf* types = btf__load_module_btf(module.c_str(), vmlinux_);
-  if (types == nullptr) return {};
-  const ResultType result = result_type(types, function);
-  btf__free(types);
+  ResultType result;
+  look(module, function, [&](const btf* types) {
+    if (types != nullptr) result = result_type(types, function);
+  });
+  return result;
+}
+
+Tripwire KernelTypes::tripwire(const std::string& module, const std::string& function,
+                               const std::string& condition) const {
+  Tripwire result;
+  look(module, function,
+       [&](const btf* types) { result = make_tripwire(types, function, condition); });
   return result;
 }
 

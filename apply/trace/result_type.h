@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+
+#include "apply/trace/tripwire.h"
 
 struct btf;
 
@@ -28,8 +31,14 @@ class KernelTypes {
   ~KernelTypes();
   bool are_there() const { return vmlinux_ != nullptr; }
   ResultType result_of(const std::string& module, const std::string& function) const;
+  // Throws Error("bad_condition").
+  Tripwire tripwire(const std::string& module, const std::string& function,
+                    const std::string& condition) const;
 
  private:
+  // With the types that may have the function; nullptr: there are none.
+  void look(const std::string& module, const std::string& function,
+            const std::function<void(const btf*)>& body) const;
   btf* vmlinux_ = nullptr;
 };
 

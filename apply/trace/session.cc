@@ -63,13 +63,22 @@ std::string obstacle() {
   return "";
 }
 
-std::string last_words;  // of libbpf
+constexpr size_t LongestWords = 1000;  // of one message
+std::string last_words;                // of libbpf
 
 int keep_words(enum libbpf_print_level level, const char* format, va_list arguments) {
   if (level != LIBBPF_WARN) return 0;
-  char text[512];
-  const int length = ::vsnprintf(text, sizeof text, format, arguments);
-  last_words.append(text, std::min<size_t>(std::max(length, 0), sizeof text - 1));
+  va_list again;
+  va_copy(again, arguments);
+  const int length = ::vsnprintf(nullptr, 0, format, again);
+  va_end(again);
+  if (length < 0) return length;
+  std::string text(static_cast<size_t>(length) + 1, '\0');
+  ::vsnprintf(text.data(), text.size(), format, arguments);
+  text.pop_back();
+  // Why the kernel refuses a program is at the end of what it says.
+  if (text.size() > LongestWords) text.replace(0, text.size() - LongestWords, "[...]");
+  last_words += text;
   return length;
 }
 
@@ -137,6 +146,9 @@ trace_counts sum(const std::vector<trace_counts>& copies) {
     total.no_result += copy.no_result;
     total.stacks += copy.stacks;
     total.no_stack += copy.no_stack;
+    total.no_user += copy.no_user;
+    total.trips += copy.trips;
+    total.unread += copy.unread;
   }
   return total;
 }
@@ -158,19 +170,32 @@ trace_process sum(const std::vector<trace_process>& copies) {
   for (const trace_process& copy : copies) {
     total.calls += copy.calls;
     total.new_calls += copy.new_calls;
+    total.trips += copy.trips;
     if (total.name[0] == 0) std::copy_n(copy.name, TRACE_NAME, total.name);
+  }
+  return total;
+}
+
+trace_stack sum(const std::vector<trace_stack>& copies) {
+  trace_stack total = {};
+  for (const trace_stack& copy : copies) {
+    total.calls += copy.calls;
+    total.new_calls += copy.new_calls;
   }
   return total;
 }
 
 struct TraceSession::Parts {
   bpf_object* object = nullptr;
+  TraceOptions options;
+  ring_buffer* events = nullptr;
   std::vector<bpf_link*> links;  // in the order in which they were made
   std::vector<std::string> why_not;
   size_t size = 0;  // targets
 
   ~Parts() {
     detach();
+    ring_buffer__free(events);
     bpf_object__close(object);
   }
 
@@ -183,19 +208,49 @@ struct TraceSession::Parts {
   const bpf_map* map(const char* name) const { return bpf_object__find_map_by_name(object, name); }
 
   void load() {
-    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "ksplice_trace");
+    LIBBPF_OPTS(bpf_object_open_opts, open_options, .object_name = "ksplice_trace");
     object = bpf_object__open_mem(ksplice_trace_object,
-                                  ksplice_trace_object_end - ksplice_trace_object, &options);
+                                  ksplice_trace_object_end - ksplice_trace_object, &open_options);
     if (object == nullptr)
       throw Error("internal", fmt::format("libbpf does not take the programs: {}", last_words));
     for (const auto& [name, rows] : {std::pair("counts", size), {"latencies", size * TRACE_BODIES}})
       bpf_map__set_max_entries(bpf_object__find_map_by_name(object, name),
                                static_cast<uint32_t>(rows));
+    // Memory for what nobody asked for is none.
+    if (!options.users)
+      for (const char* name : {"user_stacks", "user_calls"})
+        bpf_map__set_max_entries(bpf_object__find_map_by_name(object, name), 1);
     if (const int error = bpf_object__load(object); error != 0)
       throw Error("no_bpf",
                   fmt::format("the kernel does not load the programs that count: {}{}{}",
                               ::strerror(-error), last_words.empty() ? "" : "\n", last_words),
                   NoBpfHint);
+  }
+
+  static int on_event(void* parts, void* data, size_t size) {
+    const auto& on_event = static_cast<Parts*>(parts)->options.on_event;
+    if (on_event && size >= sizeof(trace_event)) on_event(*static_cast<trace_event*>(data));
+    return 0;
+  }
+
+  void prepare() {
+    events = ring_buffer__new(bpf_map__fd(map("events")), on_event, this, nullptr);
+    if (events == nullptr)
+      throw Error("internal", fmt::format("events cannot be read: {}", ::strerror(errno)));
+    for (const auto& [target, tripwire] : options.tripwires) {
+      const uint32_t row = static_cast<uint32_t>(target);
+      if (::bpf_map_update_elem(bpf_map__fd(map("tripwires")), &row, &tripwire, BPF_ANY) != 0)
+        throw Error("internal", fmt::format("no condition can be set: {}", ::strerror(errno)));
+    }
+  }
+
+  // A stack of one of the two maps; empty if there is none of that id.
+  std::vector<uint64_t> stack(const char* name, uint32_t id) const {
+    std::vector<uint64_t> frames(TRACE_FRAMES);
+    if (id == TRACE_NO_STACK || ::bpf_map_lookup_elem(bpf_map__fd(map(name)), &id, frames.data()))
+      return {};
+    frames.erase(std::find(frames.begin(), frames.end(), 0), frames.end());
+    return frames;
   }
 
   void attach(const char* program, uint32_t type, uint64_t addr, uint64_t cookie,
@@ -225,13 +280,15 @@ struct TraceSession::Parts {
 };
 
 TraceSession::TraceSession(const std::vector<TraceTarget>& targets,
-                           const std::vector<ResultType>& types)
+                           const std::vector<ResultType>& types, TraceOptions options)
     : parts_(std::make_unique<Parts>()) {
+  parts_->options = std::move(options);
   libbpf_set_print(keep_words);
   allow_many_files();
   if (const std::string why = obstacle(); !why.empty()) throw Error("no_bpf", why, NoBpfHint);
   parts_->size = targets.size();
   parts_->load();
+  parts_->prepare();
   const uint32_t type = static_cast<uint32_t>(std::stoul(read_text(ProbeType)));
   parts_->why_not.resize(targets.size());
   for (size_t i = 0; i < targets.size(); ++i) {
@@ -251,10 +308,13 @@ TraceSession::TraceSession(const std::vector<TraceTarget>& targets,
 TraceSession::~TraceSession() = default;
 
 void TraceSession::count(bool on) {
-  const uint32_t zero = 0, value = on ? 1 : 0;
+  const uint32_t zero = 0;
+  const uint32_t value = on ? TRACE_COUNT | (parts_->options.users ? TRACE_USERS : 0) : 0;
   if (::bpf_map_update_elem(bpf_map__fd(parts_->map("counting")), &zero, &value, BPF_ANY) != 0)
     throw Error("internal", fmt::format("counting cannot be switched: {}", ::strerror(errno)));
 }
+
+void TraceSession::wait(int milliseconds) { ring_buffer__poll(parts_->events, milliseconds); }
 
 void TraceSession::detach() { parts_->detach(); }
 
@@ -284,12 +344,19 @@ std::vector<TraceData> TraceSession::read() const {
   for_each_key<trace_result_key>(results, [&](const trace_result_key& key) {
     all.at(key.function).results[key.body & 1][key.value] = sum(copies_of<uint64_t>(results, &key));
   });
-  const bpf_map *stack_calls = parts_->map("stack_calls"), *stacks = parts_->map("stacks");
+  const bpf_map* stack_calls = parts_->map("stack_calls");
   for_each_key<trace_stack_key>(stack_calls, [&](const trace_stack_key& key) {
-    std::vector<uint64_t> frames(TRACE_FRAMES);
-    if (::bpf_map_lookup_elem(bpf_map__fd(stacks), &key.stack, frames.data()) != 0) return;
-    frames.erase(std::find(frames.begin(), frames.end(), 0), frames.end());
-    all.at(key.function).stacks.emplace_back(frames, sum(copies_of<uint64_t>(stack_calls, &key)));
+    const std::vector<uint64_t> frames = parts_->stack("stacks", key.stack);
+    if (frames.empty()) return;
+    const trace_stack calls = sum(copies_of<trace_stack>(stack_calls, &key));
+    all.at(key.function).stacks.push_back({frames, calls.calls, calls.new_calls});
+  });
+  const bpf_map* user_calls = parts_->map("user_calls");
+  for_each_key<trace_user_key>(user_calls, [&](const trace_user_key& key) {
+    const trace_stack calls = sum(copies_of<trace_stack>(user_calls, &key));
+    all.at(key.function)
+        .users.push_back({key.pid, parts_->stack("user_stacks", key.user_stack),
+                          parts_->stack("stacks", key.stack), calls.calls, calls.new_calls});
   });
   return all;
 }

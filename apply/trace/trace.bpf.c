@@ -71,7 +71,7 @@ struct {
 	__uint(max_entries, TRACE_ROWS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct trace_stack_key);
-	__type(value, __u64);
+	__type(value, struct trace_stack);
 } stack_calls SEC(".maps");
 
 struct {
@@ -81,8 +81,39 @@ struct {
 	__type(value, struct trace_budget);
 } budget SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, TRACE_EVENTS);
+} events SEC(".maps");
+
+/* Returns the place in the queue, for the rest to be filled in; NULL if it is full. */
+static __always_inline struct trace_event *reserve_event(__u32 kind, __u32 function)
+{
+	struct trace_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+
+	if (!event)
+		return 0;
+	__builtin_memset(event, 0, sizeof(*event));
+	event->kind = kind;
+	event->function = function;
+	event->pid = bpf_get_current_pid_tgid() >> 32;
+	event->uid = bpf_get_current_uid_gid();
+	event->time = bpf_ktime_get_ns();
+	bpf_get_current_comm(event->name, sizeof(event->name));
+	return event;
+}
+
+/* Who reads /proc may still find it there. */
+static __always_inline void tell_process(__u32 function)
+{
+	struct trace_event *event = reserve_event(TRACE_EVENT_PROCESS, function);
+
+	if (event)
+		bpf_ringbuf_submit(event, 0);
+}
+
 static __always_inline void count_process(struct trace_counts *count, __u32 function, __u64 calls,
-					  __u64 new_calls)
+					  __u64 new_calls, __u64 trips)
 {
 	struct trace_process_key key = { function, bpf_get_current_pid_tgid() >> 32 };
 	struct trace_process *process = bpf_map_lookup_elem(&processes, &key);
@@ -90,8 +121,9 @@ static __always_inline void count_process(struct trace_counts *count, __u32 func
 	if (process) {
 		process->calls += calls;
 		process->new_calls += new_calls;
+		process->trips += trips;
 	} else {
-		struct trace_process first = { .calls = calls, .new_calls = new_calls };
+		struct trace_process first = { .calls = calls, .new_calls = new_calls, .trips = trips };
 
 		bpf_get_current_comm(first.name, sizeof(first.name));
 		if (bpf_map_update_elem(&processes, &key, &first, BPF_ANY))
@@ -116,24 +148,44 @@ static __always_inline int is_stack_wanted(struct trace_counts *count, __u64 now
 	return 1;
 }
 
-static __always_inline void count_stack(struct pt_regs *ctx, struct trace_counts *count,
-					__u32 function)
+/* Returns the id of the stack. */
+static __always_inline __u32 count_stack(struct pt_regs *ctx, struct trace_counts *count,
+					 __u32 function, __u64 body)
 {
 	struct trace_stack_key key = { .function = function };
+	struct trace_stack *found, first = { 1, body };
 	long stack = bpf_get_stackid(ctx, &stacks, 0);
-	__u64 *calls, one = 1;
 
 	count->stacks++;
 	if (stack < 0) {
 		count->no_stack++;
-		return;
+		return TRACE_NO_STACK;
 	}
 	key.stack = stack;
-	calls = bpf_map_lookup_elem(&stack_calls, &key);
-	if (calls)
-		++*calls;
-	else if (bpf_map_update_elem(&stack_calls, &key, &one, BPF_ANY))
+	found = bpf_map_lookup_elem(&stack_calls, &key);
+	if (found) {
+		found->calls++;
+		found->new_calls += body;
+	} else if (bpf_map_update_elem(&stack_calls, &key, &first, BPF_ANY)) {
 		count->no_stack++;
+		return TRACE_NO_STACK;
+	}
+	return stack;
+}
+
+/* The call goes on in the new body; its task may have moved to a processor whose copy is not there yet. */
+static __always_inline void move_stack(__u32 function, __u32 stack)
+{
+	struct trace_stack_key key = { function, stack };
+	struct trace_stack *found, first = { 0, 1 };
+
+	if (stack == TRACE_NO_STACK)
+		return;
+	found = bpf_map_lookup_elem(&stack_calls, &key);
+	if (found)
+		found->new_calls++;
+	else
+		bpf_map_update_elem(&stack_calls, &key, &first, BPF_ANY);
 }
 
 /*
@@ -147,40 +199,99 @@ struct {
 	__type(value, __u32);
 } counting SEC(".maps");
 
-static __always_inline int is_counting(void)
+static __always_inline __u32 what_counts(void)
 {
 	__u32 zero = 0, *on = bpf_map_lookup_elem(&counting, &zero);
 
-	return on && *on;
+	return on && (*on & TRACE_COUNT) ? *on : 0;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
+	__uint(max_entries, TRACE_ROWS);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, TRACE_FRAMES * sizeof(__u64));
+} user_stacks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, TRACE_ROWS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct trace_user_key);
+	__type(value, struct trace_stack);
+} user_calls SEC(".maps");
+
+/* From where in which program the call comes. */
+static __always_inline void count_user(struct pt_regs *ctx, struct trace_counts *count, __u32 function,
+				       __u64 body, struct trace_slot *slot)
+{
+	struct trace_user_key key = { function, bpf_get_current_pid_tgid() >> 32, TRACE_NO_STACK,
+				      slot->stack };
+	struct trace_stack *found, first = { 1, body };
+	long stack = bpf_get_stackid(ctx, &user_stacks, BPF_F_USER_STACK);
+
+	if (stack >= 0)
+		key.user_stack = stack;
+	slot->user_stack = key.user_stack;
+	slot->user_is_counted = 1;
+	found = bpf_map_lookup_elem(&user_calls, &key);
+	if (found) {
+		found->calls++;
+		found->new_calls += body;
+		return;
+	}
+	tell_process(function);
+	if (bpf_map_update_elem(&user_calls, &key, &first, BPF_ANY)) {
+		slot->user_is_counted = 0;
+		count->no_user++;
+	}
+}
+
+/* As move_stack(). */
+static __always_inline void move_user(__u32 function, struct trace_slot *slot)
+{
+	struct trace_user_key key = { function, bpf_get_current_pid_tgid() >> 32, slot->user_stack,
+				      slot->stack };
+	struct trace_stack *found, first = { 0, 1 };
+
+	if (!slot->user_is_counted)
+		return;
+	found = bpf_map_lookup_elem(&user_calls, &key);
+	if (found)
+		found->new_calls++;
+	else
+		bpf_map_update_elem(&user_calls, &key, &first, BPF_ANY);
 }
 
 /* The call is one that no probe has seen yet. */
 static __always_inline void begin(struct pt_regs *ctx, struct trace_counts *count,
 				  struct trace_slot_key *key, struct trace_slot *slot, __u64 body)
 {
-	__u64 now = bpf_ktime_get_ns();
+	struct trace_slot first = { .body = body, .stack = TRACE_NO_STACK };
+	__u32 wanted = what_counts();
 
-	if (!is_counting()) {
+	if (!wanted) {
 		if (slot)
 			slot->start = 0;	/* of a call that returned unseen */
 		return;
 	}
 	count->calls++;
 	count->new_calls += body;
-	count_process(count, key->function, 1, body);
-	if (is_stack_wanted(count, now))
-		count_stack(ctx, count, key->function);
-	/* Read again: what was done since is not of the function. */
-	now = bpf_ktime_get_ns();
-	if (slot) {
-		slot->start = now;
-		slot->body = body;
-	} else {
-		struct trace_slot first = { now, body };
-
-		bpf_map_update_elem(&slots, key, &first, BPF_ANY);
+	count_process(count, key->function, 1, body, 0);
+	if (is_stack_wanted(count, bpf_ktime_get_ns())) {
+		first.stack = count_stack(ctx, count, key->function, body);
+		if (wanted & TRACE_USERS)
+			count_user(ctx, count, key->function, body, &first);
 	}
+	/* Only now: what was done until here is not of the function. */
+	first.start = bpf_ktime_get_ns();
+	if (slot)
+		*slot = first;
+	else
+		bpf_map_update_elem(&slots, key, &first, BPF_ANY);
 }
+
+#include "trace_tripwire.bpf.c"
 
 /* At the entry of the original function, which each call passes. */
 SEC("kprobe")
@@ -191,8 +302,10 @@ int enter_old(struct pt_regs *ctx)
 	__u32 function = key.function;
 	struct trace_counts *count = bpf_map_lookup_elem(&counts, &function);
 
-	if (count)
-		begin(ctx, count, &key, bpf_map_lookup_elem(&slots, &key), TRACE_OLD);
+	if (!count)
+		return 0;
+	begin(ctx, count, &key, bpf_map_lookup_elem(&slots, &key), TRACE_OLD);
+	check_tripwire(ctx, count, function);
 	return 0;
 }
 
@@ -213,7 +326,9 @@ int enter_new(struct pt_regs *ctx)
 	} else if (slot->body == TRACE_OLD) {
 		slot->body = TRACE_NEW;
 		count->new_calls++;
-		count_process(count, function, 0, 1);
+		count_process(count, function, 0, 1, 0);
+		move_stack(function, slot->stack);
+		move_user(function, slot);
 	}
 	return 0;
 }

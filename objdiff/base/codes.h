@@ -115,6 +115,8 @@ inline constexpr Code Codes[] = {
     {"not_permitted", "only root can do this"},
     {"unknown_function", "the kernel has no function of that name to be traced"},
     {"inlined", "a function to be traced has no code of its own"},
+    {"bad_condition",
+     "a condition on arguments cannot be understood, or does not fit its function"},
     {"cannot_trace", "the kernel takes no probe at a function"},
     {"no_bpf", "the kernel has no BPF programs at kprobes, or lets nobody use them"},
     // of everything

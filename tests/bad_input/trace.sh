@@ -9,6 +9,10 @@ exits 2 "$trace" --duration=soon vfs_read
 exits 2 "$trace" --top=0 vfs_read
 exits 2 "$trace" --compare vfs_read
 exits 2 "$trace" --no-such-option vfs_read
+exits 2 "$trace" --svg
+exits 2 "$trace" --tripwire
+exits 2 "$trace" --duration=1 --compare --reach vfs_read
+exits 2 "$trace" --duration=1 --compare --tripwire='count > 1' vfs_read
 exits 0 "$trace" --help
 as_user=()
 [ "$(id -u)" -ne 0 ] || as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups)

@@ -29,6 +29,7 @@ proposes "abc abd" "$undo" ab
 proposes "xyz" "$view" --id x
 proposes "--duration" "$trace" --du
 proposes "" "$trace" --top 1
+proposes "" "$trace" --tripwire a
 proposes "bad" "$boot" --lift =
 proposes "" "$create" --cve CV
 cd "$WORK"
@@ -37,6 +38,7 @@ mkdir config-a config-b
 touch config-c x.tar.gz
 proposes "config-a config-b" "$create" --config = conf
 proposes "x.tar.gz" "$apply" x
+proposes "x.tar.gz" "$trace" --svg x # and no ids
 # Each option of each program is found.
 for program in "$create" "$sign" "$apply" "$boot" "$trace" "$view" "$undo"; do
   [ "$(_ksplice_options "$program" | wc -l)" -ge 6 ] || fail "too few options of $program"

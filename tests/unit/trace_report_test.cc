@@ -16,7 +16,7 @@ constexpr const char* Kallsyms =
     "ffffffffc0001000 t ksplice_abc_tcp_v4_rcv\t[ksplice_abc_vmlinux]\n";
 
 trace_process process(uint64_t calls, uint64_t new_calls, const char* name) {
-  trace_process made = {calls, new_calls, {}};
+  trace_process made = {calls, new_calls, 0, {}};
   std::strncpy(made.name, name, TRACE_NAME - 1);
   return made;
 }
@@ -54,8 +54,8 @@ FunctionTrace example() {
   data.processes = {{0, process(4, 4, "swapper/0")}, {17, process(6, 3, "nginx")}};
   data.results[TRACE_OLD] = {{0, 1}, {-22, 1}};
   data.results[TRACE_NEW] = {{-22, 7}};
-  data.stacks = {{{0xffffffff81000104, 0xffffffff81000210, 0xffffffff81000320}, 5},
-                 {{0xffffffffc0001004, 0xffffffff81000210, 0xffffffff81000320}, 3}};
+  data.stacks = {{{0xffffffff81000104, 0xffffffff81000210, 0xffffffff81000320}, 5, 3},
+                 {{0xffffffffc0001004, 0xffffffff81000210, 0xffffffff81000320}, 3, 3}};
   return function;
 }
 
@@ -127,7 +127,7 @@ TEST(TraceReport, JsonHasTheNumbers) {
   EXPECT_EQ(function["processes"][0].dump(),
             R"({"pid":17,"name":"nginx","calls":6,"new_calls":3})");
   EXPECT_EQ(function["stacks"].dump(),
-            R"([{"calls":8,"frames":["ip_deliver+0x10","ip_rcv+0x20"]}])");
+            R"([{"calls":8,"frames":["ip_deliver+0x10","ip_rcv+0x20"],"new_calls":6}])");
 }
 
 TEST(TraceReport, AFunctionThatNobodyCallsIsOneLine) {
@@ -147,6 +147,67 @@ TEST(TraceReport, SaysWhyAFunctionIsNotTraced) {
   EXPECT_EQ(to_text(trace, symbols, 5),
             "tcp_v4_rcv (vmlinux), update abc\n  not traced: no probe there\n");
   EXPECT_EQ(to_json(trace, symbols)["functions"][0]["not_traced"], "no probe there");
+}
+
+TEST(TraceReport, SaysWhoMetTheCondition) {
+  SymbolTable symbols(Kallsyms);
+  Trace trace = example_trace();
+  trace.begin_ns = 1'000'000'000;
+  FunctionTrace& function = trace.functions[0];
+  function.tripwire = {make_tripwire(nullptr, "f", "arg2 > 4096"), {}};
+  trace_event event = {};
+  event.pid = 17;
+  event.uid = 33;
+  event.time = 1'250'000'000;
+  std::strcpy(event.name, "ng\nx");
+  event.compared = 1;
+  event.values[0] = 5000;
+  function.tripwire->log = {event};
+  function.data.counts.trips = 2;
+  function.data.counts.unread = 3;
+  function.data.processes[17].trips = 2;
+  const std::string text = to_text(trace, symbols, 5);
+  EXPECT_NE(text.find("  tripwire  2 calls met: arg2 > 4096\n"
+                      "                     2  nginx (17)\n"
+                      "            at 0.250 s ng?x (17) of user 33: arg2 = 5000\n"
+                      "            (of 3 calls it could not be read)\n"),
+            std::string::npos)
+      << text;
+  const auto json = to_json(trace, symbols)["functions"][0];
+  EXPECT_EQ(json["tripwire"]["calls"], 2);
+  EXPECT_EQ(json["tripwire"]["log"][0]["values"]["arg2"], "5000");
+  EXPECT_EQ(json["processes"][0]["trips"], 2);
+}
+
+TEST(TraceReport, SaysWhichProgramsReachIt) {
+  SymbolTable symbols(Kallsyms);
+  Trace trace = example_trace();
+  ReachRow program, gone, thread;
+  program.program = "/bin/x";
+  program.frames = {"read+0x1 [/lib/y]", "main+0x2 [/bin/x]"};
+  program.pids = {7, 8};
+  program.gone = {8};
+  program.calls = 5;
+  gone.program = "y";
+  gone.pids = gone.gone = {9};
+  gone.is_unread = true;
+  gone.calls = 2;
+  thread.program = "kworker";
+  thread.pids = {3};
+  thread.is_thread = thread.is_interrupt = true;
+  thread.calls = 1;
+  trace.functions[0].reach = {program, gone, thread};
+  const std::string text = to_text(trace, symbols, 5);
+  EXPECT_NE(text.find("  reached by         5  /bin/x (2 processes), 1 of them went away\n"
+                      "                          read+0x1 [/lib/y]\n"
+                      "                          main+0x2 [/bin/x]\n"
+                      "                     2  y (9), went away before it could be looked at\n"
+                      "                     1  kworker (3), in an interrupt, in the kernel\n"),
+            std::string::npos)
+      << text;
+  const auto json = to_json(trace, symbols)["functions"][0]["reach"];
+  EXPECT_EQ(json[0]["gone"].dump(), "[8]");
+  EXPECT_EQ(json[1]["unread"], true);
 }
 
 TEST(TraceReport, Times) {

@@ -4,7 +4,7 @@
 # has a code.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-gcc -O2 -static -o "$WORK/caller" "$SOURCE_TREE/tests/vm/caller.c"
+gcc -O2 -fno-omit-frame-pointer -static -o "$WORK/caller" "$SOURCE_TREE/tests/vm/caller.c"
 
 try() { # --series S
   get_kernel "$@"
@@ -67,6 +67,53 @@ start --json do_sys_openat2
 caller 70 /none
 stop
 grep -A 1 '"meaning": "-2 (ENOENT)"' /tmp/out | grep -q '"calls": 70,' || { cat /tmp/out; exit 1; }
+echo '== picture'
+fails failed ksplice-trace --svg=/no/such/folder/x.svg traced
+fails failed ksplice-trace --svg=/dev/null traced
+[ -c /dev/null ] || exit 1
+start --svg=/tmp/trace.svg traced
+caller 20 /proc/version
+stop
+echo '== picture begins'
+cat /tmp/trace.svg
+echo '== picture ends'
+echo '== reach'
+reach() { sed -n '/"reach"/,$'"s/^ *\"$1\": \(.*[^,]\),*\$/\1/p" /tmp/out | xargs; }
+start --json --reach traced
+tracer=$!
+caller 30 /proc/version 512 3000 # while it waits, one can look what it is
+end $tracer
+is '/usr/bin/caller 30 30 false' "$(reach program) $(reach calls) $(reach new_calls) $(reach unread)"
+sed -n '/"gone"/,/]/p' /tmp/out | grep -q '[0-9]' || { cat /tmp/out; exit 1; }
+sed -n '/"reach"/,$p' /tmp/out | grep -q '"main+0x[0-9a-f]* \[/usr/bin/caller\]"' || { cat /tmp/out; exit 1; }
+start --reach traced
+tracer=$!
+kill -STOP $tracer
+caller 5 /proc/version
+kill -CONT $tracer
+end $tracer
+cat /tmp/out
+grep -q '^  reached by *5  caller ([0-9]*), went away before it could be looked at$' /tmp/out || exit 1
+echo '== tripwire'
+wire() { sed -n '/"tripwire"/,/"log"/'"s/^ *\"$1\": \([0-9]*\),*\$/\1/p" /tmp/out; }
+start --json --tripwire='count == 3333 && buf != NULL' ksys_read
+caller 40 /proc/version 3333
+caller 60 /proc/version
+stop
+is '40 0' "$(wire calls) $(wire not_read)"
+is '40 40' "$(grep -c '"count": "3333"' /tmp/out) $(grep -c '^tripwire: ksys_read: caller ([0-9]*): count = 3333, buf = 0x' /tmp/err)"
+is 40 "$(sed -n '/"name": "caller"/,/}/s/^ *"trips": \([0-9]*\).*/\1/p' /tmp/out | sort -n | tail -n 1)"
+# Also of calls that go on in the new code.
+start --json --tripwire='version_proc_show: v == NULL || m->op->start != NULL && m->size >= 4096' traced
+caller 25 /proc/version
+stop
+is '25 0 25' "$(wire calls) $(wire not_read) $(field new_calls)"
+fails bad_condition ksplice-trace --tripwire='nix > 1' version_proc_show
+fails bad_condition ksplice-trace --tripwire='m->nix > 1' version_proc_show
+fails bad_condition ksplice-trace --tripwire='m->size < 0' version_proc_show
+fails bad_condition ksplice-trace --tripwire='arg1 != NULL' version_proc_show ksys_read
+fails bad_condition ksplice-trace --tripwire='vfs_read: arg1 != NULL' version_proc_show
+fails bad_condition ksplice-trace --tripwire='arg1 != 1' --tripwire='arg1 != 2' version_proc_show
 echo '== undone and applied meanwhile'
 start --json traced
 ksplice-undo -q traced || exit 1
@@ -105,6 +152,30 @@ compared traced 30 0
 grep '^Linux' /proc/version || exit 1
 echo x >bad.tar.gz
 fails bad_tarball ksplice-trace --compare bad.tar.gz
+echo '== interrupted'
+# ended WORDS...: it ended with "interrupted", and says that.
+ended() {
+  wait $! && { echo 'FAILED: not interrupted'; cat /tmp/out; exit 1; }
+  grep -qx interrupted /tmp/err && grep -qx "$*" /tmp/err || { echo "FAILED: not '$*'"; cat /tmp/err; exit 1; }
+}
+start --raw-errors --compare --duration=60 ksplice-traced.tar.gz
+kill -INT $!
+ended 'update traced is not in the kernel now'
+mkdir /tmp/beside
+cp "$(command -v ksplice-trace)" /tmp/beside
+printf '#!/bin/sh\nksplice-apply "$@" && touch /tmp/applied; sleep 600\n' >/tmp/beside/ksplice-apply
+chmod 755 /tmp/beside/ksplice-apply
+/tmp/beside/ksplice-trace --raw-errors --compare --duration=0.1 ksplice-traced.tar.gz >/tmp/out 2>/tmp/err &
+for _ in $(seq 1200); do [ -e /tmp/applied ] && break; usleep 50000; done
+kill -INT $!
+ended 'update traced is applied now, and stays so'
+grep '^new Linux' /proc/version || exit 1
+start --compare --duration=3 --svg=/tmp/both.svg traced
+for _ in $(seq 1200); do [ "$(grep -c '^tracing' /tmp/err)" = 2 ] && break; usleep 50000; done
+stop
+grep -q '>update traced: before<' /tmp/both.svg && grep -q '>after it was undone<' /tmp/both.svg || exit 1
+grep '^note: Ctrl-C ended the part after it at [0-9.]* s; the update stays undone$' /tmp/out || { cat /tmp/out; exit 1; }
+grep '^Linux' /proc/version || exit 1
 echo '== codes'
 fails unknown_function ksplice-trace no_such
 fails target_not_loaded ksplice-trace ext9:no_such
@@ -119,7 +190,8 @@ echo x >bad.tar.gz
 fails bad_tarball ksplice-trace bad.tar.gz
 mount -t tmpfs none /sys/kernel/btf
 umount /sys/kernel/tracing
-ksplice-trace --duration=0.1 version_proc_show | grep 'no types (BTF)' || exit 1
+ksplice-trace --duration=0.1 --tripwire='arg1 != 0' version_proc_show | grep 'no types (BTF)' || exit 1
+fails bad_condition ksplice-trace --tripwire='m->size > 1' version_proc_show
 umount /sys/kernel/btf
 mount -t tmpfs none /sys/bus/event_source
 fails no_bpf ksplice-trace version_proc_show
@@ -131,5 +203,22 @@ grep -q 'locked down' /tmp/err || exit 1
 echo "== done"
 EOS
   [ "$(tail -n 1 "$WORK/transcript")" = "== done" ] || fail "the transcript of $VERSION is not whole"
+  sed -n '/^== picture begins/,/^== picture ends/{//!p}' "$WORK/transcript" >"$WORK/trace.svg"
+  python3 - "$WORK/trace.svg" <<'END' || fail "the picture is not as it should be"
+import sys
+import xml.etree.ElementTree as tree
+
+svg = tree.parse(sys.argv[1]).getroot()
+name = "{http://www.w3.org/2000/svg}"
+assert svg.tag == name + "svg", svg.tag
+assert {each.tag.removeprefix(name) for each in svg.iter()} == {"svg", "title", "rect", "text", "g"}
+texts = [each.text for each in svg.iter(name + "text")]
+assert any(text.startswith("20 calls in ") and text.endswith(": 0 of the old code, 20 of the new code") for text in texts), texts
+assert "callers of the new code: stacks of 20 calls" in texts and "time, old" not in "".join(texts), texts
+assert not any(text.startswith("callers of the old code") for text in texts), texts
+cells = [each.text for each in svg.iter(name + "title")]
+for cell in ("version_proc_show", "seq_read_iter", "do_syscall_64"):
+    assert cell + ": 20 calls, 100.0 %" in cells, cells
+END
 }
 for series in ${SERIES:-$own_series}; do try --series "$series"; done
