@@ -115,7 +115,8 @@ std::vector<ObjectPair> compile_tree(const Options& options, const KernelConfig&
                   judge,
                   get_series(kernel.release),
                   !options.no_shortcuts,
-                  keeps_commands(affected.changes) && !affected.makes_headers};
+                  keeps_commands(affected.changes) && !affected.makes_headers,
+                  options.leave_out_init};
   return build_pairs(input, progress);
 }
 

@@ -27,23 +27,25 @@ constexpr OutsideProgram Programs[] = {
     {"arch/x86/entry/vdso", "arch/x86/entry/vdso/", "the vdso, which processes have mapped",
      "$(obj)/vdso64.so.dbg $(if $(CONFIG_IA32_EMULATION),$(obj)/vdso32.so.dbg) "
      "$(if $(CONFIG_X86_X32_ABI),$(obj)/vdsox32.so.dbg)",
-     "$(vobjs) $(if $(CONFIG_IA32_EMULATION),$(vobjs32)) $(obj)/vdso.lds", false},
+     "$(vobjs) $(if $(CONFIG_IA32_EMULATION),$(vobjs32)) $(obj)/vdso.lds", false, false},
     {"arch/x86/boot", "arch/x86/boot/", "the code that the boot loader starts", "$(SETUP_OBJS)",
-     "$(SETUP_OBJS)", true},
+     "$(SETUP_OBJS)", true, true},
     {"arch/x86/boot/compressed", "arch/x86/boot/", "the code that unpacks the kernel",
-     "$(filter-out %/piggy.o,$(vmlinux-objs-y))", "$(filter-out %/piggy.o,$(vmlinux-objs-y))",
+     "$(filter-out %/piggy.o,$(vmlinux-objs-y))", "$(filter-out %/piggy.o,$(vmlinux-objs-y))", true,
      true},
     {"arch/x86/realmode/rm", "arch/x86/realmode/rm/", "the code that starts other processors",
-     "$(REALMODE_OBJS)", "$(REALMODE_OBJS)", false},
+     "$(REALMODE_OBJS)", "$(REALMODE_OBJS)", false, false},
     {"arch/x86/purgatory", "arch/x86/purgatory/", "the code that runs between two kernels",
      "$(if $(CONFIG_KEXEC_FILE),$(PURGATORY_OBJS))", "$(if $(CONFIG_KEXEC_FILE),$(PURGATORY_OBJS))",
-     false},
+     false, false},
     {"drivers/firmware/efi/libstub", "drivers/firmware/efi/libstub/",
      "the code that the firmware starts", "$(if $(CONFIG_EFI_STUB),$(lib-y))",
-     "$(if $(CONFIG_EFI_STUB),$(lib-y))", false},
+     "$(if $(CONFIG_EFI_STUB),$(lib-y))", false, true},
     {"arch/x86/kernel", "arch/x86/kernel/vmlinux.lds.S", "the kernel's layout",
-     "$(obj)/vmlinux.lds", "$(obj)/vmlinux.lds", false},
+     "$(obj)/vmlinux.lds", "$(obj)/vmlinux.lds", false, false},
 };
+
+constexpr const char* LeaveOutInit = "--leave-out-init";
 
 // What the boot code is told of a finished kernel, and of the packed one, here without meaning.
 constexpr const char* KernelAddresses[] = {"_text", "__start_rodata", "__bss_start", "_end"};
@@ -217,6 +219,16 @@ Refusal refuse_outside(const std::string& code, const std::string& thing,
   return refusal;
 }
 
+std::vector<std::string> leave_out_boot_code(std::vector<Refusal>& refusals) {
+  std::vector<std::string> notes;
+  std::erase_if(refusals, [&](const Refusal& refusal) {
+    if (refusal.option != LeaveOutInit) return false;
+    notes.push_back("left out, as it has run already: " + refusal.message);
+    return true;
+  });
+  return notes;
+}
+
 Outside::Outside(Overlay& overlay, const Kbuild& kbuild,
                  std::vector<const OutsideProgram*> programs,
                  const std::vector<FileChange>& changes)
@@ -348,6 +360,10 @@ void Outside::compare_parts(std::vector<Refusal>& refusals) const {
         "unsupported_file", name,
         fmt::format("the patch changes {} of {}", name, part.program->what), changes_in(name)));
     refusals.back().found = difference;
+    if (!part.program->has_run) continue;
+    refusals.back().option = LeaveOutInit;
+    refusals.back().advice +=
+        fmt::format("; or, if the rest of the patch does not need it, use {}", LeaveOutInit);
   }
 }
 

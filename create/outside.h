@@ -33,6 +33,7 @@ struct OutsideProgram {
   const char* goals;
   const char* parts;
   bool reads_tables;  // includes what the kernel's build makes of tables
+  bool has_run;       // before the kernel, and does not run again while that runs
 };
 
 // Those that may read one of changed, where readers are the .c and .S files that may include it.
@@ -60,7 +61,8 @@ class Outside {
 
   // On the tree as it is.
   void build_pre();
-  // On the patched tree, after its units were compiled. Returns what cannot be updated.
+  // On the patched tree, after its units were compiled. Returns what cannot be updated; of it, what
+  // has run already has the option by which it may stay as it is.
   std::vector<Refusal> build_post();
 
  private:
@@ -86,5 +88,8 @@ class Outside {
 // A refusal of something that is made from changed files (all may be empty).
 Refusal refuse_outside(const std::string& code, const std::string& thing,
                        const std::string& message, const std::vector<std::string>& changed);
+
+// Takes away those that --leave-out-init takes on; returns a note for each.
+std::vector<std::string> leave_out_boot_code(std::vector<Refusal>& refusals);
 
 }  // namespace ksplice

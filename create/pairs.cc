@@ -410,6 +410,8 @@ std::vector<ObjectPair> build_all(const PairInput& input, const ObjState& start,
   const std::map<std::string, std::string> made = made_headers(input, pre);
   const std::map<std::string, BuiltUnit> built = build_post(input, chosen, pre, progress);
   std::vector<Refusal> refusals = outside.build_post();
+  std::vector<std::string> notes;
+  if (input.leaves_out_boot_code) notes = leave_out_boot_code(refusals);
   compare_made(input, made, refusals);
   std::vector<ObjectPair> pairs;
   std::vector<const AffectedUnit*> units;  // of pairs, in the same order
@@ -442,6 +444,8 @@ std::vector<ObjectPair> build_all(const PairInput& input, const ObjState& start,
   }
   if (!refusals.empty()) throw Refused(refusals);
   build_moved(input, start, pre, units, pairs, progress);
+  if (!pairs.empty())
+    pairs.front().notes.insert(pairs.front().notes.end(), notes.begin(), notes.end());
   check_source(input, chosen, pre, built);
   split_by_target(pairs);
   return pairs;
@@ -456,9 +460,19 @@ std::vector<ObjectPair> build_pairs(const PairInput& input, Progress& progress) 
     if (!own.empty()) {
       progress.note(fmt::format("the patch's own files first, then {} that only read its headers",
                                 counted(input.units.size() - own.size(), "unit")));
-      const PairInput first{
-          input.overlay, input.kbuild, own, input.outside, input.changes,   input.files,
-          input.cache,   input.key,    {},  input.series,  input.shortcuts, input.keeps_commands};
+      const PairInput first{input.overlay,
+                            input.kbuild,
+                            own,
+                            input.outside,
+                            input.changes,
+                            input.files,
+                            input.cache,
+                            input.key,
+                            {},
+                            input.series,
+                            input.shortcuts,
+                            input.keeps_commands,
+                            input.leaves_out_boot_code};
       input.judge(build_all(first, start, progress));
       swap_out(input.overlay, input.changes);
       start.restore();

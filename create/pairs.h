@@ -48,6 +48,7 @@ struct PairInput {
   // that are known (recompile.h).
   bool shortcuts = true;
   bool keeps_commands = false;  // the patch leaves alone what these come from
+  bool leaves_out_boot_code = false;
 };
 
 struct PairObjects {
