@@ -244,12 +244,15 @@ void build_moved(const PairInput& input, const ObjState& start,
 
 }  // namespace
 
-PairObjects compare_pair(const ObjectPair& pair) {
+PairObjects compare_pair(const ObjectPair& pair, ModuleExit module_exit) {
   PairObjects objects;
   auto read = [&](const fs::path& path) {
     Object object;
     if (!path.empty()) object = read_object(path.string());
     object.path = pair.unit;
+    if (module_exit == ModuleExit::Live)
+      for (const auto& section : object.sections)
+        if (section->name == ".exit.text") section->name = ".text.exit.text";
     // Functions that share a section (.sched.text) are compared and taken out one by one.
     normalise(object);
     return object;

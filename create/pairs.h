@@ -56,8 +56,12 @@ struct PairObjects {
   ObjectDiff diff;
 };
 
+// What the exit code of a unit (.exit.text) is: kept apart, as start code is, or code like any
+// other. In a loaded module it is still to run.
+enum class ModuleExit { Apart, Live };
+
 // Reads and compares the objects of a pair. pre stays empty if the unit is new, post if it is gone.
-PairObjects compare_pair(const ObjectPair& pair);
+PairObjects compare_pair(const ObjectPair& pair, ModuleExit module_exit = ModuleExit::Apart);
 
 // kbuild puts one object into several modules ("a:b" is its target then): makes a pair for each.
 void split_by_target(std::vector<ObjectPair>& pairs);

@@ -11,6 +11,7 @@
 #include "create/neighbours.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/process.h"
+#include "objdiff/diff/diff_refusals.h"
 #include "objdiff/match/run_pre.h"
 #include "objdiff/object/atoms.h"
 #include "objdiff/object/elf_read.h"
@@ -46,31 +47,75 @@ bool is_harmless(const Refusal& refusal, const std::string& target) {
                                             refusal.section.rfind(".exit", 0) == 0);
 }
 
+ChangedUnit diff_pair(const ObjectPair& pair, ModuleExit module_exit) {
+  PairObjects objects = compare_pair(pair, module_exit);
+  ChangedUnit unit;
+  unit.name = pair.unit;
+  unit.target = pair.target;
+  unit.pre = std::move(objects.pre);
+  unit.post = std::move(objects.post);
+  unit.diff = std::move(objects.diff);
+  return unit;
+}
+
+bool is_of_exit(const Refusal& refusal) {
+  return refusal.code == "init_changed" && refusal.section == ".exit.text";
+}
+
+bool is_of_start(const Refusal& refusal) {
+  return (refusal.code == "init_changed" && !is_of_exit(refusal)) ||
+         refusal.code == "registration_changed" || refusal.code == "init_needed";
+}
+
+// The modules whose exit code changes and whose start code does not. It is still to run, and is
+// replaced; together with start code, which has run, it would take down what was never set up.
+std::set<std::string> modules_with_new_exit(const std::deque<ChangedUnit>& units) {
+  std::set<std::string> exits, starts;
+  for (const ChangedUnit& unit : units)
+    for (const Refusal& refusal : unit.diff.refusals) {
+      if (is_of_exit(refusal)) exits.insert(unit.target);
+      if (is_of_start(refusal)) starts.insert(unit.target);
+    }
+  exits.erase("vmlinux");
+  for (const std::string& target : starts) exits.erase(target);
+  return exits;
+}
+
 }  // namespace
 
 std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
                                    std::vector<Refusal>& refusals,
                                    std::vector<std::string>& notes) {
-  auto add_new = [&](const std::string& note) {
-    if (std::count(notes.begin(), notes.end(), note) == 0) notes.push_back(note);
+  auto add_new = [&](const std::vector<std::string>& more) {
+    for (const std::string& note : more)
+      if (std::count(notes.begin(), notes.end(), note) == 0) notes.push_back(note);
+  };
+  auto is_nothing = [](const ChangedUnit& unit) {
+    return unit.diff.is_nothing() && unit.diff.refusals.empty();
   };
   std::deque<ChangedUnit> units;
+  std::vector<const ObjectPair*> compared;  // of units, in the same order
   for (const ObjectPair& pair : pairs) {
     check_interrupted();
-    for (const std::string& note : pair.notes) add_new(note);
+    add_new(pair.notes);
     if (pair.same) continue;
-    PairObjects objects = compare_pair(pair);
-    ChangedUnit& unit = units.emplace_back();
-    unit.name = pair.unit;
-    unit.target = pair.target;
-    unit.pre = std::move(objects.pre);
-    unit.post = std::move(objects.post);
-    unit.diff = std::move(objects.diff);
-    std::copy_if(unit.diff.refusals.begin(), unit.diff.refusals.end(), std::back_inserter(refusals),
-                 [&](const Refusal& refusal) { return !is_harmless(refusal, pair.target); });
-    for (const std::string& note : unit.diff.notes) add_new(note);
-    if (unit.diff.is_nothing() && unit.diff.refusals.empty()) units.pop_back();
+    ChangedUnit unit = diff_pair(pair, ModuleExit::Apart);
+    if (is_nothing(unit)) {
+      add_new(unit.diff.notes);
+      continue;
+    }
+    units.push_back(std::move(unit));
+    compared.push_back(&pair);
   }
+  const std::set<std::string> modules = modules_with_new_exit(units);
+  for (size_t i = 0; i < units.size(); ++i)
+    if (modules.contains(units[i].target)) units[i] = diff_pair(*compared[i], ModuleExit::Live);
+  for (const ChangedUnit& unit : units) {
+    std::copy_if(unit.diff.refusals.begin(), unit.diff.refusals.end(), std::back_inserter(refusals),
+                 [&](const Refusal& refusal) { return !is_harmless(refusal, unit.target); });
+    add_new(unit.diff.notes);
+  }
+  std::erase_if(units, is_nothing);
   return units;
 }
 
@@ -225,6 +270,7 @@ PackageTarget describe_target(const TargetUpdate& target, const std::deque<Chang
     if (unit.target != target.target) continue;
     for (const FunctionDiff& function : unit.diff.functions) {
       if (function.status != DiffStatus::Changed && function.status != DiffStatus::New) continue;
+      if (is_init_section(function.section)) continue;  // it is left out
       PackageFunction entry;
       entry.name = function.name;
       entry.unit = unit.name;

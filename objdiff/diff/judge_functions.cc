@@ -145,7 +145,8 @@ std::vector<std::string> redirectable_callers(const DiffContext& context, Caller
 // Start code has run, and exit code will: neither can be done once more in a hook as it is.
 std::string advise_on_start_code(const std::string& section) {
   if (section.starts_with(".exit"))
-    return "leave it out of the patch: it runs when the module is unloaded, and the old one does; "
+    return "leave it out of the patch, with the start code of the module that the patch changes: "
+           "exit code is replaced only where that stays as it is, so the old one will run; "
            "what new code leaves behind is to be taken down in a ksplice_reverse hook";
   return "leave it out of the patch: it has run. Only what the change adds may be made up for in a "
          "ksplice_apply hook, if it can be done now and for what exists already; what it did "

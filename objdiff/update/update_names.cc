@@ -15,7 +15,8 @@ namespace ksplice {
 std::string update_prefix(const std::string& id) { return "ksplice_" + id + "_"; }
 
 void UpdateBuilder::name_symbols() {
-  std::set<std::string> taken;
+  // The module around the update object has these: what a module's start and exit are called.
+  std::set<std::string> taken = {"init_module", "cleanup_module"};
   for (const auto& symbol : out_.object.symbols)
     if (symbol->type != STT_FUNC && symbol->shndx != SHN_ABS) taken.insert(symbol->name);
   for (UnitState& unit : units_) name_functions(unit, taken);

@@ -28,7 +28,7 @@ const Row Rows[] = {
     // Run once more, it would register again what is registered.
     {"init-function-changed.c", "init_changed", "must not be done twice", "do what it would have"},
     // It has not run yet, and the old one will.
-    {"exit-function-changed.c", "init_changed", "the old one does", "ksplice_apply"},
+    {"exit-function-changed.c", "init_changed", "the old one will run", "ksplice_apply"},
     {"init-data-changed.c", "init_changed", "exists already", nullptr},
     // A write to read-only memory is an oops.
     {"ro-after-init-changed.c", "data_changed", "a hook cannot write it", "ksplice_apply"},
