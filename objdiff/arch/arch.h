@@ -83,6 +83,11 @@ std::vector<Instruction> decode_range(std::span<const uint8_t> code, uint64_t be
 // Condition code 0..15 of a jcc (the low nibble of its opcode), or -1.
 int condition_code(std::span<const uint8_t> code, const Instruction& instruction);
 
+// Whether the instruction reads or writes memory at its displacement at field, with nothing added
+// to it but its own place: the address is then that of a thing, never of the end of one.
+bool accesses_address(std::span<const uint8_t> code, const Instruction& instruction,
+                      uint64_t field);
+
 // "movq   -8(%rbp), %rax", as the kernel's own assembly is written; "(bad)" for bytes that are no
 // instruction. address is that of the first byte, for branch targets.
 std::string instruction_text(std::span<const uint8_t> bytes, uint64_t address);

@@ -214,14 +214,15 @@ bool RunPre::settle_one(Evidence evidence) {
           (trial.is_replaced ||
            !layout_.is_beside(*candidate.entity, trial.entry, trial.code.run_size)))
         continue;
-      is_doubtful |= trial.is_replaced && !trial.viable;
+      is_doubtful |= !trial.viable;
       if (!trial.viable || !objection(trial).empty()) continue;
       only = &trial;
       count++;
     }
     if (count != 1) continue;
-    // A place drops out because an update changed its code, which a source without that update's
-    // patch cannot match; then being the only other place of that name proves nothing.
+    // A place may drop out because what runs there is not the source's, or was changed by an update
+    // without whose patch the source is: then being the only other place of that name, which is
+    // another unit's, proves nothing. A reference to it does, and so does where it lies.
     if (is_doubtful && (known == known_.end() || known->second != only->entry)) continue;
     commit(candidate, *only);
     progress = true;

@@ -213,6 +213,13 @@ void RunPre::name_the_rest(MatchResult& result) {
         entity->kind == Entity::Kind::Absolute || count[symbol->name] != 1)
       continue;
     const RunSymbol* run = image_.unique_symbol(symbol->name);
+    // What another unit defines is global there; a static thing of that name is none of its
+    // business.
+    if (run != nullptr && symbol->section == nullptr && !run->is_global()) run = nullptr;
+    // A static name alone is another unit's as easily, unless it is where the rest of this unit's
+    // data is.
+    if (symbol->section != nullptr && symbol->bind == STB_LOCAL && !layout_.has_neighbours(*entity))
+      continue;
     auto import = imports_.find(symbol->name);
     if (run == nullptr && import == imports_.end()) continue;
     uint64_t addr = run != nullptr ? run->addr : import->second;

@@ -90,6 +90,11 @@ bool UnitLayout::fits(const Entity& entity, uint64_t addr) const {
   return high - low <= group->limit + group->grown;
 }
 
+bool UnitLayout::has_neighbours(const Entity& entity) const {
+  const Group* group = group_of(entity);
+  return group == nullptr || !group->placed.empty();
+}
+
 bool UnitLayout::is_between(const Entity& function, uint64_t addr) const {
   const std::vector<const Entity*>& list = group_of(function)->functions;
   uint64_t low = 0, high = 0;

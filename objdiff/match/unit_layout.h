@@ -29,6 +29,8 @@ class UnitLayout {
   void allow(const Entity& entity, uint64_t bytes);
   // Whether entity at addr is near enough to everything placed so far; true for what has no place.
   bool fits(const Entity& entity, uint64_t addr) const;
+  // Whether anything is placed where the linker put entity, so that fits() can say no.
+  bool has_neighbours(const Entity& entity) const;
   // Whether a function at addr (with its run size) lies between its nearest placed neighbours, both
   // of which there must be.
   bool is_between(const Entity& function, uint64_t addr) const;

@@ -85,6 +85,9 @@ class UpdateBuilder {
   std::pair<Symbol*, int64_t> meaning(UnitState& unit, const Section& from,
                                       const Relocation& relocation);
   Target resolve(UnitState& unit, const Section& from, const Relocation& relocation);
+  bool is_one_place(UnitState& unit, const Atom& before, const Atom& atom) const;
+  bool refuse_border(UnitState& unit, const Section& from, const Relocation& relocation,
+                     Reference& reference);
   bool refuse_freed(UnitState& unit, const Section& from, const Relocation& relocation,
                     const Reference& reference);
   std::pair<const RunImage*, uint64_t> run_place(UnitState& unit, const Symbol& symbol);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "objdiff/arch/series.h"
+#include "objdiff/diff/given_away.h"
 #include "objdiff/object/special_tables.h"
 #include "objdiff/update/update_builder.h"
 
@@ -37,7 +38,70 @@ const Relocation* site_without_replacement(const Section& from, const Relocation
   return site == from.relocations.end() ? nullptr : &*site;
 }
 
+// What ends where the reference leads, if the reference may mean that end. Assemblers write
+// section+offset for a local name, and a compiler writes the end of an array for the limit of a
+// loop over it.
+const Atom* ends_there(const Atoms& atoms, const Section& from, const Relocation& relocation,
+                       const Reference& reference) {
+  const Atom* atom = reference.atom;
+  if (atom == nullptr || !relocation.symbol->is_section() || is_special_section(from) ||
+      reference.offset != 0 || atom->offset == 0)
+    return nullptr;
+  const bool is_gap = atom->kind == AtomKind::Anonymous && atom->section->is_write();
+  if (atom->kind != AtomKind::Data && !is_gap) return nullptr;
+  const Atom* before = atoms.at(atom->section, atom->offset - 1);
+  if (before == nullptr || before->kind != AtomKind::Data || before->end() != atom->offset)
+    return nullptr;
+  const CodeMap* code = atoms.code(from);
+  const Instruction* instruction = code != nullptr ? code->at(relocation.offset) : nullptr;
+  if (instruction != nullptr && accesses_address(from.data, *instruction, relocation.offset))
+    return nullptr;
+  return before;
+}
+
 }  // namespace
+
+// Whether the end of one variable and the begin of the next of its section, in post, are one
+// address in the running kernel, too.
+bool UpdateBuilder::is_one_place(UnitState& unit, const Atom& before, const Atom& atom) const {
+  const std::optional<uint64_t> first = run_address(unit, *before.symbol),
+                                second = run_address(unit, *atom.symbol);
+  if (first && second) return *first + before.size == *second;
+  // Where one is not known: the kernel's own link left the unit's section as it is.
+  const auto& correlation = unit.unit->diff->correlation;
+  auto end = correlation.find(before.symbol), begin = correlation.find(atom.symbol);
+  if (end == correlation.end() || begin == correlation.end()) return false;
+  const Atom* pre_end = end->second != nullptr ? unit.pre_atoms->of(end->second) : nullptr;
+  const Atom* pre_begin = begin->second != nullptr ? unit.pre_atoms->of(begin->second) : nullptr;
+  return pre_end != nullptr && pre_begin != nullptr && pre_end->section == pre_begin->section &&
+         pre_end->end() == pre_begin->offset;
+}
+
+// A reference that may mean the end of one thing or the begin of the next is good where these are
+// one address, or an instruction that reads or writes there says which; filling behind a variable
+// is its end.
+bool UpdateBuilder::refuse_border(UnitState& unit, const Section& from,
+                                  const Relocation& relocation, Reference& reference) {
+  const Atom* before = ends_there(*unit.atoms, from, relocation, reference);
+  if (before == nullptr) return false;
+  const Atom& atom = *reference.atom;
+  if (atom.kind == AtomKind::Anonymous) {
+    reference.atom = before;
+    reference.offset = static_cast<int64_t>(before->size);
+    return false;
+  }
+  if (is_one_place(unit, *before, atom)) return false;
+  refuse(unit, "unnamed_data", &from, atom.name, relocation.offset,
+         fmt::format("the reference at {}+{:#x} means the end of {} or the begin of {}, which the "
+                     "object does not "
+                     "tell, and with the update these are two addresses",
+                     from.name, relocation.offset, before->name, atom.name),
+         fmt::format("leave both where they are in {}: declare what the patch adds there without "
+                     "the attribute "
+                     "that puts it there, and keep what it takes away",
+                     atom.section->name));
+  return true;
+}
 
 Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Relocation& relocation) {
   // It stands where the next replacement begins, which may be another function's. Nobody reads it:
@@ -46,6 +110,7 @@ Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Reloca
     return {resolve(unit, from, *site).symbol,
             relocation.addend + static_cast<int64_t>(relocation.symbol->value)};
   Reference reference = unit.atoms->resolve(from, relocation);
+  if (refuse_border(unit, from, relocation, reference)) return {};
   if (refuse_freed(unit, from, relocation, reference)) return {};
   if (refuse_sealed(unit, from, relocation, reference)) return {};
   need_replaced(unit, from, relocation, reference);
@@ -275,7 +340,12 @@ Target UpdateBuilder::resolve_named_data(UnitState& unit, const Atom* atom, cons
     bool is_nothing = symbol.section->size == 0 && image_.is_module();
     std::optional<uint64_t> addr = run_address(unit, symbol);
     if (addr && !is_nothing) return {run_symbol(symbol.name, *addr), base};
-    if (!is_constant && !is_nothing) {
+    // A copy of a constant will do for who only reads it.
+    const bool is_known =
+        is_constant && atom != nullptr &&
+        !find_known_by_address(*unit.unit->post, {{atom->section, atom->offset, atom->end()}})
+             .empty();
+    if ((!is_constant || is_known) && !is_nothing) {
       refuse(
           unit, "failed_to_find", symbol.section, symbol.name, 0,
           fmt::format("new code refers to {}, whose address in {} is not known", symbol.name,
@@ -371,10 +441,11 @@ std::optional<uint64_t> UpdateBuilder::run_address(UnitState& unit,
   if (partner != unit.unit->diff->correlation.end() && partner->second != nullptr) {
     auto found = unit.unit->match->addresses.find(partner->second);
     if (found != unit.unit->match->addresses.end()) return found->second;
-    // Not mentioned by any code that was matched. For what another unit defines, a name that stands
-    // once in the image is enough; for the unit's own things run-pre matching had the last word.
+    // Not mentioned by any code that was matched. For what another unit defines, a global name that
+    // stands once in the image is enough; for the unit's own things run-pre matching had the last
+    // word.
     if (partner->second->section != nullptr) return std::nullopt;
-    if (const RunSymbol* only = image_.unique_symbol(partner->second->name)) return only->addr;
+    if (const RunSymbol* only = only_global(image_, partner->second->name)) return only->addr;
   }
   return std::nullopt;
 }

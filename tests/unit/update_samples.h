@@ -54,14 +54,21 @@ inline void compile(const TempDir& dir, const std::string& name, const std::stri
   run(dir, argv);
 }
 
-inline Made make(const std::string& post_source, const std::string& pre_source = Pre) {
+// What runs where it is not pre_source, and what another unit of the kernel has.
+struct Running {
+  std::string unit, neighbour;
+};
+
+inline Made make(const std::string& post_source, const std::string& pre_source = Pre,
+                 const Running& running = {}) {
   TempDir dir;
   compile(dir, "pre", pre_source, true);
   compile(dir, "post", post_source, true);
-  compile(dir, "unit", pre_source, false);
+  compile(dir, "unit", running.unit.empty() ? pre_source : running.unit, false);
+  compile(dir, "neighbour", running.neighbour, false);
   compile(dir, "others", Others, false);
   run(dir, {"ld", "-Ttext=0xffffffff81000000", "--defsym=_text=0xffffffff81000000", "-e", "target",
-            "-o", "vmlinux", "unit.o", "others.o", KSPLICE_TEST_TABLES});
+            "-o", "vmlinux", "unit.o", "neighbour.o", "others.o", KSPLICE_TEST_TABLES});
   Made made;
   made.pre = read_object((dir.path() / "pre.o").string());
   made.post = read_object((dir.path() / "post.o").string());

@@ -287,4 +287,16 @@ int condition_code(std::span<const uint8_t> code, const Instruction& instruction
   return op >= 0x70 && op <= 0x7f ? op & 15 : -1;
 }
 
+bool accesses_address(std::span<const uint8_t> code, const Instruction& instruction,
+                      uint64_t field) {
+  if (instruction.disp_size == 0 || field != instruction.offset + instruction.disp_offset)
+    return false;
+  constexpr uint8_t Lea = 0x8d;
+  if (code[instruction.offset + instruction.opcode_offset] == Lea) return false;
+  if (instruction.rip_relative || instruction.modrm_offset == 0) return true;
+  // Neither base nor index: mod 0, rm 4, and a SIB byte that says so.
+  const uint64_t modrm = instruction.offset + instruction.modrm_offset;
+  return (code[modrm] & 0xc7) == 0x04 && (code[modrm + 1] & 0x3f) == 0x25;
+}
+
 }  // namespace ksplice
