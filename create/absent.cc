@@ -49,7 +49,9 @@ std::vector<std::string> leave_out_absent(ChangedUnit& unit, const RunImage& ima
   for (FunctionDiff& function : unit.diff.functions) {
     if (function.status != DiffStatus::Changed) continue;
     const FunctionMatch* match = unit.match.find(function.pre);
-    if (match != nullptr && match->status == MatchStatus::Matched) continue;
+    const bool is_matched = match != nullptr && match->status == MatchStatus::Matched;
+    // A default can have the very bytes of what overrides it, and is not that.
+    if (is_matched && function.pre->bind != STB_WEAK) continue;
     std::string why = why_absent(unit, function, image);
     if (why.empty()) continue;
     notes.push_back(fmt::format("{} of {} is not in this kernel, so there is nothing to do: {}",

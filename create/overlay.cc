@@ -62,7 +62,8 @@ bool matters_for_preparation(const std::string& path) {
                           "io_uring/", "virt/", "init/", "samples/"})
     if (path.rfind(dir, 0) == 0) return false;
   bool kernel_c = path.rfind("kernel/", 0) == 0 && ends_with(path, ".c");
-  return !kernel_c || path == "kernel/bounds.c";
+  // kernel/sched/rq-offsets.c since 6.18, as asm-offsets.c of old.
+  return !kernel_c || path == "kernel/bounds.c" || ends_with(path, "-offsets.c");
 }
 
 struct Entry {

@@ -56,6 +56,17 @@ TEST_F(Absent, AWeakDefaultWithAnotherDefinition) {
   EXPECT_TRUE(has_changes(unit_));
 }
 
+TEST_F(Absent, AWeakDefaultThatHasTheBytesOfWhatOverridesIt) {
+  unit_.match.functions.emplace_back();
+  unit_.match.functions.back().pre = pre_;
+  unit_.match.functions.back().status = MatchStatus::Matched;
+  have({{"f", 0x1000, 16, 'W'}});
+  EXPECT_TRUE(leave_out_absent(unit_, image_).empty());
+  have({{"f", 0x1000, 16, 'T'}});
+  EXPECT_EQ(leave_out_absent(unit_, image_).size(), 1u);
+  EXPECT_EQ(unit_.diff.functions[0].status, DiffStatus::Same);
+}
+
 TEST_F(Absent, NotWithoutEvidence) {
   EXPECT_EQ(why(), "") << "no symbol";
   for (char type : {'W', 'w', 't'}) {
