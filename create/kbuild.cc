@@ -124,6 +124,7 @@ MakeResult run_make(const Kbuild& kbuild, const std::vector<std::string>& goals)
   options.plain_env = true;
   options.watch = kbuild.watch;
   options.dies_with_us = true;
+  options.own_temporary = true;
   CommandResult run = run_command(in_root(kbuild.root, kbuild.outlook, argv), options);
   // Some of the programs that make runs do not say why they cannot write.
   if (run.status != 0 && (run.output.find(std::strerror(ENOSPC)) != std::string::npos ||

@@ -51,6 +51,7 @@ CommandResult run_in_obj(const Kbuild& kbuild, const std::string& command) {
   options.env = {{"LC_ALL", "C"}};
   options.plain_env = true;
   options.dies_with_us = true;
+  options.own_temporary = true;
   return run_command(in_root(kbuild.root, kbuild.outlook,
                              {"sh", "-c", "cd \"$0\" && " + command, kbuild.obj.string()}),
                      options);

@@ -28,6 +28,7 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 std::string first_line_of(const KernelConfig& kernel, const std::string& command) {
   CommandOptions options;
   options.env = {{"LC_ALL", "C"}};
+  options.own_temporary = true;
   CommandResult run =
       run_command(in_root(kernel.root, {}, {"sh", "-c", command + " 2>/dev/null"}), options);
   return run.status == 0 ? first_line(run.output) : "";

@@ -77,6 +77,7 @@ std::optional<UnitTable::Folder> UnitTable::probe(const std::string& folder) con
   options.input = ProbeMakefile;
   options.env = {{"LC_ALL", "C"}};
   options.plain_env = true;
+  options.own_temporary = true;
   std::vector<std::string> argv = {"make", "-rRs", "-I", "..", "-f", "-", "obj=" + folder};
   if (path) argv.push_back("KSPLICE_SRC_IS_PATH=1");
   for (const std::string& word : kbuild_.words)

@@ -78,6 +78,18 @@ void clear_environment() {
   ::_exit(127);
 }
 
+// From now on what loses its parent is our child, so that end_group can wait for it.
+void adopt_orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
+
+// Kills what of the group did not end with its leader, and waits until it is gone: until then it
+// may still write a file.
+void end_group(pid_t group) {
+  adopt_orphans();
+  ::kill(-group, SIGKILL);
+  while (::waitpid(-group, nullptr, 0) >= 0 || errno == EINTR) {
+  }
+}
+
 // Feeds input and collects output until the child closes it; kills the group on a signal.
 void exchange(pid_t pid, Fd input, const CommandOptions& options, int output,
               std::string& collected) {
@@ -87,6 +99,7 @@ void exchange(pid_t pid, Fd input, const CommandOptions& options, int output,
   bool killed = false;
   for (;;) {
     if (signal_seen != 0 && !killed) {
+      adopt_orphans();
       ::kill(-pid, SIGTERM);
       killed = true;
     }
@@ -111,9 +124,7 @@ void exchange(pid_t pid, Fd input, const CommandOptions& options, int output,
   }
 }
 
-}  // namespace
-
-CommandResult run_command(const std::vector<std::string>& argv, const CommandOptions& options) {
+CommandResult run_group(const std::vector<std::string>& argv, const CommandOptions& options) {
   check_interrupted();
   ::signal(SIGPIPE, SIG_IGN);
   Pipe out, in, report;
@@ -135,7 +146,7 @@ CommandResult run_command(const std::vector<std::string>& argv, const CommandOpt
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     if (signal_seen != 0) ::kill(-pid, SIGKILL);
   }
-  if (signal_seen != 0) ::kill(-pid, SIGKILL);  // what of the group did not end with its leader
+  if (signal_seen != 0) end_group(pid);
   check_interrupted();
   int error = 0;
   if (::read(report.read_end.get(), &error, sizeof error) == sizeof error)
@@ -143,6 +154,17 @@ CommandResult run_command(const std::vector<std::string>& argv, const CommandOpt
                 error == ENOENT ? fmt::format("install the package that has {}", argv[0]) : "");
   result.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return result;
+}
+
+}  // namespace
+
+CommandResult run_command(const std::vector<std::string>& argv, const CommandOptions& options) {
+  if (!options.own_temporary) return run_group(argv, options);
+  // A compiler that is killed leaves its files.
+  TempDir temporary;
+  CommandOptions own = options;
+  own.env["TMPDIR"] = temporary.path();
+  return run_group(argv, own);
 }
 
 void install_signal_flag() {
