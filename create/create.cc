@@ -251,11 +251,11 @@ KernelPart create_for_kernel(const Options& options, const Job& job, const Patch
   std::vector<TargetUpdate> targets = make_updates(units, images, job.id, description, refusals);
   if (!refusals.empty()) refuse(refusals, patched.origins, units);
 
-  // One kbuild run links every update object and the core into modules.
   progress.stage("build the modules");
   BuiltModules modules =
       build_modules(kbuild, targets, overlay.work() / "5-modules", options.cache / "core",
-                    build_key(overlay, kernel, toolchain));
+                    build_key(overlay, kernel, toolchain),
+                    !options.no_shortcuts && keeps_commands(patched.applied.changes));
   settle_neighbours(targets, modules);
   std::string folder = kernel_folder(package, kernel.release, images.vmlinux().build_id);
   KernelPart part = make_part(targets, units, images, modules, kernel.release, folder);

@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "create/module_steps.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
 #include "objdiff/base/process.h"
@@ -20,6 +21,7 @@ namespace {
 
 constexpr uint16_t ShnAbs = 0xfff1;
 constexpr uint8_t StbGlobal = 1;
+constexpr size_t Few = 4;  // modules that are made one after the other
 
 std::vector<std::string> read_names(const fs::path& path) {
   std::istringstream stream(read_text(path));
@@ -98,6 +100,63 @@ void store_core(const fs::path& folder, const fs::path& entry) {
   std::error_code taken;  // another create may have been faster
   fs::rename(fresh.path(), entry, taken);
   sync_folder(entry.parent_path());
+}
+
+using Files = std::set<std::string>;  // names in one folder
+
+Files files_of(const fs::path& folder) {
+  Files files;
+  for (const auto& entry : fs::directory_iterator(folder))
+    files.insert(entry.path().filename().string());
+  return files;
+}
+
+void remove_others(const fs::path& folder, const Files& kept) {
+  for (const std::string& file : files_of(folder))
+    if (!kept.contains(file)) fs::remove(folder / file);
+}
+
+// The modules of one update in the folder that they are made in.
+struct Making {
+  const Kbuild& kbuild;
+  fs::path folder;
+  std::vector<std::string> modules;
+  Files given;          // what was there before them
+  fs::path steps_file;  // of the core that they go with
+};
+
+// By the steps of an earlier update, and what these said; nothing if that must be left to kbuild.
+std::optional<std::string> make_by_steps(const Making& making) {
+  if (!fs::exists(making.steps_file)) return std::nullopt;
+  const auto steps = parse_module_steps(read_text(making.steps_file));
+  if (!steps) return std::nullopt;
+  auto said = run_module_steps(making.kbuild, *steps, making.folder, making.modules);
+  if (!said) remove_others(making.folder, making.given);
+  return said;
+}
+
+// Keeps the steps by which kbuild has just made the modules, if they make the same once more.
+void keep_steps(const Making& making, const std::vector<std::string>& warnings) {
+  const auto steps = record_module_steps(making.kbuild, making.folder, making.modules.front());
+  if (!steps) return;
+  std::map<fs::path, std::vector<uint8_t>> made;
+  for (const std::string& module : making.modules) {
+    const fs::path file = making.folder / (module + ".ko");
+    made[file] = read_file(file);
+  }
+  remove_others(making.folder, making.given);
+  const auto said = run_module_steps(making.kbuild, *steps, making.folder, making.modules);
+  const bool same =
+      said && find_warnings(*said) == warnings && std::ranges::all_of(made, [](const auto& module) {
+        return read_file(module.first) == module.second;
+      });
+  if (!same) {
+    for (const auto& [file, bytes] : made) write_file(file, bytes);
+    return;
+  }
+  TempDir fresh(making.steps_file.parent_path());
+  write_file(fresh.path() / "steps", write_module_steps(*steps));
+  fs::rename(fresh.path() / "steps", making.steps_file);
 }
 
 // The modules are made without debug information rather than stripped of it: strip and objcopy
@@ -187,7 +246,8 @@ fs::path core_source_folder() {
 }
 
 BuiltModules build_modules(const Kbuild& kbuild, const std::vector<TargetUpdate>& updates,
-                           const fs::path& folder, const fs::path& cache, const std::string& key) {
+                           const fs::path& folder, const fs::path& cache, const std::string& key,
+                           bool with_steps) {
   BuiltModules built;
   fs::create_directories(folder);
   fs::path core_entry = cache / hash_text(key + copy_core(folder) + without_debug(kbuild));
@@ -217,13 +277,23 @@ BuiltModules build_modules(const Kbuild& kbuild, const std::vector<TargetUpdate>
   for (const fs::path& table : extra) symvers += " " + table.string();
   if (!symvers.empty()) goals.push_back("KBUILD_EXTRA_SYMBOLS=" + symvers.substr(1));
   goals.push_back("modules");
-  MakeResult run = run_make(kbuild, goals);
   built.core = cached ? core_entry / "ksplice.ko" : folder / "ksplice.ko";
-  bool complete = run.status == 0 && fs::exists(built.core);
+  Making making{kbuild, folder, {}, files_of(folder), core_entry / "steps"};
   for (const TargetUpdate& update : updates) {
+    making.modules.push_back(update.module);
     built.updates[update.target] = folder / (update.module + ".ko");
-    complete = complete && fs::exists(built.updates[update.target]);
   }
+  // kbuild makes many at the same time.
+  with_steps = with_steps && cached && extra.size() == 1 && updates.size() <= Few;
+  if (const auto said = with_steps ? make_by_steps(making) : std::nullopt) {
+    built.warnings = find_warnings(*said);
+    return built;
+  }
+  MakeResult run = run_make(kbuild, goals);
+  const bool complete = run.status == 0 && fs::exists(built.core) &&
+                        std::ranges::all_of(built.updates, [](const auto& update) {
+                          return fs::exists(update.second);
+                        });
   if (const std::vector<Refusal> missing = find_undefined(run.output); !missing.empty())
     throw Refused(missing);
   if (!complete)
@@ -231,6 +301,7 @@ BuiltModules build_modules(const Kbuild& kbuild, const std::vector<TargetUpdate>
                                              without_chatter(run.output)));
   built.warnings = find_warnings(run.output);
   if (!cached) store_core(folder, core_entry);
+  if (with_steps) keep_steps(making, built.warnings);
   return built;
 }
 

@@ -20,11 +20,12 @@ struct BuiltModules {
 };
 
 // Builds in folder (made; below a path that kbuild can work in). The core is the same for all
-// updates of a kernel: it is kept in cache, by key (what kbuild depends on) and its sources. Throws
-// Error("module_failed") with kbuild's words.
+// updates of a kernel: it is kept in cache, by key (what kbuild depends on) and its sources.
+// with_steps: kbuild may be spared (module_steps.h). Throws Error("module_failed") with kbuild's
+// words.
 BuiltModules build_modules(const Kbuild& kbuild, const std::vector<TargetUpdate>& updates,
                            const std::filesystem::path& folder, const std::filesystem::path& cache,
-                           const std::string& key);
+                           const std::string& key, bool with_steps);
 
 // The lines of a Module.symvers that are of the core: kbuild names a module by the path without
 // suffix, absolute up to 6.12, relative to its folder since 6.13.

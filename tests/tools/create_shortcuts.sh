@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What is told without kbuild or without the compiler is what they would have told: the same tarball, byte for byte,
-# for a unit with exports and lines in its tables only, and one with lines in its code.
+# for a unit with exports and lines in its tables only, and one with lines in its code; also the modules.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 get_kernel --series "$own_series"
@@ -17,9 +17,15 @@ make() {
     >"$WORK/$1/text" 2>&1 || fail "$(cat "$WORK/$1/text")"
 }
 make all --no-shortcuts
+expect '^  MODPOST ' "$WORK/all/text"
 expect "compile 2 units as the source is, with the patch's line numbers" "$WORK/all/text"
 [ "$(grep -c '^  CC .*net/ipv4/devinet\.o' "$WORK/all/text")" -ge 2 ] || fail "kbuild did not compile it each time"
 make short
 expect "compile 1 unit as the source is, with the patch's line numbers" "$WORK/short/text"
 expect_no '^  CC .*net/ipv4/' "$WORK/short/text"
 cmp "$WORK/all/ksplice-same.tar.gz" "$WORK/short/ksplice-same.tar.gz" || fail "another tarball with shortcuts"
+
+# Whatever was the first to have the core's steps for modules: now they are there.
+make again
+expect_no '^  MODPOST ' "$WORK/again/text"
+cmp "$WORK/all/ksplice-same.tar.gz" "$WORK/again/ksplice-same.tar.gz" || fail "another tarball with the module's steps"
