@@ -37,6 +37,8 @@ inline constexpr Code Codes[] = {
     {"data_moved", "an existing object moved to another class of memory"},
     {"init_changed", "code or data that is only used at start or exit changed"},
     {"init_needed", "new code uses new data that only start code sets up"},
+    {"old_caller",
+     "a function that is gone, and may still be called, calls what has other parameters"},
     {"always_busy", "some task is always in a function to be replaced"},
     {"no_ftrace_site", "a function to be replaced cannot be redirected"},
     {"assembly", "assembly code changed"},

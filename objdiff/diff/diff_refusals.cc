@@ -11,6 +11,7 @@
 #include "objdiff/diff/code_tables.h"
 #include "objdiff/diff/diff_start.h"
 #include "objdiff/diff/judge.h"
+#include "objdiff/diff/old_code.h"
 #include "objdiff/object/section_rules.h"
 
 namespace ksplice {
@@ -147,6 +148,7 @@ Findings find_refusals(const DiffContext& context) {
   judge_btf_ids(j);
   judge_types(j);
   judge_exports(j);
+  judge_old_code(j);
   judge_tables(j);
   judge_static_keys(j);
   for (auto find : {find_start_refusals, find_inner_addresses, find_alias_changes})
@@ -157,7 +159,8 @@ Findings find_refusals(const DiffContext& context) {
   });
   std::sort(j.notes.begin(), j.notes.end());
   j.notes.erase(std::unique(j.notes.begin(), j.notes.end()), j.notes.end());
-  return {std::move(j.refusals), std::move(j.notes), std::move(j.reshaped)};
+  return {std::move(j.refusals), std::move(j.notes), std::move(j.reshaped), std::move(j.misled),
+          std::move(j.start_only)};
 }
 
 }  // namespace ksplice

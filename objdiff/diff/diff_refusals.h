@@ -1,6 +1,7 @@
 // What a pair of objects changes that an update must not: each with what to do instead.
 #pragma once
 
+#include <map>
 #include <set>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct Findings {
   std::vector<Refusal> refusals;     // by code, then section, symbol and offset
   std::vector<std::string> notes;    // sorted
   std::set<const Symbol*> reshaped;  // post functions that are Changed, with other parameters
+  std::map<const Symbol*, std::string> misled;  // FunctionDiff::misled by pre function
+  std::set<const Symbol*> start_only;           // post functions, FunctionDiff::start_only
 };
 Findings find_refusals(const DiffContext& context);
 

@@ -2,6 +2,7 @@
 // are in judge_*.cc.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -21,8 +22,10 @@ struct Judgement {
   std::set<const Atom*> changed_data;  // post
   std::vector<Refusal> refusals;
   std::vector<std::string> notes;
-  std::set<const Symbol*> reshaped;  // post functions
-  bool types_differ = false;         // found by judge_types()
+  std::set<const Symbol*> reshaped;             // post functions
+  std::map<const Symbol*, std::string> misled;  // pre functions, FunctionDiff::misled
+  std::set<const Symbol*> start_only;           // post functions
+  bool types_differ = false;                    // found by judge_types()
 };
 
 // What happened to a thing, behind its name: "changed", "is new", "is gone".

@@ -15,11 +15,13 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "objdiff/diff/compare.h"
 #include "objdiff/diff/correlate.h"
 #include "objdiff/diff/diff_refusals.h"
 #include "objdiff/diff/moved.h"
+#include "objdiff/diff/old_code.h"
 #include "objdiff/object/atoms.h"
 #include "objdiff/object/dwarf.h"
 #include "objdiff/object/special_tables.h"
@@ -72,8 +74,12 @@ class Differ {
     Findings findings = find_refusals(context);
     diff_.refusals = std::move(findings.refusals);
     diff_.notes = std::move(findings.notes);
-    for (FunctionDiff& function : diff_.functions)
+    for (FunctionDiff& function : diff_.functions) {
       function.reshaped = findings.reshaped.contains(function.post);
+      function.start_only = findings.start_only.contains(function.post);
+      if (auto found = findings.misled.find(function.pre); found != findings.misled.end())
+        function.misled = found->second;
+    }
     conclude();
     return std::move(diff_);
   }
@@ -237,7 +243,7 @@ class Differ {
         if (callers.empty()) continue;
         function.status = DiffStatus::New;
         function.carried = true;
-        function.pre = nullptr;
+        function.left = std::exchange(function.pre, nullptr);
         carried_.insert(post);
         function.reasons.push_back(
             {"carried", "has no ftrace site; its callers are replaced", "", 0, ""});
@@ -254,7 +260,7 @@ class Differ {
           carried_.insert(post_.of(fragment.post));
           fragment.status = DiffStatus::New;
           fragment.carried = true;
-          fragment.pre = nullptr;
+          fragment.left = std::exchange(fragment.pre, nullptr);
         }
       }
     }
@@ -284,25 +290,6 @@ class Differ {
 
   bool is_assembly_unit() const { return is_assembly(post_.object(), post_debug_); }
 
-  // Whether anything but a direct call or jump names the function.
-  static bool address_taken(const Atoms& atoms, const Atom& function) {
-    for (const auto& section : atoms.object().sections) {
-      if (!section->is_alloc() || is_table(section->name)) continue;
-      if (is_special_section(*section)) continue;
-      for (const Relocation& relocation : section->relocations) {
-        const Reference reference = atoms.resolve(*section, relocation);
-        if (reference.atom != &function) continue;
-        const Atom* from = atoms.at(section.get(), relocation.offset);
-        if (from == &function || (from != nullptr && fragment_parent(from->name) == function.name))
-          continue;
-        const Instruction* instruction =
-            section->is_exec() ? atoms.code(*section)->at(relocation.offset) : nullptr;
-        if (instruction == nullptr || !instruction->is_branch()) return true;
-      }
-    }
-    return false;
-  }
-
   // Places in diff_.functions of those that call function in post, without start code.
   std::vector<size_t> callers_of(const Atom* function) const {
     std::vector<size_t> result;
@@ -329,6 +316,7 @@ class Differ {
         function.section = pre.section->name;
         function.status = DiffStatus::Removed;
         function.pre = pre.symbol;
+        function.left = pre.symbol;
         diff_.functions.push_back(std::move(function));
         if (const std::string parent = fragment_parent(pre.name); !parent.empty())
           gone_fragments.insert(parent);
@@ -486,6 +474,7 @@ ObjectDiff diff_objects(const Object& pre, const Object& post, const Object* mov
   for (FunctionDiff& function : diff.functions) {
     if (function.post == nullptr) function.name = symbols.of(function.pre)->name;
     function.pre = symbols.of(function.pre);
+    function.left = symbols.of(function.left);
   }
   for (DataDiff& data : diff.data) {
     if (data.post == nullptr) data.name = symbols.of(data.pre)->name;

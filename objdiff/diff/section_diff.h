@@ -40,6 +40,12 @@ struct FunctionDiff {
   // (status New, pre null, not correlated), and every function that calls it is Changed.
   bool carried = false;
   bool reshaped = false;  // Changed, and its parameters or its result are others
+  // The old body that is left, for who is in it or holds its address: of a Removed or carried one.
+  const Symbol* left = nullptr;
+  // Of start or exit code that is not Same, or Removed: what its old code calls that takes other
+  // parameters now, so that it must not run any more. Otherwise empty.
+  std::string misled;
+  bool start_only = false;  // Changed, and only start code calls it
   std::vector<Reason> reasons;
 };
 

@@ -41,6 +41,7 @@ struct UnitState {
   // Texts that pre refers to, with their run addresses; filled in when the first is asked for.
   std::map<std::string, uint64_t> texts;
   bool has_texts = false;
+  std::set<const Atom*> callees;  // that refuse_other_callee() has looked at
 };
 
 struct Piece {
@@ -92,6 +93,9 @@ class UpdateBuilder {
                     const Reference& reference);
   std::pair<const RunImage*, uint64_t> run_place(UnitState& unit, const Symbol& symbol);
   const std::set<uint64_t>& sealed(const RunImage& image);
+  bool lacks_pad(const RunImage& image, uint64_t addr);
+  bool refuse_read_only_key(UnitState& unit, const Section& from, const Relocation& relocation,
+                            const Reference& reference);
   bool refuse_sealed(UnitState& unit, const Section& from, const Relocation& relocation,
                      const Reference& reference);
   void need_replaced(UnitState& unit, const Section& from, const Relocation& relocation,
@@ -139,6 +143,7 @@ class UpdateBuilder {
   // update_tables.cc
   void add_tables();
   uint64_t add_run(const FunctionMatch& match);
+  void add_left_bodies();
   uint64_t add_ranges(const RunCode& run);
   void add_fields(const RunCode& run, uint64_t bytes_at, uint64_t run_offset,
                   const std::vector<RunField>& fields);

@@ -113,6 +113,7 @@ Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Reloca
   if (refuse_border(unit, from, relocation, reference)) return {};
   if (refuse_freed(unit, from, relocation, reference)) return {};
   if (refuse_sealed(unit, from, relocation, reference)) return {};
+  if (refuse_read_only_key(unit, from, relocation, reference)) return {};
   need_replaced(unit, from, relocation, reference);
   if (reference.symbol != nullptr) {
     if (reference.symbol->shndx == SHN_ABS) return {absolute_symbol(reference.symbol->name, {}), 0};
@@ -131,7 +132,8 @@ Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Reloca
     // The function's own jumps, jump tables and table entries; everything else means its entry and
     // goes to the run address (see above).
     auto body = unit.placed.find({atom.section, atom.offset});
-    if (body != unit.placed.end() && (reference.offset != 0 || is_special_section(from)))
+    const bool in_table = is_special_section(from) && !from.is_exec();
+    if (body != unit.placed.end() && (reference.offset != 0 || in_table))
       return {body->second, static_cast<int64_t>(atom.entry)};
     if (reference.offset != 0 && !is_fragment(atom.name)) {
       refuse(unit, "inner_address", &from, atom.name, relocation.offset,
@@ -204,62 +206,6 @@ bool UpdateBuilder::is_called_anew(UnitState& unit, const Section& from,
          !referred_before(unit, from, relocation.offset, *symbol);
 }
 
-// What the kernel's own start code, or the module loader, made of landing pads that nothing in it
-// leads to: no pad. Entries are the s32 place-relative addresses of functions (objtool,
-// Linux 5.18).
-const std::set<uint64_t>& UpdateBuilder::sealed(const RunImage& image) {
-  auto [found, is_new] = sealed_.try_emplace(&image);
-  if (!is_new) return found->second;
-  for (const RunSection& section : image.sections) {
-    if (section.name != ".ibt_endbr_seal") continue;
-    for (size_t at = 0; at + 4 <= section.data.size(); at += 4) {
-      int32_t distance;
-      std::memcpy(&distance, section.data.data() + at, sizeof distance);
-      found->second.insert(section.addr + at + static_cast<uint64_t>(int64_t{distance}));
-    }
-  }
-  return found->second;
-}
-
-// A call through a pointer to such a function is a trap on a processor that watches these.
-bool UpdateBuilder::refuse_sealed(UnitState& unit, const Section& from,
-                                  const Relocation& relocation, const Reference& reference) {
-  const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
-  if (symbol == nullptr || symbol->shndx == SHN_ABS || is_special_section(from)) return false;
-  if (reference.offset != 0) return false;
-  if (const CodeMap* code = unit.atoms->code(from)) {
-    const Instruction* instruction = code->at(relocation.offset);
-    if (instruction != nullptr && instruction->is_branch()) return false;
-  }
-  const auto [image, addr] = run_place(unit, *symbol);
-  if (image == nullptr || !sealed(*image).contains(addr)) return false;
-  refuse(unit, "sealed_function", &from, symbol->name, relocation.offset,
-         fmt::format("new code or data in {} takes the address of {}, which the running kernel "
-                     "sealed, as nothing in it did: a call through it would be a trap where the "
-                     "processor has indirect branch tracking",
-                     from.name, symbol->name),
-         "let it lead to a new function that calls this one");
-  return true;
-}
-
-// Existing code and data that are freed after the start. A function that refers to them already
-// (__ref: it looks first whether they are still there) may go on doing so.
-bool UpdateBuilder::refuse_freed(UnitState& unit, const Section& from, const Relocation& relocation,
-                                 const Reference& reference) {
-  const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
-  if (symbol == nullptr || symbol->shndx == SHN_ABS) return false;
-  const auto [image, addr] = run_place(unit, *symbol);
-  if (image == nullptr || !image->is_freed(addr)) return false;
-  if (referred_before(unit, from, relocation.offset, *symbol)) return false;
-  const RunSection* section = image->section_at(addr);
-  refuse(unit, section->is_code() ? "init_code" : "init_data", &from, symbol->name,
-         relocation.offset,
-         fmt::format("new code in {} uses {} in {}, which is freed after boot", from.name,
-                     symbol->name, section->name),
-         "call or copy something that stays; what is freed may be anything by now");
-  return true;
-}
-
 // A function or datum that the patch adds to another unit of this target, or shows to it.
 std::optional<Target> UpdateBuilder::defined_anew(const UnitState& user, const Symbol& symbol) {
   auto found = new_globals_.find(symbol.name);
@@ -311,19 +257,41 @@ Target UpdateBuilder::resolve_function(UnitState& unit, const Atom& atom) {
   return {run_symbol(atom.name, *addr), base};
 }
 
-// A function of the unit that is not replaced must be the one that was compiled: the compiler took
-// it into account when it made the new code (what it clobbers, which arguments it takes).
+// What of the unit is not replaced must be what was compiled, if new code comes to it by calls: the
+// compiler took it into account when it made the new code (what it clobbers, which arguments it
+// takes, what it writes).
 bool UpdateBuilder::refuse_other_callee(UnitState& unit, const Atom& atom) {
-  auto partner = unit.unit->diff->correlation.find(atom.symbol);
-  if (partner == unit.unit->diff->correlation.end() || partner->second == nullptr) return false;
-  const FunctionMatch* match = unit.unit->match->find(partner->second);
-  if (match == nullptr || match->status != MatchStatus::Mismatched) return false;
-  if (!refused_.insert({unit.unit->name, atom.name, 0}).second) return true;
-  Refusal refusal = match->refusal;
-  refusal.object = unit.unit->name;
-  refusal.message = "new code refers to " + atom.name + ": " + refusal.message;
-  out_.refusals.push_back(refusal);
-  return true;
+  std::vector<const Atom*> queue = {&atom};
+  bool refused = false;
+  while (!queue.empty()) {
+    const Atom& callee = *queue.back();
+    queue.pop_back();
+    if (!unit.callees.insert(&callee).second) continue;
+    auto function = unit.functions.find(callee.symbol);
+    const bool is_same =
+        function == unit.functions.end() || function->second->status == DiffStatus::Same;
+    auto partner = unit.unit->diff->correlation.find(callee.symbol);
+    if (partner == unit.unit->diff->correlation.end() || partner->second == nullptr) continue;
+    const FunctionMatch* match = unit.unit->match->find(partner->second);
+    if (match != nullptr && match->status == MatchStatus::Mismatched) {
+      refused = true;
+      if (!refused_.insert({unit.unit->name, callee.name, 0}).second) continue;
+      Refusal refusal = match->refusal;
+      refusal.object = unit.unit->name;
+      refusal.message =
+          fmt::format("new code {} {}: {}", &callee == &atom ? "refers to" : "comes to",
+                      callee.name, refusal.message);
+      out_.refusals.push_back(refusal);
+    }
+    // Of a weak one the compiler knows nothing, and what is replaced is looked at by itself.
+    if (!is_same || callee.symbol->bind == STB_WEAK) continue;
+    for (const Relocation* relocation : unit.atoms->relocations(callee)) {
+      const Atom* next = unit.atoms->resolve(*callee.section, *relocation).atom;
+      if (next != nullptr && next->is_function() && next->symbol->bind != STB_WEAK)
+        queue.push_back(next);
+    }
+  }
+  return refused;
 }
 
 Target UpdateBuilder::resolve_named_data(UnitState& unit, const Atom* atom, const Symbol& symbol) {

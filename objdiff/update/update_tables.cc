@@ -451,9 +451,22 @@ void UpdateBuilder::add_tables() {
                            fragment.reason.empty() ? "" : " (" + fragment.reason + ")"),
                "build with the compiler and configuration of the running kernel");
     }
+  add_left_bodies();
   add_object_record();
   name_symbols();
   add_counters();
+}
+
+// What is left of the old code, and nobody comes to any more: a task in it, or about to return to
+// it, would go on to new code of another patch state.
+void UpdateBuilder::add_left_bodies() {
+  for (const UnitState& unit : units_)
+    for (const FunctionDiff& function : unit.unit->diff->functions) {
+      if (function.left == nullptr || is_freed_section(function.left->section->name)) continue;
+      const FunctionMatch* match = unit.unit->match->find(function.left);
+      if (match != nullptr && match->status == MatchStatus::Matched && !match->run.bytes.empty())
+        add_run(*match);
+    }
 }
 
 UpdateObject UpdateBuilder::build_check(const std::vector<Unit>& units) {

@@ -4,6 +4,7 @@
 // expect: changed function f code
 // expect: new function state_expired
 // expect: removed function context_expired
+// expect: note context_expired is gone;
 // expect: refused type_changed struct state
 #include "kernel.h"
 

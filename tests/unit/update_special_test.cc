@@ -32,6 +32,27 @@ TEST(UpdateSpecial, AddressOfASealedFunctionIsRefused) {
   EXPECT_EQ(refused(source("return other(x) ? third : 0;"), pre), "");
 }
 
+// The compiler gives a pad to functions whose address something takes.
+TEST(UpdateSpecial, AddressOfAFunctionWithoutAPadIsRefused) {
+  auto source = [](const std::string& tables, const std::string& body) {
+    return tables +
+           "extern int hidden(int);\n#define pad __attribute__((noipa))\n"
+           "static pad int called(int x) { return hidden(x) - 1; }\n"
+           "typedef int (*Call)(int);\nint first(int x) { return called(x); }\n"
+           "Call target(int x) { " +
+           body + " }\n";
+  };
+  const std::string tracked =
+      "asm(\".pushsection .ibt_endbr_seal, \\\"a\\\"; .long 0; .popsection\");\n";
+  const std::string pre = source(tracked, "return 0;");
+  EXPECT_EQ(refused(source(tracked, "return called;"), pre), "sealed_function called\n");
+  EXPECT_EQ(refused(source(tracked, "return called(x) ? (Call)0 : (Call)8;"), pre), "");
+  const std::string before = source(tracked, "return called;");
+  EXPECT_EQ(refused(source(tracked, "return x ? called : 0;"), before), "");
+  // A kernel without such tracking.
+  EXPECT_EQ(refused(source("", "return called;"), source("", "return 0;")), "");
+}
+
 // Both functions load the runtime constant `gone`, and target gets another number.
 std::string with_constant(const std::string& variable, int number) {
   const char* load =

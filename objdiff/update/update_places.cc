@@ -1,0 +1,108 @@
+// Existing things that new code must not refer to, for where they are in the running kernel.
+#include <elf.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "objdiff/arch/arch.h"
+#include "objdiff/object/special_tables.h"
+#include "objdiff/update/update_builder.h"
+
+namespace ksplice {
+
+// What the kernel's own start code, or the module loader, made of landing pads that nothing in it
+// leads to: no pad. Entries are the s32 place-relative addresses of functions (objtool,
+// Linux 5.18).
+const std::set<uint64_t>& UpdateBuilder::sealed(const RunImage& image) {
+  auto [found, is_new] = sealed_.try_emplace(&image);
+  if (!is_new) return found->second;
+  for (const RunSection& section : image.sections) {
+    if (section.name != ".ibt_endbr_seal") continue;
+    for (size_t at = 0; at + 4 <= section.data.size(); at += 4) {
+      int32_t distance;
+      std::memcpy(&distance, section.data.data() + at, sizeof distance);
+      found->second.insert(section.addr + at + static_cast<uint64_t>(int64_t{distance}));
+    }
+  }
+  return found->second;
+}
+
+// Whether a call through a pointer traps at the function on a processor that watches these: the pad
+// was sealed, or the compiler made none, as it does for a static function that is only called.
+bool UpdateBuilder::lacks_pad(const RunImage& image, uint64_t addr) {
+  if (sealed(image).contains(addr)) return true;
+  const RunSection* section = image.section_at(addr);
+  if (section == nullptr || !section->is_code() || section->name == ".static_call.text")
+    return false;
+  const bool is_tracked = std::ranges::any_of(
+      image.sections, [](const RunSection& each) { return each.name == ".ibt_endbr_seal"; });
+  const auto bytes = image.read(addr, 4);
+  return is_tracked && bytes && landing_pad(*bytes).empty();
+}
+
+bool UpdateBuilder::refuse_sealed(UnitState& unit, const Section& from,
+                                  const Relocation& relocation, const Reference& reference) {
+  const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
+  if (symbol == nullptr || symbol->shndx == SHN_ABS || is_special_section(from)) return false;
+  if (reference.offset != 0) return false;
+  if (const CodeMap* code = unit.atoms->code(from)) {
+    const Instruction* instruction = code->at(relocation.offset);
+    if (instruction != nullptr && instruction->is_branch()) return false;
+  }
+  auto [image, addr] = run_place(unit, *symbol);
+  // What the patch makes global in another unit of this target.
+  if (auto shown = new_globals_.find(symbol->name);
+      image == nullptr && symbol->is_undefined() && shown != new_globals_.end())
+    if (auto place = run_address(*shown->second.first, *shown->second.second))
+      image = &image_, addr = *place;
+  if (image == nullptr || !lacks_pad(*image, addr)) return false;
+  if (referred_before(unit, from, relocation.offset, *symbol)) return false;
+  refuse(unit, "sealed_function", &from, symbol->name, relocation.offset,
+         fmt::format("new code or data in {} takes the address of {}, which has no landing pad in "
+                     "the running kernel, as nothing in it did: a call through it would be a trap "
+                     "where the processor has indirect branch tracking",
+                     from.name, symbol->name),
+         "let it lead to a new function that calls this one");
+  return true;
+}
+
+// The loader links a module's users into the key (until 6.10 also where nobody may switch it any
+// more), and a key that is read-only by then faults. The differ knows the unit's own keys.
+bool UpdateBuilder::refuse_read_only_key(UnitState& unit, const Section& from,
+                                         const Relocation& relocation, const Reference& reference) {
+  if (from.name != "__jump_table") return false;
+  const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
+  if (symbol == nullptr || symbol->shndx == SHN_ABS) return false;
+  const auto [image, addr] = run_place(unit, *symbol);
+  const RunSection* section = image == nullptr ? nullptr : image->section_at(addr);
+  if (section == nullptr || section->exec) return false;
+  if (section->write && !section->name.starts_with(".data..ro_after_init")) return false;
+  refuse(
+      unit, "static_key", &from, symbol->name, relocation.offset,
+      fmt::format("new code uses the static key {}, which is in {} and read-only by now, so that "
+                  "it cannot be linked to new code",
+                  symbol->name, section->name),
+      "test it with static_key_enabled() in the patch");
+  return true;
+}
+
+// Existing code and data that are freed after the start. A function that refers to them already
+// (__ref: it looks first whether they are still there) may go on doing so.
+bool UpdateBuilder::refuse_freed(UnitState& unit, const Section& from, const Relocation& relocation,
+                                 const Reference& reference) {
+  const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
+  if (symbol == nullptr || symbol->shndx == SHN_ABS) return false;
+  const auto [image, addr] = run_place(unit, *symbol);
+  if (image == nullptr || !image->is_freed(addr)) return false;
+  if (referred_before(unit, from, relocation.offset, *symbol)) return false;
+  const RunSection* section = image->section_at(addr);
+  refuse(unit, section->is_code() ? "init_code" : "init_data", &from, symbol->name,
+         relocation.offset,
+         fmt::format("new code in {} uses {} in {}, which is freed after boot", from.name,
+                     symbol->name, section->name),
+         "call or copy something that stays; what is freed may be anything by now");
+  return true;
+}
+
+}  // namespace ksplice
