@@ -83,6 +83,17 @@ const TypeConsent* find_type_consent(const Refusal& refusal) {
   return found == std::end(TypeConsents) ? nullptr : found;
 }
 
+// Of start or exit code that changes: what the old one calls that takes other parameters now. A
+// module's is still to run: when it is taken out, comes again, or is patched as it comes.
+std::string misled_callee(const std::deque<ChangedUnit>& units, const Refusal& refusal) {
+  for (const ChangedUnit& unit : units) {
+    if (unit.name != refusal.object || unit.target == "vmlinux") continue;
+    for (const FunctionDiff& function : unit.diff.functions)
+      if (function.name == refusal.symbol && !function.misled.empty()) return function.misled;
+  }
+  return "";
+}
+
 bool is_of_start(const Refusal& refusal) {
   return refusal.code == "init_changed" || refusal.code == "registration_changed";
 }
@@ -99,7 +110,14 @@ std::vector<std::string> settle_consent(const Options& options, std::deque<Chang
     if (refusal.code == "init_needed") needing_start.insert(refusal.object);
   std::erase_if(refusals, [&](Refusal& refusal) {
     const bool is_start = is_of_start(refusal);
-    if (is_start && more) {
+    const std::string callee = is_start ? misled_callee(units, refusal) : "";
+    if (is_start && more && !callee.empty()) {
+      refusal.advice += fmt::format(
+          "; --leave-out-init would not do, as its old code, which is still to run, calls {}, "
+          "which "
+          "takes other parameters now",
+          callee);
+    } else if (is_start && more) {
       if (options.leave_out_init) {
         notes.push_back(fmt::format("left out, as it has run already: {} in {} of {}",
                                     refusal.symbol, refusal.section, refusal.object));

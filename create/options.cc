@@ -134,8 +134,7 @@ void add_output_options(CLI::App& app, Options& options) {
   Group work{app, "Working"};
   work.add("-j,--jobs", options.jobs, "N", "compilations at once (otherwise: number of cpus)");
   work.add("--cache", options.cache, "DIR", "for what can be used again (~/.cache/ksplice)");
-  work.flag("--no-shortcuts", options.no_shortcuts,
-            "leave every object and module to kbuild");
+  work.flag("--no-shortcuts", options.no_shortcuts, "leave every object and module to kbuild");
   work.flag("-v,--verbose", options.verbose, "say more; twice: all output of make");
   work.flag("-q,--quiet", options.quiet, "print errors only");
 }

@@ -58,6 +58,37 @@ ChangedUnit diff_pair(const ObjectPair& pair, ModuleExit module_exit) {
   return unit;
 }
 
+// What only start code calls has run in vmlinux, as start code itself; in a module it is still to
+// run where that comes again. Adds refusals to the unit; returns notes.
+std::vector<std::string> judge_start_only(ChangedUnit& unit) {
+  std::vector<std::string> notes;
+  for (const FunctionDiff& function : unit.diff.functions) {
+    if (!function.start_only) continue;
+    if (unit.target != "vmlinux") {
+      notes.push_back(
+          fmt::format("{} of {} runs only when the module is loaded: what it did before "
+                      "stays as it is",
+                      function.name, unit.target));
+      continue;
+    }
+    Refusal& refusal = unit.diff.refusals.emplace_back();
+    refusal.code = "init_changed";
+    refusal.object = unit.name;
+    refusal.section = function.section;
+    refusal.symbol = function.name;
+    refusal.message =
+        fmt::format("{} changed, and only start code calls it, which has run", function.name);
+    refusal.advice =
+        "leave it out of the patch; what the change does may be made up for in a ksplice_apply "
+        "hook, if it can be done now and for what exists already";
+    if (!function.reasons.empty()) {
+      refusal.offset = function.reasons.front().offset;
+      refusal.found = function.reasons.front().detail;
+    }
+  }
+  return notes;
+}
+
 bool is_of_exit(const Refusal& refusal) {
   return refusal.code == "init_changed" && refusal.section == ".exit.text";
 }
@@ -110,9 +141,17 @@ std::deque<ChangedUnit> diff_pairs(const std::vector<ObjectPair>& pairs,
   const std::set<std::string> modules = modules_with_new_exit(units);
   for (size_t i = 0; i < units.size(); ++i)
     if (modules.contains(units[i].target)) units[i] = diff_pair(*compared[i], ModuleExit::Live);
-  for (const ChangedUnit& unit : units) {
-    std::copy_if(unit.diff.refusals.begin(), unit.diff.refusals.end(), std::back_inserter(refusals),
-                 [&](const Refusal& refusal) { return !is_harmless(refusal, unit.target); });
+  for (ChangedUnit& unit : units) {
+    add_new(judge_start_only(unit));
+    for (const Refusal& refusal : unit.diff.refusals) {
+      if (!is_harmless(refusal, unit.target))
+        refusals.push_back(refusal);
+      else if (refusal.code == "export_added")
+        add_new(
+            {fmt::format("the new export of {} is for this update only: no module that is "
+                         "loaded later finds it",
+                         refusal.symbol)});
+    }
     add_new(unit.diff.notes);
   }
   std::erase_if(units, is_nothing);

@@ -132,7 +132,9 @@ int make(const Options& options) {
   write_file(options.output / "functions", functions);
 
   BuiltModules modules =
-      build_modules(kbuild, updates, overlay.work() / "5-modules", options.cache / "core", key);
+      build_modules(kbuild, updates, overlay.work() / "5-modules", options.cache / "core", key,
+                    // as kbuild does it
+                    false);
   Package package;
   package.id = options.id;
   package.description = "compares the running kernel with what was compiled";
