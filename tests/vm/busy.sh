@@ -6,12 +6,15 @@
 get_kernel
 make_patch kernel/time/hrtimer.c '/^long hrtimer_nanosleep/,/^}/s/ret = do_nanosleep(&t, mode);/ret = rqtp == 1234000 ? -EDOM : do_nanosleep(\&t, mode);/'
 "$create" --patch="$WORK/patch" --config="$CONFIG" --id=nap --description="for sleepers" --output="$WORK" -q "$SOURCE"
+# A function that is gone, and that nobody comes to any more, is not replaced; but one who sleeps in it would go on.
+make_patch kernel/time/hrtimer.c 's/\bdo_nanosleep\b/do_nap/'
+"$create" --patch="$WORK/patch" --config="$CONFIG" --id=gone --output="$WORK" -q "$SOURCE"
 # The main loop of a kernel thread, which never ends: create asks for consent, and the tarball carries it.
 make_patch kernel/audit.c '/^static int kauditd_thread/,/^}/s/wake_up(&audit_backlog_wait);/{ wake_up(\&audit_backlog_wait); cond_resched(); }/'
 refused_create 3 always_busy --patch="$WORK/patch" "$SOURCE"
 expect '^hint: .* --allow-busy=kauditd_thread$' "$WORK/err"
 "$create" --patch="$WORK/patch" --config="$CONFIG" --id=loop --allow-busy=kauditd_thread --output="$WORK" -q "$SOURCE"
-boot_vm --file "$WORK/ksplice-nap.tar.gz" --file "$WORK/ksplice-loop.tar.gz" --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
+boot_vm --file "$WORK/ksplice-nap.tar.gz" --file "$WORK/ksplice-gone.tar.gz" --file "$WORK/ksplice-loop.tar.gz" --console "$WORK/console" <<'EOS' | tee "$WORK/transcript"
 stage=/sys/kernel/ksplice/nap/stage
 busy() { # WHERE COMMAND...: refused because of the sleeping task, which is named
   where=$1
@@ -38,6 +41,8 @@ ksplice-apply --json --attempts 3 ksplice-nap.tar.gz >/tmp/out && exit 1
 grep -q '"code": "code_busy"' /tmp/out || exit 1
 grep ksplice /proc/modules && exit 1
 [ -e /var/lib/ksplice ] && exit 1
+ksplice-apply --allow-busy=hrtimer_nanosleep --attempts 3 --timeout 2 --raw-errors ksplice-gone.tar.gz 2>/tmp/err && exit 1
+grep -qx "sleep $sleeper do_nanosleep" /tmp/err || { cat /tmp/err; exit 1; }
 
 ksplice-apply --allow-busy=hrtimer_nanosleep ksplice-nap.tar.gz || exit 1
 ksplice-view --id=nap | grep -x 'allow_busy: hrtimer_nanosleep' || exit 1
