@@ -25,6 +25,7 @@ struct Options : CommonOptions {
 
 using Json = nlohmann::ordered_json;
 
+constexpr const char* BootService = "ksplice-boot.service";
 constexpr const char* HealthyTimer = "ksplice-healthy.timer";
 
 void print(const Json& json) {
@@ -40,13 +41,24 @@ Json to_json(const BootReport& report) {
   return json;
 }
 
+CommandResult systemctl(std::vector<std::string> words) {
+  words.insert(words.begin(), {"timeout", "10", "systemctl"});
+  return run_command(words);
+}
+
 // By hand, long after the boot, the time of the timer is over, and nobody would remove the new
-// marks. In the boot it is not active yet, and this does nothing.
-void restart_healthy_timer(const Host& host) {
+// marks; and from the installation to the next boot no unit is there that is told of a shutdown, so
+// that an orderly one would look like a crash. In the boot itself both are not active yet, and
+// this does nothing.
+void wake_units(const Host& host) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(host.path("/run/systemd/system"), ignored)) return;
   try {
-    run_command({"timeout", "10", "systemctl", "--no-block", "try-restart", HealthyTimer});
+    systemctl({"--no-block", "try-restart", HealthyTimer});
+    const std::string state = systemctl({"is-active", BootService}).output;
+    if ((state.starts_with("inactive") || state.starts_with("failed")) &&
+        systemctl({"--quiet", "is-enabled", BootService}).status == 0)
+      systemctl({"--no-block", "start", BootService, HealthyTimer});
   } catch (const Error&) {
     // Then somebody has to say --healthy.
   }
@@ -73,8 +85,7 @@ int boot(const Options& options) {
     is_refused = is_refused || !result.is_fine();
   }
   const auto is_new = [](const BootResult& result) { return result.result == "applied"; };
-  if (std::any_of(report.results.begin(), report.results.end(), is_new))
-    restart_healthy_timer(host);
+  if (std::any_of(report.results.begin(), report.results.end(), is_new)) wake_units(host);
   if (options.json) {
     print(to_json(report));
   } else if (!options.quiet) {
