@@ -17,7 +17,9 @@ namespace {
 bool changes_more_than_start(const std::deque<ChangedUnit>& units) {
   for (const ChangedUnit& unit : units)
     for (const FunctionDiff& function : unit.diff.functions)
-      if (function.status == DiffStatus::Changed && !is_init_section(function.section)) return true;
+      if (function.status == DiffStatus::Changed && !is_init_section(function.section) &&
+          !function.start_only)
+        return true;
   return false;
 }
 
@@ -115,12 +117,15 @@ std::vector<std::string> settle_consent(const Options& options, std::deque<Chang
       refusal.advice += fmt::format(
           "; --leave-out-init would not do, as its old code, which is still to run, calls {}, "
           "which "
-          "takes other parameters now",
+          "takes other parameters now, or may take them, where the compiler decides that",
           callee);
     } else if (is_start && more) {
       if (options.leave_out_init) {
-        notes.push_back(fmt::format("left out, as it has run already: {} in {} of {}",
-                                    refusal.symbol, refusal.section, refusal.object));
+        notes.push_back(fmt::format(
+            "{}, as it has run already: {} in {} of {}",
+            is_init_section(refusal.section) || refusal.code != "init_changed" ? "left out"
+                                                                               : "without effect",
+            refusal.symbol, refusal.section, refusal.object));
         return true;
       }
       refusal.advice += needing_start.contains(refusal.object)

@@ -113,7 +113,7 @@ Files files_of(const fs::path& folder) {
 
 void remove_others(const fs::path& folder, const Files& kept) {
   for (const std::string& file : files_of(folder))
-    if (!kept.contains(file)) fs::remove(folder / file);
+    if (std::error_code ignored; !kept.contains(file)) fs::remove_all(folder / file, ignored);
 }
 
 // The modules of one update in the folder that they are made in.
@@ -135,10 +135,19 @@ std::optional<std::string> make_by_steps(const Making& making) {
   return said;
 }
 
+// What kbuild says by itself (that the compiler differs) no step would say.
+bool are_of_modules(const std::vector<std::string>& warnings,
+                    const std::vector<std::string>& modules) {
+  return std::ranges::all_of(warnings, [&](const std::string& warning) {
+    return std::ranges::any_of(
+        modules, [&](const std::string& module) { return warning.find(module) != warning.npos; });
+  });
+}
+
 // Keeps the steps by which kbuild has just made the modules, if they make the same once more.
 void keep_steps(const Making& making, const std::vector<std::string>& warnings) {
   const auto steps = record_module_steps(making.kbuild, making.folder, making.modules.front());
-  if (!steps) return;
+  if (!steps || !are_of_modules(warnings, making.modules)) return;
   std::map<fs::path, std::vector<uint8_t>> made;
   for (const std::string& module : making.modules) {
     const fs::path file = making.folder / (module + ".ko");

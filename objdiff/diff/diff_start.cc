@@ -129,7 +129,8 @@ void find_always_busy(const DiffContext& context, std::vector<Refusal>& refusals
   std::map<const Atom*, const Atom*> threads;
   bool searched = false;
   for (const FunctionDiff& function : context.diff.functions) {
-    if (function.status != DiffStatus::Changed || function.pre == nullptr) continue;
+    // Also what is gone must be off every stack.
+    if (function.status == DiffStatus::Same || function.pre == nullptr) continue;
     if (is_init_section(function.section)) continue;
     if (!searched) threads = threads_from_start(context.pre);
     searched = true;

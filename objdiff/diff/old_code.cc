@@ -100,7 +100,8 @@ class OldCode {
     }
     j_.refuse("old_caller", function.section, function.name,
               fmt::format("{} is gone, but what holds its address by now goes on calling it, and "
-                          "its old code calls {}, which takes other parameters now",
+                          "its old code calls {}, which takes other parameters now, or may take "
+                          "them, where the compiler decides that",
                           function.name, callee),
               fmt::format("keep {}, as a function that calls what is new", function.name));
   }
@@ -119,7 +120,8 @@ class OldCode {
       if (pre != nullptr && address_taken(context_.pre, *pre)) return false;
       for (const Atom* caller : callers(*atom)) {
         const std::string& section = caller->section->name;
-        if (section.starts_with(".exit")) return false;
+        // .exit.text is still to run, .meminit.text and .head.text may run at any time.
+        if (is_init_section(section) && !section.starts_with(".init")) return false;
         if (is_init_section(section))
           called = true;
         else if (seen.insert(caller).second)

@@ -44,6 +44,8 @@ struct UnitState {
   std::set<const Atom*> callees;  // that refuse_other_callee() has looked at
 };
 
+enum class UseKind { Any, Address };  // Address: not what a call or jump does with it
+
 struct Piece {
   UnitState* unit = nullptr;
   const Section* from = nullptr;
@@ -101,7 +103,7 @@ class UpdateBuilder {
   void need_replaced(UnitState& unit, const Section& from, const Relocation& relocation,
                      const Reference& reference);
   bool referred_before(const UnitState& unit, const Section& from, uint64_t offset,
-                       const Symbol& symbol) const;
+                       const Symbol& symbol, UseKind use = UseKind::Any) const;
   bool is_called_anew(UnitState& unit, const Section& from, const Relocation& relocation);
   Target resolve_function(UnitState& unit, const Atom& atom);
   bool refuse_other_callee(UnitState& unit, const Atom& atom);

@@ -6,10 +6,19 @@
 #include <cstring>
 
 #include "objdiff/arch/arch.h"
+#include "objdiff/arch/series.h"
 #include "objdiff/object/special_tables.h"
 #include "objdiff/update/update_builder.h"
 
 namespace ksplice {
+
+namespace {
+
+// What a static call's name begins with: static_call_update() takes its address, and nobody calls
+// through that.
+constexpr const char* StaticCallTrampoline = "__SCT__";
+
+}  // namespace
 
 // What the kernel's own start code, or the module loader, made of landing pads that nothing in it
 // leads to: no pad. Entries are the s32 place-relative addresses of functions (objtool,
@@ -33,10 +42,10 @@ const std::set<uint64_t>& UpdateBuilder::sealed(const RunImage& image) {
 bool UpdateBuilder::lacks_pad(const RunImage& image, uint64_t addr) {
   if (sealed(image).contains(addr)) return true;
   const RunSection* section = image.section_at(addr);
-  if (section == nullptr || !section->is_code() || section->name == ".static_call.text")
-    return false;
+  if (section == nullptr || !section->is_code()) return false;
+  // Each kernel with tracking has such a section; a module in which nothing was sealed has none.
   const bool is_tracked = std::ranges::any_of(
-      image.sections, [](const RunSection& each) { return each.name == ".ibt_endbr_seal"; });
+      vmlinux_.sections, [](const RunSection& each) { return each.name == ".ibt_endbr_seal"; });
   const auto bytes = image.read(addr, 4);
   return is_tracked && bytes && landing_pad(*bytes).empty();
 }
@@ -45,7 +54,7 @@ bool UpdateBuilder::refuse_sealed(UnitState& unit, const Section& from,
                                   const Relocation& relocation, const Reference& reference) {
   const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
   if (symbol == nullptr || symbol->shndx == SHN_ABS || is_special_section(from)) return false;
-  if (reference.offset != 0) return false;
+  if (reference.offset != 0 || symbol->name.starts_with(StaticCallTrampoline)) return false;
   if (const CodeMap* code = unit.atoms->code(from)) {
     const Instruction* instruction = code->at(relocation.offset);
     if (instruction != nullptr && instruction->is_branch()) return false;
@@ -57,7 +66,7 @@ bool UpdateBuilder::refuse_sealed(UnitState& unit, const Section& from,
     if (auto place = run_address(*shown->second.first, *shown->second.second))
       image = &image_, addr = *place;
   if (image == nullptr || !lacks_pad(*image, addr)) return false;
-  if (referred_before(unit, from, relocation.offset, *symbol)) return false;
+  if (referred_before(unit, from, relocation.offset, *symbol, UseKind::Address)) return false;
   refuse(unit, "sealed_function", &from, symbol->name, relocation.offset,
          fmt::format("new code or data in {} takes the address of {}, which has no landing pad in "
                      "the running kernel, as nothing in it did: a call through it would be a trap "
@@ -75,15 +84,22 @@ bool UpdateBuilder::refuse_read_only_key(UnitState& unit, const Section& from,
   const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
   if (symbol == nullptr || symbol->shndx == SHN_ABS) return false;
   const auto [image, addr] = run_place(unit, *symbol);
-  const RunSection* section = image == nullptr ? nullptr : image->section_at(addr);
-  if (section == nullptr || section->exec) return false;
-  if (section->write && !section->name.starts_with(".data..ro_after_init")) return false;
-  refuse(
-      unit, "static_key", &from, symbol->name, relocation.offset,
-      fmt::format("new code uses the static key {}, which is in {} and read-only by now, so that "
-                  "it cannot be linked to new code",
-                  symbol->name, section->name),
-      "test it with static_key_enabled() in the patch");
+  // Since 6.10 the loader leaves such keys alone.
+  if (image == nullptr || get_series(vmlinux_.release).name != "6.1") return false;
+  const RunSection* section = image->section_at(addr);
+  const bool in_own_section =
+      section != nullptr && section->name.starts_with(".data..ro_after_init");
+  // In vmlinux it lies in .rodata, which is flagged as writable.
+  const RunSymbol *start = image->unique_symbol("__start_ro_after_init"),
+                  *end = image->unique_symbol("__end_ro_after_init");
+  const bool in_range =
+      start != nullptr && end != nullptr && start->addr <= addr && addr < end->addr;
+  if (!in_own_section && !in_range) return false;
+  refuse(unit, "static_key", &from, symbol->name, relocation.offset,
+         fmt::format("new code uses the static key {}, which is read-only by now and cannot be "
+                     "linked to new code",
+                     symbol->name),
+         "test it with static_key_enabled() in the patch");
   return true;
 }
 

@@ -152,7 +152,7 @@ Target UpdateBuilder::resolve(UnitState& unit, const Section& from, const Reloca
 // Whether the function or datum at offset in from was already, before the patch, one that refers to
 // the symbol.
 bool UpdateBuilder::referred_before(const UnitState& unit, const Section& from, uint64_t offset,
-                                    const Symbol& symbol) const {
+                                    const Symbol& symbol, UseKind use) const {
   const std::map<const Symbol*, const Symbol*>& correlation = unit.unit->diff->correlation;
   const Atom* user = unit.atoms->at(&from, offset);
   if (user == nullptr || user->symbol == nullptr) return false;
@@ -160,7 +160,10 @@ bool UpdateBuilder::referred_before(const UnitState& unit, const Section& from, 
   if (wanted == correlation.end() || before == correlation.end()) return false;
   const Atom* pre = unit.pre_atoms->of(before->second);
   if (pre == nullptr) return false;
+  const CodeMap* code = unit.pre_atoms->code(*pre->section);
   for (const Relocation* relocation : unit.pre_atoms->relocations(*pre)) {
+    const Instruction* instruction = code == nullptr ? nullptr : code->at(relocation->offset);
+    if (use == UseKind::Address && instruction != nullptr && instruction->is_branch()) continue;
     const Reference reference = unit.pre_atoms->resolve(*pre->section, *relocation);
     if ((reference.atom != nullptr ? reference.atom->symbol : reference.symbol) == wanted->second)
       return true;
@@ -257,7 +260,7 @@ Target UpdateBuilder::resolve_function(UnitState& unit, const Atom& atom) {
   return {run_symbol(atom.name, *addr), base};
 }
 
-// What of the unit is not replaced must be what was compiled, if new code comes to it by calls: the
+// What of the unit is not replaced must be what was compiled, if new code comes to it: the
 // compiler took it into account when it made the new code (what it clobbers, which arguments it
 // takes, what it writes).
 bool UpdateBuilder::refuse_other_callee(UnitState& unit, const Atom& atom) {
@@ -266,7 +269,10 @@ bool UpdateBuilder::refuse_other_callee(UnitState& unit, const Atom& atom) {
   while (!queue.empty()) {
     const Atom& callee = *queue.back();
     queue.pop_back();
-    if (!unit.callees.insert(&callee).second) continue;
+    if (!unit.callees.insert(&callee).second) {
+      refused = refused || (&callee == &atom && refused_.contains({unit.unit->name, atom.name, 0}));
+      continue;
+    }
     auto function = unit.functions.find(callee.symbol);
     const bool is_same =
         function == unit.functions.end() || function->second->status == DiffStatus::Same;

@@ -47,6 +47,8 @@ TEST(UpdateSpecial, AddressOfAFunctionWithoutAPadIsRefused) {
   const std::string pre = source(tracked, "return 0;");
   EXPECT_EQ(refused(source(tracked, "return called;"), pre), "sealed_function called\n");
   EXPECT_EQ(refused(source(tracked, "return called(x) ? (Call)0 : (Call)8;"), pre), "");
+  EXPECT_EQ(refused(source(tracked, "return called;"), source(tracked, "called(x); return 0;")),
+            "sealed_function called\n");
   const std::string before = source(tracked, "return called;");
   EXPECT_EQ(refused(source(tracked, "return x ? called : 0;"), before), "");
   // A kernel without such tracking.
