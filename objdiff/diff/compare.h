@@ -85,7 +85,6 @@ class Comparer {
                            uint64_t post_place) const;
   bool same_reference(const Reference& pre, const Reference& post);
   bool is_own_table(const Atom& pre, const Atom& post) const;
-  bool is_kept_start(const Reference& pre, const Reference& post) const;
   bool same_value(const Atom& pre, int64_t pre_offset, const Atom& post, int64_t post_offset);
   bool same_string(const Atom& pre, uint64_t pre_place, const Atom& post,
                    uint64_t post_place) const;
