@@ -94,7 +94,7 @@ std::optional<ModuleSteps> record_module_steps(const Kbuild& kbuild, const fs::p
   if (fs::exists(folder / common)) take(steps.shared, common);
   take(steps.objects, module + "-init.o");
   if (!all) return std::nullopt;
-  // The stub has a version, for which modpost asks what it was made of: that is what fixdep writes.
+  // update.c has a version, for which modpost asks what it was made of: that is what fixdep writes.
   const std::string place = recorder.in_folder() ? "" : Folder + "/";
   steps.objects.push_back(
       fmt::format("{0}/scripts/basic/fixdep {1}.{2}-init.o.d {1}{2}-init.o '' > {1}.{2}-init.o.cmd",

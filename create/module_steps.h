@@ -1,7 +1,7 @@
 // Makes an update's modules as kbuild made those of an earlier update, without kbuild.
 //
 // Before it makes a module, kbuild asks the compiler some thirty questions and reads its makefiles.
-// The commands that it then runs are the same for every module that is made of the stub and an
+// The commands that it then runs are the same for every module that is linked of update.c and an
 // update object, but for the folder and the module's name. So they are kept beside the core that
 // they belong to, once they were seen to make, byte for byte, what kbuild has just made. They are
 // for updates that leave makefiles and the configuration alone (keeps_commands, recompile.h) and
@@ -21,7 +21,7 @@ namespace ksplice {
 struct ModuleSteps {
   bool in_folder = false;            // they are run there, as since 6.13, and not in obj
   std::vector<std::string> shared;   // before all, once
-  std::vector<std::string> objects;  // of each module: from its stub to what modpost reads
+  std::vector<std::string> objects;  // of each module: up to what modpost reads
   std::string order;                 // the line of modules.order for each
   std::string modpost;               // once
   std::vector<std::string> link;     // of each module

@@ -1,5 +1,6 @@
-// Turns update objects into kernel modules: kbuild links each with the module stub, runs objtool
-// over the result, makes the module's versions (modpost) and links it. The core is built with them.
+// Turns update objects into kernel modules: kbuild links each with kmod-core's update.c, runs
+// objtool over the result, makes the module's versions (modpost) and links it. The core is built
+// with them.
 #pragma once
 
 #include <filesystem>

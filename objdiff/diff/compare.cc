@@ -6,6 +6,7 @@
 
 #include "objdiff/arch/series.h"
 #include "objdiff/diff/compare_text.h"
+#include "objdiff/diff/diff_refusals.h"
 
 namespace ksplice {
 
@@ -193,6 +194,7 @@ Difference Comparer::data(const Atom& pre, const Atom& post) {
   Difference difference;
   const uint64_t size = std::min(pre.size, post.size);
   failed_at_ = 0;
+  start_holder_ = is_init_section(pre.section->name);
   const bool same = same_content(*pre.section, pre.offset, *post.section, post.offset, size);
   if (same && pre.size == post.size) return difference;
   difference.kind = DifferenceKind::Constant;

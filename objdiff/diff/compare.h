@@ -85,6 +85,7 @@ class Comparer {
                            uint64_t post_place) const;
   bool same_reference(const Reference& pre, const Reference& post);
   bool is_own_table(const Atom& pre, const Atom& post) const;
+  bool is_kept_start(const Reference& pre, const Reference& post) const;
   bool same_value(const Atom& pre, int64_t pre_offset, const Atom& post, int64_t post_offset);
   bool same_string(const Atom& pre, uint64_t pre_place, const Atom& post,
                    uint64_t post_place) const;
@@ -120,6 +121,7 @@ class Comparer {
   const CodeTables& post_code_tables_;
 
   // The functions being compared, and how offsets in them map to instructions.
+  bool start_holder_ = false;  // what is compared is start code, or data of it
   const Atom* pre_self_ = nullptr;
   const Atom* post_self_ = nullptr;
   const Stream* pre_stream_ = nullptr;  // null: same bytes, offsets map to themselves

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "objdiff/diff/compare.h"
+#include "objdiff/diff/diff_refusals.h"
 
 namespace ksplice {
 
@@ -258,6 +259,7 @@ bool Comparer::jumps_inside(const Atoms& atoms, const Section& section, const Co
 Difference Comparer::functions(const Atom& pre, const Atom& post) {
   pre_self_ = &pre;
   post_self_ = &post;
+  start_holder_ = is_init_section(pre.section->name);
   pre_stream_ = post_stream_ = nullptr;
   bool differs_in_layout = false;
   Difference difference = same_layout_code(pre, post, differs_in_layout);

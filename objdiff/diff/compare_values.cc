@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "objdiff/diff/compare.h"
+#include "objdiff/diff/diff_refusals.h"
 
 namespace ksplice {
 
@@ -53,6 +54,7 @@ bool Comparer::same_reference(const Reference& pre, const Reference& post) {
       return same_place(pre.offset, post.offset);
     if (correlation_.pre(post.atom) != pre.atom) return false;
   }
+  if (is_kept_start(pre, post)) return true;
   if (correlation_.pre(post.atom) == pre.atom && !is_own_table(*pre.atom, *post.atom))
     return pre.offset == post.offset;
   if (pre.atom->kind == AtomKind::Special && post.atom->kind == AtomKind::Special) {
@@ -66,6 +68,13 @@ bool Comparer::same_reference(const Reference& pre, const Reference& post) {
     }
   }
   return false;
+}
+
+// Start code has run, with the function that is to stay with the patch.
+bool Comparer::is_kept_start(const Reference& pre, const Reference& post) const {
+  return start_holder_ && pre.atom->is_function() && post.atom->is_function() &&
+         pre.atom->name == post.atom->name && pre.offset == post.offset &&
+         is_init_section(pre.atom->section->name) && !is_init_section(post.atom->section->name);
 }
 
 // A table of labels of the functions being compared: equal if it leads to the same instructions.

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "objdiff/diff/correlate_state.h"
+#include "objdiff/diff/diff_refusals.h"
 #include "objdiff/diff/uses.h"
 
 namespace ksplice {
@@ -44,8 +45,14 @@ bool is_named(const Atom& atom) {
 
 bool is_numbered(const Atom& atom) { return plain_name(atom.name) != atom.name; }
 
-// Data may move between sections of one access class; anything else makes it another thing.
-bool may_be_same(const Atom& pre, const Atom& post) { return pre.kind == post.kind; }
+// Data may move between sections of one access class; anything else makes it another thing. What
+// was start code is freed: where it is to stay with the patch, that is another function.
+bool may_be_same(const Atom& pre, const Atom& post) {
+  if (pre.is_function() && is_init_section(pre.section->name) &&
+      !is_init_section(post.section->name))
+    return false;
+  return pre.kind == post.kind;
+}
 
 // Constants that the compiler and macros make anew with every compilation: with another content it
 // is another thing. An author's constant of such a name is not numbered.

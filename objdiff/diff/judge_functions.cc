@@ -154,8 +154,17 @@ std::string advise_on_start_code(const std::string& section) {
          "must not be done twice";
 }
 
+// Start code that is to stay comes along as a new function.
+bool stays_with_patch(const Judgement& j, const std::string& name) {
+  const Symbol* post = j.context.post.object().find_symbol(name);
+  return post != nullptr && post->section != nullptr && !is_init_section(post->section->name);
+}
+
 void judge_function(Judgement& j, Callers& callers, const FunctionDiff& function) {
   if (function.status == DiffStatus::Same) return;
+  if (function.status == DiffStatus::Removed && is_init_section(function.section) &&
+      stays_with_patch(j, function.name))
+    return;
   if (is_init_section(function.section)) {
     Refusal& refusal = j.refuse("init_changed", function.section, function.name,
                                 fmt::format("{} is in {}, which runs only at start or exit, and {}",

@@ -14,7 +14,7 @@ edit() {
 }
 calls() { edit drivers/net/dummy.c "s/^static void dummy_setup/int $1; &/;s/dev->max_mtu = 0;/& dev->mtu = $2;/"; }
 export_it='EXPORT_SYMBOL_GPL(delayacct_setup_enable);'
-make_global='s/^static int __init delayacct_setup_enable/int delayacct_setup_enable/'
+make_global='s/^static int __init delayacct_setup_enable/int __init delayacct_setup_enable/'
 
 edit kernel/delayacct.c "$make_global"
 edit fs/proc/cmdline.c '/cmdline_proc_show/s/^static/int delayacct_setup_enable(char *);\n&/;s/(m, saved_command_line/&[delayacct_setup_enable(NULL)] ? "1" : "0"/'

@@ -1,4 +1,5 @@
-// Old code that can still run after the switch, and what only start code calls.
+// Old code that can still run after the switch, and what start code and its freed memory are for a
+// patch.
 #include "objdiff/diff/old_code.h"
 
 #include <gtest/gtest.h>
@@ -124,6 +125,27 @@ TEST(OldCode, WhatOnlyStartCodeCallsHasRun) {
   const std::string exit =
       "__attribute__((section(\".exit.text\"))) int end(int d) { return setup(d); }\n";
   EXPECT_FALSE(function(make(source(2, exit), source(1, exit)), "setup").start_only);
+}
+
+// The memory of the old one is freed.
+TEST(OldCode, AFunctionThatIsToStayIsBroughtAlong) {
+  auto source = [](const std::string& where, const std::string& check) {
+    return Head + "int value;\nstatic " + where + " noipa void helper(int x) { value = x; }\n" +
+           "int target(int x) { " + check + "helper(x); return hidden(x); }\n" +
+           "int init start(int x) { helper(x); return 0; }\n"
+           "struct setup { const char* name; void (*function)(int); };\n"
+           "static const struct setup setup_helper __attribute__((used, section(\".init.setup\"))) "
+           "= "
+           "{\"helper=\", helper};\n";
+  };
+  const Made made = make(source("", "if (x < 0) return -22; "), source("init", ""));
+  EXPECT_EQ(refused(made), "");
+  EXPECT_EQ(made.update.added, std::vector<std::string>{"helper"});
+  // What has run called the one that is freed.
+  EXPECT_EQ(function(made, "start").status, DiffStatus::Same);
+  // Also where the caller is as it was, but for what it calls.
+  const Made alone = make(source("", ""), source("init", ""));
+  EXPECT_EQ(alone.update.replaced, std::vector<std::string>{"target"});
 }
 
 }  // namespace

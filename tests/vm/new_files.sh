@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A patch that adds a .c file to vmlinux and one to an existing module; and with --build-modules the
-# module as a whole, which a host loads instead: then the update leaves it out.
+# module as a whole, which a host loads instead: then the update leaves it out. And one that lets a function stay in
+# memory that was freed after boot.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 get_kernel "$@"
@@ -28,7 +29,14 @@ expect '^ +target 8021q, whole module too$' "$WORK/out"
 expect '^ +new vlan_notice \(net/8021q/notice\.o\)' "$WORK/out"
 expect '^ +new proc_banner \(fs/proc/banner\.o\)' "$WORK/out"
 
-boot_vm --module 8021q --file "$WORK/ksplice-added.tar.gz" <<'EOS' | tee "$WORK/transcript"
+make_patch kernel/delayacct.c 's/^static int __init delayacct_setup_enable/int delayacct_setup_enable/'
+cp "$WORK/patch" "$WORK/all.patch"
+make_patch fs/proc/cmdline.c '/^static int cmdline_proc_show/i int delayacct_setup_enable(char *);
+  s/seq_putc(m, .*);/seq_puts(m, delayacct_setup_enable(NULL) ? " kept\\n" : " lost\\n");/'
+cat "$WORK/patch" >>"$WORK/all.patch"
+"$create" -q --patch="$WORK/all.patch" --config="$CONFIG" --id=kept --output="$WORK" "$SOURCE"
+
+boot_vm --module 8021q --file "$WORK/ksplice-added.tar.gz" --file "$WORK/ksplice-kept.tar.gz" <<'EOS' | tee "$WORK/transcript"
 check() { "$@" || { echo "failed: $*"; ksplice-view --id=added; dmesg | tail -n 20; exit 1; }; }
 check modprobe 8021q
 check ksplice-apply ksplice-added.tar.gz
@@ -52,6 +60,10 @@ ksplice-view | grep later && exit 1
 check rmmod 8021q
 check ksplice-undo added
 grep banner /proc/cmdline && exit 1
+check ksplice-apply ksplice-kept.tar.gz
+check grep -E ' kept$' /proc/cmdline
+check ksplice-undo kept
+grep kept /proc/cmdline && exit 1
 echo "== done"
 EOS
 [ "$(tail -n 1 "$WORK/transcript")" = "== done" ] || fail "the transcript is not whole"
