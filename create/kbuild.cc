@@ -19,7 +19,6 @@
 
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
-#include "objdiff/base/process.h"
 
 namespace ksplice {
 
@@ -114,18 +113,22 @@ std::vector<fs::path> symbol_tables(const std::vector<std::string>& words) {
   return tables;
 }
 
-MakeResult run_make(const Kbuild& kbuild, const std::vector<std::string>& goals) {
-  std::vector<std::string> argv = {"make", "-C", kbuild.tree.string(), "O=obj",
-                                   fmt::format("-j{}", kbuild.jobs)};
-  argv.insert(argv.end(), kbuild.words.begin(), kbuild.words.end());
-  argv.insert(argv.end(), goals.begin(), goals.end());
+CommandResult run_for_build(const Kbuild& kbuild, const std::vector<std::string>& argv) {
   CommandOptions options;
   options.env = {{"LC_ALL", "C"}};
   options.plain_env = true;
   options.watch = kbuild.watch;
   options.dies_with_us = true;
   options.own_temporary = true;
-  CommandResult run = run_command(in_root(kbuild.root, kbuild.outlook, argv), options);
+  return run_command(in_root(kbuild.root, kbuild.outlook, argv), options);
+}
+
+MakeResult run_make(const Kbuild& kbuild, const std::vector<std::string>& goals) {
+  std::vector<std::string> argv = {"make", "-C", kbuild.tree.string(), "O=obj",
+                                   fmt::format("-j{}", kbuild.jobs)};
+  argv.insert(argv.end(), kbuild.words.begin(), kbuild.words.end());
+  argv.insert(argv.end(), goals.begin(), goals.end());
+  CommandResult run = run_for_build(kbuild, argv);
   // Some of the programs that make runs do not say why they cannot write.
   if (run.status != 0 && (run.output.find(std::strerror(ENOSPC)) != std::string::npos ||
                           fs::space(kbuild.obj).available < FullDisk))

@@ -12,6 +12,7 @@
 #include "create/overlay.h"
 #include "create/root.h"
 #include "create/toolchain.h"
+#include "objdiff/base/process.h"
 #include "objdiff/diff/section_diff.h"
 
 namespace ksplice {
@@ -78,6 +79,10 @@ struct MakeResult {
 
 // The tables of other modules' exports that words for make name.
 std::vector<std::filesystem::path> symbol_tables(const std::vector<std::string>& words);
+
+// Runs a program of a build as kbuild's own: what it sees of the environment, of the disk (in_root)
+// and of temporary files.
+CommandResult run_for_build(const Kbuild& kbuild, const std::vector<std::string>& argv);
 
 // make with kbuild's words and goals.
 MakeResult run_make(const Kbuild& kbuild, const std::vector<std::string>& goals);

@@ -7,7 +7,6 @@
 #include <sstream>
 
 #include "objdiff/base/file.h"
-#include "objdiff/base/process.h"
 
 namespace ksplice {
 
@@ -136,16 +135,10 @@ std::optional<std::string> run_module_steps(const Kbuild& kbuild, const ModuleSt
   add(steps.modpost, "");
   for (const std::string& module : modules)
     for (const std::string& step : steps.link) add(step, module);
-  CommandOptions options;
-  options.env = {{"LC_ALL", "C"}};
-  options.plain_env = true;
-  options.dies_with_us = true;
-  options.own_temporary = true;
-  options.watch = kbuild.watch;
   const fs::path place = steps.in_folder ? folder : kbuild.obj;
   const std::vector<std::string> argv = {
       "sh", "-c", fmt::format("cd \"$0\"\n{}\n", fmt::join(script, "\n")), place.string()};
-  const CommandResult run = run_command(in_root(kbuild.root, kbuild.outlook, argv), options);
+  const CommandResult run = run_for_build(kbuild, argv);
   const bool complete = run.status == 0 && std::ranges::all_of(modules, [&](const auto& module) {
                           return fs::exists(folder / (module + ".ko"));
                         });

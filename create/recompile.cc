@@ -9,7 +9,6 @@
 #include "create/root.h"
 #include "objdiff/base/error.h"
 #include "objdiff/base/file.h"
-#include "objdiff/base/process.h"
 #include "objdiff/object/elf_read.h"
 
 namespace ksplice {
@@ -47,14 +46,7 @@ std::optional<Command> parse_command(const std::string& text, const std::string&
 }
 
 CommandResult run_in_obj(const Kbuild& kbuild, const std::string& command) {
-  CommandOptions options;
-  options.env = {{"LC_ALL", "C"}};
-  options.plain_env = true;
-  options.dies_with_us = true;
-  options.own_temporary = true;
-  return run_command(in_root(kbuild.root, kbuild.outlook,
-                             {"sh", "-c", "cd \"$0\" && " + command, kbuild.obj.string()}),
-                     options);
+  return run_for_build(kbuild, {"sh", "-c", "cd \"$0\" && " + command, kbuild.obj.string()});
 }
 
 bool has_option(const std::string& config, const std::string& name) {

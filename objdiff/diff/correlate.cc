@@ -37,6 +37,11 @@ std::string fragment_parent(const std::string& name) {
   return name.substr(0, at);
 }
 
+bool is_compiler_made(const std::string& name) {
+  const auto marks = {".constprop.", ".isra.", ".part."};
+  return std::ranges::any_of(marks, [&](const char* mark) { return name.find(mark) != name.npos; });
+}
+
 namespace {
 
 bool is_named(const Atom& atom) {

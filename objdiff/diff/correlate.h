@@ -36,4 +36,8 @@ Correlation correlate(const Atoms& pre, const Atoms& post, const SpecialTables& 
 // "foo" for "foo.cold" and "foo.cold.12"; empty if name is no fragment.
 std::string fragment_parent(const std::string& name);
 
+// A copy that the compiler made of a function ("foo.constprop.0"): it decides by itself what is
+// handed over, and leaves out what every caller has the same.
+bool is_compiler_made(const std::string& name);
+
 }  // namespace ksplice

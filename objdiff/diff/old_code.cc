@@ -14,13 +14,6 @@ namespace ksplice {
 
 namespace {
 
-// Made by the compiler, which decides by itself what is handed over, and what it leaves out as
-// every caller has the same.
-bool is_clone(const std::string& name) {
-  return std::ranges::any_of(std::initializer_list<const char*>{".isra.", ".constprop.", ".part."},
-                             [&](const char* mark) { return name.find(mark) != name.npos; });
-}
-
 class OldCode {
  public:
   explicit OldCode(Judgement& j) : j_(j), context_(j.context) {
@@ -62,7 +55,7 @@ class OldCode {
             diff == nullptr || diff->carried || is_init_section(callee->section->name);
         if (stays_old)
           queue.push_back(callee);
-        else if (j_.reshaped.contains(diff->post) || is_clone(callee->name))
+        else if (j_.reshaped.contains(diff->post) || is_compiler_made(callee->name))
           return callee->name;
       }
     }
@@ -76,23 +69,9 @@ class OldCode {
     return found == by_post_.end() ? nullptr : found->second;
   }
 
-  // Data that hold its address are data that change.
-  bool held(const Atom& function) const {
-    for (const auto& section : context_.pre.object().sections) {
-      if (!section->is_exec() || is_special_section(*section)) continue;
-      for (const Relocation& relocation : section->relocations) {
-        if (context_.pre.resolve(*section, relocation).atom != &function) continue;
-        const Atom* from = context_.pre.at(section.get(), relocation.offset);
-        if (from == &function) continue;
-        const Instruction* instruction = context_.pre.code(*section)->at(relocation.offset);
-        if (instruction == nullptr || !instruction->is_branch()) return true;
-      }
-    }
-    return false;
-  }
-
   void judge_removed(const FunctionDiff& function, const std::string& callee) {
-    if (!held(*context_.pre.of(function.pre))) return;
+    // Data that hold its address are data that change.
+    if (!address_taken(context_.pre, *context_.pre.of(function.pre), Holder::Code)) return;
     if (callee.empty()) {
       j_.notes.push_back(fmt::format(
           "{} is gone; what holds its address by now goes on calling its old code", function.name));
@@ -158,10 +137,10 @@ class OldCode {
 
 }  // namespace
 
-bool address_taken(const Atoms& atoms, const Atom& function) {
+bool address_taken(const Atoms& atoms, const Atom& function, Holder holder) {
   for (const auto& section : atoms.object().sections) {
     if (!section->is_alloc() || is_table(section->name)) continue;
-    if (is_special_section(*section)) continue;
+    if (is_special_section(*section) || (holder == Holder::Code && !section->is_exec())) continue;
     for (const Relocation& relocation : section->relocations) {
       const Reference reference = atoms.resolve(*section, relocation);
       if (reference.atom != &function) continue;

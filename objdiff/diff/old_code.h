@@ -7,8 +7,9 @@
 
 namespace ksplice {
 
-// Whether anything but a direct call or jump names the function.
-bool address_taken(const Atoms& atoms, const Atom& function);
+// Whether anything but a direct call or jump names the function: anywhere, or in code.
+enum class Holder { Any, Code };
+bool address_taken(const Atoms& atoms, const Atom& function, Holder holder = Holder::Any);
 
 // Fills j.misled and j.start_only; refuses, or notes, what may still be called through a pointer.
 // After judge_exports(), which finds what is reshaped.

@@ -271,12 +271,8 @@ class Differ {
     if (is_init_section(pre.section->name) || is_assembly_unit()) return false;
     if (pre.symbol->bind != STB_LOCAL || post.symbol->bind != STB_LOCAL) return false;
     if (!post.section->name.starts_with(".text")) return false;
-    const std::string plain = plain_name(post.name) + ".";
-    bool compiler_made = false;
-    for (const char* mark : {".constprop.", ".isra.", ".part."})
-      compiler_made |= plain.find(mark) != std::string::npos;
     const std::optional<SourceLine> line = post_debug_.line_at(post.section, post.entry);
-    if (!compiler_made && !(line && line->file.ends_with(".h"))) return false;
+    if (!is_compiler_made(post.name) && !(line && line->file.ends_with(".h"))) return false;
     // A site elsewhere in the unit shows that functions are traced here at all.
     if (!traced_unit()) return false;
     return !address_taken(pre_, pre) && !address_taken(post_, post);
