@@ -1,4 +1,5 @@
 // What new code has in special sections.
+#include <elf.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -107,6 +108,69 @@ TEST(UpdateSpecial, AnEmptyReplacementBringsNoneOfAnother) {
   EXPECT_TRUE(made.update.refusals.empty()) << made.update.refusals.front().message;
   for (const auto& section : made.update.object.sections)
     EXPECT_FALSE(section->name.starts_with(".altinstr_replacement")) << section->name;
+}
+
+// A key of another unit.
+TEST(UpdateSpecial, AKeyThatIsReadOnlyByNowIsRefused) {
+  auto neighbour = [](const std::string& before, const std::string& behind) {
+    return "asm(\".pushsection .keys, \\\"aw\\\"; .globl key, __start_ro_after_init, "
+           "__end_ro_after_init; " +
+           before + " key: .quad 0, 0; " + behind + " .popsection\");\n";
+  };
+  const std::string start = "__start_ro_after_init:", end = "__end_ro_after_init:";
+  const std::string pre = "int target(int x) { return x; }";
+  const std::string post =
+      "int target(int x) { asm goto(\"1: .byte 0x0f, 0x1f, 0x44, 0, 0\\n"
+      ".pushsection __jump_table, \\\"aw\\\"; .balign 8; .long 1b - ., %l[on] - .; "
+      ".quad key - .; .popsection\" :::: on); return x; on: return x + 1; }";
+  auto codes = [&](const std::string& running) {
+    std::string text;
+    for (const Refusal& refusal : make(post, pre, {"", running}).update.refusals)
+      text += refusal.code + " " + refusal.symbol + "\n";
+    return text;
+  };
+  EXPECT_EQ(codes(neighbour(start, end)), "static_key key\n");
+  EXPECT_EQ(codes(neighbour(start + end, "")), "");
+}
+
+// The new code counts on what h() leaves alone, by way of f(), which is the same in both.
+TEST(UpdateSpecial, WhatNewCodeComesToMustBeWhatWasCompiled) {
+  auto source = [](const std::string& h, const std::string& change) {
+    return "int a, v; extern void hidden_use(int*);\n#define noinline __attribute__((noinline))\n"
+           "static noinline int h(void) { " +
+           h + "return a; }\nstatic noinline int f(int x) { return h() + x; }\n" +
+           "int target(int x) { v = x; int r = f(x); " + change + "return r; }\n" +
+           "int other(int x) { return h() - f(x); }\n";
+  };
+  const std::string pre = source("", ""), post = source("", "r += v; ");
+  const Made right = make(post, pre);
+  EXPECT_TRUE(right.update.refusals.empty()) << right.update.refusals.front().message;
+  const Made wrong = make(post, pre, {source("v++; ", ""), ""});
+  ASSERT_EQ(wrong.update.refusals.size(), 1U);
+  EXPECT_EQ(wrong.update.refusals.front().code, "no_match");
+  EXPECT_EQ(wrong.update.refusals.front().symbol, "h");
+}
+
+// A later update of the function redirects the entry that was there at the start.
+TEST(UpdateSpecial, ACallInAReplacementGoesToTheOldEntry) {
+  auto source = [](int number) {
+    return fmt::format(
+        R"(__attribute__((noipa)) int callee(int x) {{ return x * {0}; }}
+int target(int x) {{ asm volatile("1: .byte 0x0f, 0x1f, 0x44, 0, 0\n2: .pushsection .altinstructions, \"a\";"
+  " .long 1b - ., 3f - .; .short 5; .byte 2b - 1b, 5; .popsection; .pushsection .altinstr_replacement, \"ax\";"
+  " 3: call callee; .popsection" ::: "memory"); return x - {0}; }})",
+        number);
+  };
+  const Made made = make(source(7), source(3));
+  ASSERT_TRUE(made.update.refusals.empty()) << made.update.refusals.front().message;
+  size_t calls = 0;
+  for (const auto& section : made.update.object.sections)
+    if (section->name.starts_with(".altinstr_replacement"))
+      for (const Relocation& relocation : section->relocations) {
+        ++calls;
+        EXPECT_EQ(relocation.symbol->shndx, SHN_ABS) << relocation.symbol->name;
+      }
+  EXPECT_EQ(calls, 1U);
 }
 
 }  // namespace
