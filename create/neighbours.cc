@@ -7,6 +7,7 @@
 #include <set>
 
 #include "create/absent.h"
+#include "objdiff/image/landing_pads.h"
 #include "objdiff/object/elf_read.h"
 
 namespace ksplice {
@@ -22,7 +23,7 @@ const Symbol* find_defined(const Object& object, const std::string& name) {
 
 // Where the running target has what the unit exports now; why_not if that is not proven.
 void find_existing(const ChangedUnit& unit, const Symbol& pre, const RunImage& image,
-                   Neighbour& neighbour) {
+                   const RunImage& vmlinux, Neighbour& neighbour) {
   const FunctionMatch* match = unit.match.find(&pre);
   auto addr = unit.match.addresses.find(&pre);
   if (match != nullptr && match->status == MatchStatus::Mismatched)
@@ -36,8 +37,10 @@ void find_existing(const ChangedUnit& unit, const Symbol& pre, const RunImage& i
         "it came with the update module {}, which this update would "
         "not keep in memory",
         place.target);
-  else
+  else {
     neighbour.existing = place;
+    neighbour.call_only = lacks_landing_pad(image, vmlinux, addr->second);
+  }
 }
 
 // The names of other targets that the units of target refer to.
@@ -81,12 +84,15 @@ std::map<std::string, Neighbour> find_neighbours(
       if (refusal.code != "export_added") continue;
       const Symbol* post = find_defined(unit.post, refusal.symbol);
       if (post == nullptr) continue;
-      Neighbour neighbour{.target = unit.target, .module = "", .existing = {}, .why_not = ""};
+      Neighbour neighbour{
+          .target = unit.target, .module = "", .existing = {}, .why_not = "", .call_only = false};
       if (auto module = modules.find(unit.target); module != modules.end())
         neighbour.module = module->second;
       auto pre = unit.diff.correlation.find(post);
       if (pre != unit.diff.correlation.end() && pre->second->section != nullptr)
-        find_existing(unit, *pre->second, images.get(unit.target), neighbour);
+        find_existing(unit, *pre->second, images.get(unit.target), images.vmlinux(), neighbour);
+      else
+        neighbour.call_only = post->type == STT_FUNC && has_branch_tracking(images.vmlinux());
       result.emplace(refusal.symbol, std::move(neighbour));
     }
   return result;

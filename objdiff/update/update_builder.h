@@ -94,8 +94,6 @@ class UpdateBuilder {
   bool refuse_freed(UnitState& unit, const Section& from, const Relocation& relocation,
                     const Reference& reference);
   std::pair<const RunImage*, uint64_t> run_place(UnitState& unit, const Symbol& symbol);
-  const std::set<uint64_t>& sealed(const RunImage& image);
-  bool lacks_pad(const RunImage& image, uint64_t addr);
   bool refuse_read_only_key(UnitState& unit, const Section& from, const Relocation& relocation,
                             const Reference& reference);
   bool refuse_sealed(UnitState& unit, const Section& from, const Relocation& relocation,
@@ -191,7 +189,6 @@ class UpdateBuilder {
   std::set<std::pair<const Section*, uint64_t>> runtime_sites_;       // rewritten
   std::map<const Section*, Symbol*> section_symbols_;
   std::map<std::string, Section*> tables_;
-  std::map<const RunImage*, std::set<uint64_t>> sealed_;
   std::set<std::string> needed_;  // update modules of functions that new code is the first to call
   std::map<std::string, Symbol*> callees_;  // functions of the kernel that new code refers to anew
   struct Replaced {

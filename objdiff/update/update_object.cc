@@ -134,6 +134,14 @@ void UpdateBuilder::note_uses() {
         if (instruction == nullptr || !instruction->is_branch()) use.only_called = false;
       }
     }
+    if (other.call_only && !use.only_called)
+      refuse(
+          units_.front(), "sealed_function", nullptr, name, 0,
+          fmt::format("new code or data of {} takes the address of {} of {}, which has no landing "
+                      "pad for it: a call through it would be a trap where the processor has "
+                      "indirect branch tracking",
+                      image_.target, name, other.target),
+          "let it lead to a new function that calls this one");
     out_.uses.push_back(std::move(use));
   }
 }

@@ -63,6 +63,9 @@ struct Neighbour {
   std::string module;                   // the target's update module; empty if it has none
   std::optional<RunLocation> existing;  // in the running target; none: it comes with the update
   std::string why_not;                  // why it cannot be used, or empty
+  // A function that may be called, and whose address may not go anywhere: it has no landing pad, or
+  // objtool seals that of a new one, to which nothing in its own module leads.
+  bool call_only = false;
 };
 
 // That new code of one target uses what the patch exports from another.

@@ -2,11 +2,8 @@
 #include <elf.h>
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <cstring>
-
-#include "objdiff/arch/arch.h"
 #include "objdiff/arch/series.h"
+#include "objdiff/image/landing_pads.h"
 #include "objdiff/object/special_tables.h"
 #include "objdiff/update/update_builder.h"
 
@@ -20,36 +17,8 @@ constexpr const char* StaticCallTrampoline = "__SCT__";
 
 }  // namespace
 
-// What the kernel's own start code, or the module loader, made of landing pads that nothing in it
-// leads to: no pad. Entries are the s32 place-relative addresses of functions (objtool,
-// Linux 5.18).
-const std::set<uint64_t>& UpdateBuilder::sealed(const RunImage& image) {
-  auto [found, is_new] = sealed_.try_emplace(&image);
-  if (!is_new) return found->second;
-  for (const RunSection& section : image.sections) {
-    if (section.name != ".ibt_endbr_seal") continue;
-    for (size_t at = 0; at + 4 <= section.data.size(); at += 4) {
-      int32_t distance;
-      std::memcpy(&distance, section.data.data() + at, sizeof distance);
-      found->second.insert(section.addr + at + static_cast<uint64_t>(int64_t{distance}));
-    }
-  }
-  return found->second;
-}
-
-// Whether a call through a pointer traps at the function on a processor that watches these: the pad
-// was sealed, or the compiler made none, as it does for a static function that is only called.
-bool UpdateBuilder::lacks_pad(const RunImage& image, uint64_t addr) {
-  if (sealed(image).contains(addr)) return true;
-  const RunSection* section = image.section_at(addr);
-  if (section == nullptr || !section->is_code()) return false;
-  // Each kernel with tracking has such a section; a module in which nothing was sealed has none.
-  const bool is_tracked = std::ranges::any_of(
-      vmlinux_.sections, [](const RunSection& each) { return each.name == ".ibt_endbr_seal"; });
-  const auto bytes = image.read(addr, 4);
-  return is_tracked && bytes && landing_pad(*bytes).empty();
-}
-
+// A call through a pointer to code without a landing pad is a trap on a processor that watches
+// these.
 bool UpdateBuilder::refuse_sealed(UnitState& unit, const Section& from,
                                   const Relocation& relocation, const Reference& reference) {
   const Symbol* symbol = reference.atom != nullptr ? reference.atom->symbol : reference.symbol;
@@ -65,7 +34,7 @@ bool UpdateBuilder::refuse_sealed(UnitState& unit, const Section& from,
       image == nullptr && symbol->is_undefined() && shown != new_globals_.end())
     if (auto place = run_address(*shown->second.first, *shown->second.second))
       image = &image_, addr = *place;
-  if (image == nullptr || !lacks_pad(*image, addr)) return false;
+  if (image == nullptr || !lacks_landing_pad(*image, vmlinux_, addr)) return false;
   if (referred_before(unit, from, relocation.offset, *symbol, UseKind::Address)) return false;
   refuse(unit, "sealed_function", &from, symbol->name, relocation.offset,
          fmt::format("new code or data in {} takes the address of {}, which has no landing pad in "

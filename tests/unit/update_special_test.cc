@@ -173,5 +173,30 @@ int target(int x) {{ asm volatile("1: .byte 0x0f, 0x1f, 0x44, 0, 0\n2: .pushsect
   EXPECT_EQ(calls, 1U);
 }
 
+// What the patch exports from the kernel for a module, and what of it new code of the module does.
+TEST(UpdateSpecial, AddressOfAnotherTargetsFunctionWithoutAPadIsRefused) {
+  auto refusals = [](const std::string& body, bool call_only) {
+    const std::string head = "extern int shown(int);\ntypedef int (*Call)(int);\n";
+    const Made made = make(head + "Call target(int x) { " + body + " }",
+                           head + "Call target(int x) { return 0; }");
+    RunImage module = made.image;
+    module.target = "m";
+    UpdateInfo info = {"abc", "text", 1};
+    info.neighbours["shown"] = {.target = "vmlinux",
+                                .module = "",
+                                .existing = made.image.locate(made.image.symbols.front().addr),
+                                .why_not = "",
+                                .call_only = call_only};
+    const Unit unit{"unit.o", &made.pre, &made.post, &made.diff, &made.match};
+    std::string text;
+    for (const Refusal& refusal : make_update_object({unit}, module, made.image, info).refusals)
+      text += refusal.code + " " + refusal.symbol + "\n";
+    return text;
+  };
+  EXPECT_EQ(refusals("return shown;", true), "sealed_function shown\n");
+  EXPECT_EQ(refusals("return shown;", false), "");
+  EXPECT_EQ(refusals("return (Call)(long)shown(x);", true), "");
+}
+
 }  // namespace
 }  // namespace ksplice
